@@ -1,0 +1,1 @@
+"""Everything that computes: data, augmentation, models, training, evaluation, diagnostics, inference."""

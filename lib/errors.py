@@ -1,0 +1,32 @@
+"""The one kind of error that is the user's to mend, and how a command shows it."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+
+class UserError(Exception):
+    """A mistake in what was asked for: one line that says what is wrong, where, and the remedy."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+def command(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and leave the process: 2 and one line on stderr for a `UserError`.
+
+    An interrupt (Ctrl+C) exits with 130, as shells expect; any other exception is a defect of the
+    program and keeps its traceback.
+    """
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

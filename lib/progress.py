@@ -1,0 +1,20 @@
+"""Events of a long computation, for whoever started it.
+
+A notebook's kernel has no terminal, and a bar drawn into a notebook would be published with it. So
+whoever starts the kernel names a file in `DAYBOOK_PROGRESS`, what computes appends one JSON line an
+event, and the terminal's bars are drawn from that. Without the variable nothing is written.
+"""
+
+import json
+import os
+from typing import Any
+
+VARIABLE = "DAYBOOK_PROGRESS"
+
+
+def report(event: str, **facts: Any) -> None:
+    """Append one event with its facts to the file that `DAYBOOK_PROGRESS` names."""
+    path = os.environ.get(VARIABLE)
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **facts}) + "\n")
