@@ -1,0 +1,170 @@
+"""How are decoded pictures kept, so that the next start takes no time and little memory?
+
+A cache is a folder with two files: `pixels.raw`, uint8 (N, 3, H, W) with the pictures of train,
+then of val, then of test; and `contents.json`, all else that is known of them. It is read through
+a memory map, so the splits are views of one file and take no memory of their own. A cache appears
+whole or not at all.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+import numpy as np
+
+from lib.errors import UserError
+from lib.files import read_json, write_json
+from lib.folders import Listing, short_hash
+from lib.pictures import UnreadablePicture
+from lib.splits import arrange
+
+CHUNK = 2**24  # bytes of pixels copied at a time
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What decides, beside the source, how pictures are kept."""
+
+    size: int  # height and width in pixels
+    val_share: float
+    seed: int
+    version: int = 1  # raised when pictures come to be decoded or arranged in another way
+
+
+class Decoded(NamedTuple):
+    """What a decoder says of the pictures that it wrote."""
+
+    listing: Listing
+    digests: np.ndarray  # uint64 (N,), the same for the same pixels
+    damaged: dict[int, UnreadablePicture]  # by place; the pixels there mean nothing
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that is known of arranged pictures, save their pixels."""
+
+    classes: list[str]
+    ids: list[str]  # of train, then val, then test, as the labels and the pixels
+    labels: list[int]
+    lengths: list[int]  # of the three splits
+    mean: list[float]  # red, green, blue of train in [0, 1]
+    std: list[float]
+    fingerprint: str
+    skipped: list[tuple[str, str]]  # id of a damaged picture and what is wrong with it
+
+
+def cached(
+    cache: Path, choices: Choices, decode: Callable[[Path], Decoded]
+) -> tuple[np.ndarray, Contents]:
+    """Pictures from a cache, which is made first where it is missing.
+
+    Parameters
+    ----------
+    cache : path        folder that is the cache, or will be
+    decode : function   writes pictures, uint8 (N, 3, H, W), to the file it is given
+
+    Returns
+    -------
+    images : uint8 (N, 3, H, W)   read from disk as they are touched; changes stay in memory
+    contents : Contents
+
+    Raises
+    ------
+    UserError   if the place cannot be written or is full, or as `decode` and `arrange` do
+    """
+    if not cache.exists():
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            # Whoever comes while another process makes a cache waits, and then finds it made.
+            with filelock.FileLock(cache.parent / "lock"):
+                if not cache.exists():
+                    _make(cache, choices, decode)
+        except OSError as error:
+            raise UserError(
+                f"cannot write the picture cache {cache}: {error.strerror or error}; "
+                "make room there or name another data folder"
+            ) from error
+    contents = Contents(**read_json(cache / "contents.json"))
+    return _map(cache / "pixels.raw", len(contents.ids), choices.size), contents
+
+
+def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> None:
+    for abandoned in cache.parent.glob("*.unfinished"):  # by a process that was killed
+        shutil.rmtree(abandoned)
+    unfinished = cache.with_name(f"{cache.name}.unfinished")
+    unfinished.mkdir()
+    try:
+        listing, digests, damaged = decode(unfinished / "decoded.raw")
+        decoded = _map(unfinished / "decoded.raw", len(listing.ids), choices.size)
+        whole = np.setdiff1d(np.arange(len(decoded)), list(damaged))
+        order, lengths = arrange(
+            listing.take(whole), digests[whole], choices.val_share, choices.seed
+        )
+        order = whole[order]
+        _write(unfinished / "pixels.raw", decoded, order)
+        (unfinished / "decoded.raw").unlink()
+        contents = describe(
+            _map(unfinished / "pixels.raw", len(order), choices.size),
+            listing.take(order),
+            lengths,
+            [(listing.ids[place], damaged[place].reason) for place in sorted(damaged)],
+        )
+        write_json(unfinished / "contents.json", asdict(contents))
+        unfinished.rename(cache)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write(path: Path, images: np.ndarray, order: np.ndarray) -> None:
+    with path.open("wb") as file:
+        for places in np.array_split(order, _chunk_count(images)):
+            file.write(images[places].data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _map(path: Path, count: int, size: int) -> np.ndarray:
+    return np.memmap(path, np.uint8, mode="c", shape=(count, 3, size, size))
+
+
+def _chunk_count(images: np.ndarray) -> int:
+    return images.nbytes // CHUNK + 1
+
+
+def describe(
+    images: np.ndarray,
+    listing: Listing,
+    lengths: list[int],
+    skipped: list[tuple[str, str]],
+) -> Contents:
+    """Measure arranged pictures, uint8 (N, 3, H, W), reading them from first to last."""
+    pixel_hash = hashlib.blake2b()
+    for chunk in np.array_split(images, _chunk_count(images)):
+        pixel_hash.update(chunk.data)
+    train = images[: lengths[0]]
+    total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for chunk in np.array_split(train, _chunk_count(train)):
+        total += chunk.sum(axis=(0, 2, 3), dtype=np.int64)
+        squares += np.square(chunk, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
+    count = train[:, 0].size
+    mean = total / count
+    variance = squares / count - mean**2
+    labels = listing.labels.tolist()
+    return Contents(
+        classes=listing.classes,
+        ids=listing.ids,
+        labels=labels,
+        lengths=lengths,
+        mean=(mean / 255).tolist(),
+        # Networks divide by it, so a channel that never changes gets one grey level, not zero.
+        std=(np.sqrt(variance.clip(min=1)) / 255).tolist(),
+        fingerprint=short_hash(
+            pixel_hash.hexdigest(), labels, listing.ids, listing.classes, lengths
+        ),
+        skipped=skipped,
+    )

@@ -1,0 +1,253 @@
+"""Where do the pictures of a study come from?
+
+`load` turns a name or a folder into a `Dataset`: three splits of uint8 tensors.
+
+| source | pictures | default size | splits it brings | flip |
+|---|---|---|---|---|
+| `digits` | 1,797 handwritten digits that come with scikit-learn | 8 | none | no |
+| `cifar10` | 60,000 photographs (Krizhevsky, 2009), downloaded | 32 | train, test | yes |
+| a folder | what `lib.folders` finds in it | 32 | as found | yes |
+
+`cifar10` uses a copy that lies in `<root>`: the publisher's files, or `<root>/cifar10` as a
+folder of pictures. Missing splits are made by `lib.splits`. Pictures that take time to decode are
+kept by `lib.cache` in `<root>/.cache`, a folder that may be deleted at any time.
+"""
+
+import sys
+from contextlib import nullcontext, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib import folders, pictures
+from lib.cache import Choices, Contents, Decoded, cached, describe
+from lib.errors import UserError
+from lib.folders import Listing, short_hash
+from lib.pictures import UnreadablePicture
+from lib.splits import arrange
+
+LARGEST = 1024  # pixels on a side
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Pictures with one use."""
+
+    images: Tensor  # uint8 (N, 3, H, W)
+    labels: Tensor  # int64 (N,), places in the dataset's classes
+    ids: tuple[str, ...]  # N stable names
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled pictures in three splits, and what a training must know of them."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+    test: Split
+    mean: tuple[float, ...]  # red, green, blue in [0, 1] of the training pictures before any limit
+    std: tuple[float, ...]
+    flip: bool  # whether a mirrored picture keeps its label
+    fingerprint: str  # of pixels, labels, ids, classes, splits, flip and training limit
+    skipped: tuple[str, ...] = ()  # ids of damaged pictures that were left out
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of every picture in pixels."""
+        return self.train.images.shape[-1]
+
+
+def load(
+    source: str | Path,
+    image_size: int | None = None,
+    *,
+    root: str | Path = "data",
+    val_share: float = 0.1,
+    seed: int = 0,
+    train_limit: int | None = None,
+    flip: bool | None = None,
+    unreadable: Literal["stop", "skip"] = "stop",
+    progress: bool = True,
+) -> Dataset:
+    """Load a dataset by its name, or from a folder of pictures.
+
+    Parameters
+    ----------
+    source : `digits`, `cifar10` or the path of a folder
+    image_size : int     height and width in pixels; None for the source's default
+    root : path          where downloads and caches are kept
+    val_share : float    part of train that becomes val where the source brings none
+    seed : int           of the draw of splits and of the order within them
+    train_limit : int    keep only the first so many training pictures, one a class at least
+    flip : bool          whether a mirrored picture keeps its label; None for the source's default
+    unreadable : str     a damaged picture stops the load, or is left out and named in `skipped`
+    progress : bool      show a bar while decoding, where there is a terminal
+
+    Raises
+    ------
+    UserError           if the source, its pictures or an argument can't make a dataset
+    UnreadablePicture   if a picture is damaged and `unreadable` is `stop`
+    """
+    folder, root = folders.find(source, root), Path(root)
+    if image_size is None:
+        image_size = 8 if source == "digits" else 32
+    choices = Choices(image_size, val_share, seed)
+    _check(choices, train_limit, unreadable)
+    if folder is not None:
+        name = "cifar10" if source == "cifar10" else folder.resolve().name
+        images, contents = _from_folder(folder, root, choices, unreadable == "skip", progress)
+    else:
+        name = str(source)
+        images, contents = _digits(choices) if name == "digits" else _cifar10(root, choices)
+    flip = flip if flip is not None else name != "digits"
+    return _dataset(name, images, contents, flip, train_limit)
+
+
+def _check(choices: Choices, train_limit: int | None, unreadable: str) -> None:
+    size, val_share = choices.size, choices.val_share
+    if not isinstance(size, int) or not 1 <= size <= LARGEST:
+        raise UserError(f"image_size is {size!r}; it must be 1 to {LARGEST} pixels")
+    if not isinstance(val_share, float) or not 0 < val_share < 1:
+        raise UserError(f"val_share is {val_share!r}; it must lie between 0 and 1")
+    if unreadable not in ("stop", "skip"):
+        raise UserError(f"unreadable is {unreadable!r}; it must be stop or skip")
+    if train_limit is not None and not isinstance(train_limit, int):
+        raise UserError(f"train_limit is {train_limit!r}; it must be a number of pictures")
+
+
+def _dataset(
+    name: str, images: np.ndarray, contents: Contents, flip: bool, train_limit: int | None
+) -> Dataset:
+    pixels, labels = torch.from_numpy(images), torch.tensor(contents.labels)
+    n_train, n_val, n_test = contents.lengths
+    limit = n_train if train_limit is None else min(train_limit, n_train)
+    if limit < len(contents.classes):
+        raise UserError(
+            f"train_limit is {limit}, fewer than the {len(contents.classes)} classes; "
+            "allow at least one picture of each"
+        )
+
+    def split(first: int, length: int) -> Split:
+        part = slice(first, first + length)
+        return Split(pixels[part], labels[part], tuple(contents.ids[part]))
+
+    return Dataset(
+        name=name,
+        classes=tuple(contents.classes),
+        train=split(0, limit),
+        val=split(n_train, n_val),
+        test=split(n_train + n_val, n_test),
+        mean=tuple(contents.mean),
+        std=tuple(contents.std),
+        flip=flip,
+        fingerprint=short_hash(contents.fingerprint, flip, limit),
+        skipped=tuple(id for id, _ in contents.skipped),
+    )
+
+
+# ---- the three sources
+
+
+def _digits(choices: Choices) -> tuple[np.ndarray, Contents]:
+    from sklearn.datasets import load_digits  # here, for only this source needs it
+
+    raw = load_digits()
+    grey = np.round(raw.images * (255 / 16)).astype(np.uint8)
+    if choices.size % 8 == 0:  # every pixel becomes a block, with no new shades
+        grey = grey.repeat(choices.size // 8, axis=1).repeat(choices.size // 8, axis=2)
+    listing = Listing(
+        ids=[f"{number:04d}" for number in range(len(grey))],
+        labels=raw.target,
+        splits=np.full(len(grey), "train"),
+        classes=[str(name) for name in raw.target_names],
+    )
+    rgb = [pictures.resize(np.stack([one] * 3, axis=-1), choices.size) for one in grey]
+    pixels = np.ascontiguousarray(np.stack(rgb).transpose(0, 3, 1, 2))
+    digests = np.array([pictures.digest(one.tobytes()) for one in pixels], np.uint64)
+    order, lengths = arrange(listing, digests, choices.val_share, choices.seed)
+    images = pixels[order]
+    return images, describe(images, listing.take(order), lengths, skipped=[])
+
+
+def _cifar10(root: Path, choices: Choices) -> tuple[np.ndarray, Contents]:
+    def decode(out: Path) -> Decoded:
+        listing, pixels = _download_cifar10(root)
+        digests = []
+        with out.open("wb") as file:
+            for one in pixels:
+                data = pictures.resize(one, choices.size).transpose(2, 0, 1).tobytes()
+                digests.append(pictures.digest(data))
+                file.write(data)
+        return Decoded(listing, np.array(digests, np.uint64), damaged={})
+
+    return cached(root / ".cache" / f"cifar10-{short_hash(choices)}", choices, decode)
+
+
+def _download_cifar10(root: Path) -> tuple[Listing, np.ndarray]:
+    """All pictures, uint8 (60000, 32, 32, 3), from an intact copy in `root` or the network."""
+    from torchvision.datasets import CIFAR10  # here, for only this source needs it
+
+    # The download's bar is for a terminal; a notebook would publish it.
+    bar = nullcontext() if sys.stderr.isatty() else redirect_stderr(StringIO())
+    try:
+        with bar:
+            train, test = CIFAR10(root, download=True), CIFAR10(root, train=False)
+    except Exception as error:  # of the network, the archive or its checksum
+        raise UserError(
+            f"cannot download CIFAR-10 ({error}): put cifar-10-python.tar.gz from "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html into {root}, or its pictures into "
+            f"{root / 'cifar10'} as train/<class>/... and test/<class>/..."
+        ) from error
+    splits = ["train"] * len(train) + ["test"] * len(test)
+    listing = Listing(
+        ids=[f"{split}/{number:05d}" for number, split in enumerate(splits)],
+        labels=np.array([*train.targets, *test.targets]),
+        splits=np.array(splits),
+        classes=train.classes,
+    )
+    return listing, np.concatenate([train.data, test.data])
+
+
+def _from_folder(
+    folder: Path, root: Path, choices: Choices, skip: bool, progress: bool
+) -> tuple[np.ndarray, Contents]:
+    listing = folders.scan(folder)
+
+    def decode(out: Path) -> Decoded:
+        # Splits that cannot be made are refused here, before the decoding and not after it.
+        arrange(listing, np.arange(len(listing.ids)), choices.val_share, choices.seed)
+        digests, damaged = folders.decode_all(
+            folder, listing.ids, choices.size, out, skip=skip, bar=progress
+        )
+        return Decoded(listing, digests, damaged)
+
+    cache = root / ".cache" / f"{folder.resolve().name}-{short_hash(listing.key, choices)}"
+    try:
+        images, contents = cached(cache, choices, decode)
+        if contents.skipped and not skip:
+            id, reason = contents.skipped[0]
+            raise UnreadablePicture(str(folder / id), reason)
+    except UnreadablePicture as error:
+        remedy = "mend or remove it, or set unreadable to skip"
+        raise UnreadablePicture(error.name, f"{error.reason}; {remedy}") from error
+    return images, contents
+
+
+def class_counts(dataset: Dataset) -> pd.DataFrame:
+    """How many pictures of each class each split holds: split, class, count."""
+    return pd.DataFrame(
+        {"split": split, "class": name, "count": int((part.labels == label).sum())}
+        for split, part in (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
+        for label, name in enumerate(dataset.classes)
+    )

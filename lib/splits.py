@@ -1,0 +1,78 @@
+"""Which pictures are for training, which for choosing and which for testing, and in what order?
+
+A split that the source doesn't bring is carved from train, class by class, by a seeded draw: a
+fifth for test, then a chosen share of the rest for val. Pictures with equal pixels stay on one
+side of a split made here. Within a split the classes take turns, so its first n pictures are as
+balanced as n can be.
+"""
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.folders import SPLITS, Listing
+
+TEST_SHARE = 0.2
+
+
+def arrange(
+    listing: Listing, digests: np.ndarray, val_share: float, seed: int
+) -> tuple[np.ndarray, list[int]]:
+    """Order pictures by split and, within each, by turns of the classes.
+
+    Parameters
+    ----------
+    digests : uint64 (N,)   the same for the same pixels
+    val_share : float       part of train that becomes val where the source brings none
+
+    Returns
+    -------
+    order : int (N,)        places of the pictures for train, then val, then test
+    lengths : list of int   of the three
+
+    Raises
+    ------
+    UserError   if a class has no picture in train, or too few different ones to carve a split from
+    """
+    rng = np.random.default_rng(seed)
+    splits = listing.splits.copy()
+    for label, name in enumerate(listing.classes):
+        if not np.any((listing.labels == label) & (splits == "train")):
+            raise UserError(f"class {name!r} has no picture in train; add some or drop the class")
+    for split, share in (("test", TEST_SHARE), ("val", val_share)):
+        if split not in splits:
+            pool = np.flatnonzero(splits == "train")
+            splits[_carve(listing, pool, digests[pool], share, rng)] = split
+    parts = [_take_turns(np.flatnonzero(splits == split), listing.labels, rng) for split in SPLITS]
+    return np.concatenate(parts), [len(part) for part in parts]
+
+
+def _carve(
+    listing: Listing, pool: np.ndarray, digests: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """About `share` of every class's places in the pool, places of equal pictures together."""
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    leader = first[inverse]  # of equal pictures the first; its class counts if they differ in it
+    followers = np.bincount(leader, minlength=len(pool))
+    leads = leader == np.arange(len(pool))
+    taken = []
+    for label, name in enumerate(listing.classes):
+        leaders = rng.permutation(np.flatnonzero(leads & (listing.labels[pool] == label)))
+        if len(leaders) < 2:
+            raise UserError(
+                f"class {name!r} has too few different pictures for train, val and test; "
+                "add some, to three at least, or drop the class"
+            )
+        filled = followers[leaders].cumsum()
+        wanted = np.searchsorted(filled, round(share * filled[-1]), side="right")
+        taken.append(leaders[: np.clip(wanted, 1, len(leaders) - 1)])
+    return pool[np.isin(leader, np.concatenate(taken))]
+
+
+def _take_turns(places: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shuffle, then let every class give one picture a round for as long as it has any."""
+    shuffled = rng.permutation(places)
+    turn = np.empty(len(places), np.int64)
+    for label in np.unique(labels[places]):
+        own = labels[shuffled] == label
+        turn[own] = np.arange(own.sum())
+    return shuffled[np.argsort(turn, kind="stable")]

@@ -1,0 +1,192 @@
+"""A cache appears whole or not at all, whatever happens while it is made."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.cache import Choices, Decoded, cached
+from lib.errors import UserError
+from lib.folders import Listing
+from lib.pictures import UnreadablePicture
+
+HERE = Path(__file__).parents[2]
+CHOICES = Choices(size=4, val_share=0.25, seed=0)
+LABELS = np.arange(40) % 2
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 4), np.uint8)
+LISTING = Listing(
+    ids=[f"{place:02d}" for place in range(40)],
+    labels=LABELS,
+    splits=np.full(40, "train"),
+    classes=["ant", "cat"],
+)
+
+
+def decode(out, damaged=()):
+    PIXELS.tofile(out)
+    broken = {place: UnreadablePicture(str(place), "it is cut off") for place in damaged}
+    return Decoded(LISTING, np.arange(40), broken)
+
+
+def never(out):
+    raise AssertionError("decoded a second time")
+
+
+def test_pictures_come_in_the_order_of_the_splits(tmp_path):
+    images, contents = cached(tmp_path / "it", CHOICES, decode)
+    assert contents.lengths == [24, 8, 8]
+    for image, id, label in zip(images, contents.ids, contents.labels, strict=True):
+        assert np.array_equal(image, PIXELS[int(id)])
+        assert label == LABELS[int(id)]
+
+
+def test_second_time_opens_the_file_without_reading_it_all(tmp_path):
+    images, contents = cached(tmp_path / "it", CHOICES, decode)
+    again, same = cached(tmp_path / "it", CHOICES, never)
+    assert same == contents
+    assert isinstance(again, np.memmap)
+    images[:] = 0  # changes stay in memory
+    assert np.array_equal(again, cached(tmp_path / "it", CHOICES, never)[0])
+    assert again.any()
+
+
+def test_mean_and_std_are_of_the_training_pictures(tmp_path):
+    images, contents = cached(tmp_path / "it", CHOICES, decode)
+    train = images[:24] / 255
+    assert contents.mean == pytest.approx(train.mean(axis=(0, 2, 3)), abs=1e-12)
+    assert contents.std == pytest.approx(train.std(axis=(0, 2, 3)), abs=1e-12)
+
+
+def test_constant_channel_gets_a_std_to_divide_by(tmp_path):
+    def grey(out):
+        np.full_like(PIXELS, 128).tofile(out)
+        return Decoded(LISTING, np.arange(40), {})
+
+    assert cached(tmp_path / "it", CHOICES, grey)[1].std == [1 / 255] * 3
+
+
+def test_damaged_pictures_are_left_out_and_remembered(tmp_path):
+    _, contents = cached(tmp_path / "it", CHOICES, lambda out: decode(out, damaged=(3, 30)))
+    assert sorted(contents.ids) == [f"{n:02d}" for n in range(40) if n not in (3, 30)]
+    assert [tuple(one) for one in contents.skipped] == [
+        ("03", "it is cut off"),
+        ("30", "it is cut off"),
+    ]
+
+
+@pytest.mark.parametrize("what", ["pixels", "labels", "ids", "classes", "seed"])
+def test_fingerprint_changes_with(tmp_path, what):
+    def changed(out):
+        listing, digests, damaged = decode(out)
+        if what == "pixels":
+            other = PIXELS.copy()
+            other[7, 0, 0, 0] ^= 1
+            other.tofile(out)
+        values = {
+            "labels": 1 - LABELS,
+            "ids": ["other", *LISTING.ids[1:]],
+            "classes": ["ant", "dog"],
+        }
+        fields = {**vars(listing)} | ({what: values[what]} if what in values else {})
+        return Decoded(Listing(**fields), digests, damaged)
+
+    choices = Choices(4, 0.25, seed=1 if what == "seed" else 0)
+    before = cached(tmp_path / "before", CHOICES, decode)[1].fingerprint
+    assert cached(tmp_path / "again", CHOICES, decode)[1].fingerprint == before
+    assert cached(tmp_path / "after", choices, changed)[1].fingerprint != before
+
+
+def test_error_while_decoding_leaves_nothing(tmp_path):
+    def fails(out):
+        decode(out)
+        raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        cached(tmp_path / "it", CHOICES, fails)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def run(code, folder):
+    """Run Python that has this module's names as `this`, and the cache's path as `cache`."""
+    head = f"""
+        import os, resource, signal, sys, time
+        from pathlib import Path
+        sys.path[:0] = [{str(HERE)!r}, {str(Path(__file__).parent)!r}]
+        import test_cache as this
+        cache = Path({str(folder / "it")!r})
+    """
+    script = textwrap.dedent(head) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_killed_process_leaves_nothing_half_valid(tmp_path):
+    killed = run(
+        """
+        def decode(out):
+            this.PIXELS[:20].tofile(out)
+            os.kill(os.getpid(), signal.SIGKILL)
+        this.cached(cache, this.CHOICES, decode)
+        """,
+        tmp_path,
+    )
+    killed.communicate()
+    assert killed.returncode == -9
+    assert [path.name for path in tmp_path.glob("*it*")] == ["it.unfinished"]
+    other, contents = cached(tmp_path / "other", CHOICES, decode)
+    assert not (tmp_path / "it.unfinished").exists()
+    images, same = cached(tmp_path / "it", CHOICES, decode)
+    assert (same, images.tolist()) == (contents, other.tolist())
+
+
+def test_two_processes_at_once_decode_once(tmp_path):
+    both = [
+        run(
+            """
+            def decode(out):
+                print("decoding")
+                time.sleep(0.5)
+                return this.decode(out)
+            print(this.cached(cache, this.CHOICES, decode)[1].fingerprint)
+            """,
+            tmp_path,
+        )
+        for _ in range(2)
+    ]
+    outputs = [one.communicate()[0].split() for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert sorted(map(len, outputs)) == [1, 2]
+    assert outputs[0][-1] == outputs[1][-1]
+
+
+def test_full_disk_gets_one_line_and_leaves_nothing(tmp_path):
+    pytest.importorskip("resource")
+    full = run(
+        """
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        def decode(out):
+            with out.open("wb") as file:
+                file.write(this.PIXELS)
+        try:
+            this.cached(cache, this.CHOICES, decode)
+        except this.UserError as error:
+            print(error)
+        """,
+        tmp_path,
+    )
+    message, trouble = full.communicate()
+    assert message.startswith(f"cannot write the picture cache {tmp_path / 'it'}: File too large;")
+    assert trouble == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_place_that_cannot_be_written_gets_one_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(
+        UserError, match=r"cannot write the picture cache .*name another data folder"
+    ):
+        cached(tmp_path / "file" / ".cache" / "it", CHOICES, never)

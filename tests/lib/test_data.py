@@ -1,0 +1,303 @@
+"""Every source becomes a dataset, and every mistake one line."""
+
+import hashlib
+import pickle
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torchvision.datasets import CIFAR10
+
+from lib import folders
+from lib.data import class_counts, load
+from lib.errors import UserError
+from lib.pictures import UnreadablePicture
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def draw(folder, classes=CLASSES, count=10, size=12, seed=0):
+    """`count` pictures of noise in each class folder."""
+    rng = np.random.default_rng(seed)
+    for label in classes:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (size, size, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:02d}.png")
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    """A folder of thirty pictures in three classes."""
+    draw(tmp_path / "zoo")
+    return tmp_path / "zoo"
+
+
+def everything(dataset):
+    """Images, labels and ids of all three splits."""
+    splits = (dataset.train, dataset.val, dataset.test)
+    images = torch.cat([split.images for split in splits])
+    labels = torch.cat([split.labels for split in splits])
+    return images, labels, [id for split in splits for id in split.ids]
+
+
+def test_digits_are_scikit_learns():
+    dataset = load("digits")
+    images, labels, ids = everything(dataset)
+    raw = load_digits()
+    order = [int(id) for id in ids]
+    assert sorted(order) == list(range(1797))
+    assert images.dtype == torch.uint8
+    assert labels.dtype == torch.int64
+    assert np.array_equal(labels, raw.target[order])
+    for channel in range(3):
+        assert np.array_equal(images[:, channel], np.round(raw.images[order] * 255 / 16))
+    assert dataset.classes == tuple("0123456789")
+    assert (dataset.name, dataset.image_size, dataset.flip) == ("digits", 8, False)
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1295, 143, 359]
+
+
+@pytest.mark.parametrize("size", [5, 8, 16, 20, 32])
+def test_digits_are_enlarged_in_whole_pixels_where_they_can_be(size):
+    native, sized = load("digits"), load("digits", size)
+    assert sized.train.ids == native.train.ids
+    assert sized.train.images.shape == (1295, 3, size, size)
+    if size % 8 == 0:
+        shrunk = sized.train.images[:, :, :: size // 8, :: size // 8]
+        assert torch.equal(shrunk, native.train.images)
+        assert set(sized.train.images.unique().tolist()) == set(
+            native.train.images.unique().tolist()
+        )
+
+
+def test_mean_and_std_normalise_the_training_pictures():
+    dataset = load("digits")
+    pixels = dataset.train.images.double() / 255
+    assert dataset.mean == pytest.approx(pixels.mean(dim=(0, 2, 3)).tolist())
+    assert dataset.std == pytest.approx(pixels.std(dim=(0, 2, 3), correction=0).tolist())
+
+
+def test_folder_is_decoded_once_and_memory_mapped(zoo, tmp_path, monkeypatch):
+    dataset = load(zoo, 6, root=tmp_path)
+    images, labels, ids = everything(dataset)
+    assert images.shape == (30, 3, 6, 6)
+    assert [dataset.classes[label] for label in labels] == [id.split("/")[0] for id in ids]
+    assert (dataset.name, dataset.classes, dataset.flip) == ("zoo", CLASSES, True)
+    assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [21, 3, 6]
+    # The splits are parts of one mapping, not copies.
+    first = dataset.train.images.data_ptr()
+    assert dataset.val.images.data_ptr() == first + dataset.train.images.nbytes
+
+    monkeypatch.setattr(folders, "decode_all", None)
+    again = load(str(zoo), 6, root=tmp_path)
+    assert again.fingerprint == dataset.fingerprint
+    assert torch.equal(everything(again)[0], images)
+
+
+def test_fingerprint_does_not_depend_on_the_place(zoo, tmp_path):
+    before = load(zoo, 6, root=tmp_path / "a").fingerprint
+    moved = zoo.rename(tmp_path / "moved")
+    assert load(moved, 6, root=tmp_path / "b").fingerprint == before
+
+
+def test_changed_folder_is_decoded_again(zoo, tmp_path):
+    before = load(zoo, 6, root=tmp_path)
+    (zoo / "ant" / "00.png").unlink()
+    after = load(zoo, 6, root=tmp_path)
+    assert after.fingerprint != before.fingerprint
+    assert len(everything(after)[2]) == 29
+
+
+@pytest.mark.parametrize("given", [("train", "test"), ("train", "val"), ("train", "val", "test")])
+def test_given_splits_are_kept(tmp_path, given):
+    for seed, split in enumerate(given):
+        draw(tmp_path / "zoo" / split, seed=seed)
+    dataset = load(tmp_path / "zoo", 6, root=tmp_path)
+    for name in given[1:]:
+        ids = getattr(dataset, name).ids
+        assert len(ids) == 30
+        assert all(id.startswith(f"{name}/") for id in ids)
+    assert len(everything(dataset)[2]) == 30 * len(given)
+
+
+def test_labels_and_splits_from_csv(zoo, tmp_path):
+    names = [f"{label}/{number:02d}.png" for label in CLASSES for number in range(10)]
+    rows = [f"{name},{'odd' if int(name[-6:-4]) % 2 else 'even'}" for name in names]
+    (zoo / "labels.csv").write_text("\n".join(["filename,label", *rows]))
+    (zoo / "splits.csv").write_text(
+        "\n".join(["filename,split", "ant/01.png,test", "ant/02.png,val"])
+    )
+    dataset = load(zoo, 6, root=tmp_path)
+    assert dataset.classes == ("even", "odd")
+    assert (dataset.test.ids, dataset.val.ids) == (("ant/01.png",), ("ant/02.png",))
+    assert len(dataset.train) == 28
+
+
+def test_equal_pictures_stay_on_one_side(zoo, tmp_path):
+    for label in CLASSES:
+        for number in range(6):
+            copy = zoo / label / f"copy-{number}.png"
+            copy.write_bytes((zoo / label / f"{number:02d}.png").read_bytes())
+    dataset = load(zoo, 6, root=tmp_path)
+    sides = [
+        {image.numpy().tobytes() for image in split.images}
+        for split in (dataset.train, dataset.val, dataset.test)
+    ]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 30
+
+
+def test_train_limit_keeps_the_first_and_changes_the_fingerprint(zoo, tmp_path):
+    whole, some = load(zoo, 6, root=tmp_path), load(zoo, 6, root=tmp_path, train_limit=7)
+    assert some.train.ids == whole.train.ids[:7]
+    assert torch.bincount(some.train.labels).tolist() in ([3, 2, 2], [2, 3, 2], [2, 2, 3])
+    assert (some.val.ids, some.test.ids) == (whole.val.ids, whole.test.ids)
+    assert some.fingerprint != whole.fingerprint
+    assert load(zoo, 6, root=tmp_path, train_limit=10**6).fingerprint == whole.fingerprint
+
+
+def test_flip_can_be_said_otherwise(zoo, tmp_path):
+    assert load("digits", flip=True).flip is True
+    upright = load(zoo, 6, root=tmp_path, flip=False)
+    assert upright.flip is False
+    # Training differs, so a run on one must not be taken for a run on the other.
+    assert upright.fingerprint != load(zoo, 6, root=tmp_path).fingerprint
+
+
+def test_truncated_picture_stops_or_is_skipped(zoo, tmp_path):
+    broken = zoo / "bee" / "03.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    message = r"cannot read .*bee/03\.png: .*truncated; mend or remove it"
+    with pytest.raises(UnreadablePicture, match=message):
+        load(zoo, 6, root=tmp_path)
+    dataset = load(zoo, 6, root=tmp_path, unreadable="skip")
+    assert dataset.skipped == ("bee/03.png",)
+    ids = everything(dataset)[2]
+    assert len(ids) == 29
+    assert "bee/03.png" not in ids
+    with pytest.raises(UnreadablePicture, match=message):  # from the cache
+        load(zoo, 6, root=tmp_path)
+
+
+def test_class_counts_add_up():
+    dataset = load("digits")
+    counts = class_counts(dataset)
+    assert counts["count"].sum() == 1797
+    digits = counts.groupby("class", sort=False)["count"].sum()
+    assert digits.tolist() == np.bincount(load_digits().target).tolist()
+    assert counts.groupby("split")["count"].sum()["test"] == len(dataset.test)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "mnist"}, "unknown dataset 'mnist': .*digits and cifar10.*folder"),
+        ({"image_size": 0}, "image_size is 0; it must be 1 to 1024"),
+        ({"image_size": 1025}, "image_size is 1025"),
+        ({"image_size": "8"}, "image_size is '8'"),
+        ({"val_share": 0}, "val_share is 0; it must lie between 0 and 1"),
+        ({"val_share": 1.0}, r"val_share is 1\.0"),
+        ({"train_limit": 9}, "train_limit is 9, fewer than the 10 classes"),
+        ({"train_limit": "all"}, "train_limit is 'all'"),
+        ({"unreadable": "ignore"}, "unreadable is 'ignore'; it must be stop or skip"),
+    ],
+)
+def test_arguments_out_of_range_get_one_line(arguments, message):
+    with pytest.raises(UserError, match=message) as caught:
+        load(**({"source": "digits"} | arguments))
+    assert "\n" not in str(caught.value)
+
+
+def test_folders_that_make_no_dataset_get_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    draw(tmp_path / "single", classes=["ant"])
+    draw(tmp_path / "few", classes=["ant", "cat"], count=2)
+    for name, message in {
+        "empty": "no labelled pictures in",
+        "single": "only one class, 'ant'",
+        "few": "'ant' has too few different pictures",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            load(tmp_path / name, root=tmp_path)
+
+
+def test_splits_that_cannot_be_made_are_refused_before_decoding(tmp_path, monkeypatch):
+    draw(tmp_path / "few", count=2)
+    monkeypatch.setattr(folders, "decode_all", None)
+    with pytest.raises(UserError, match="too few different pictures"):
+        load(tmp_path / "few", root=tmp_path)
+
+
+def test_unwritable_root_gets_one_line(zoo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot write the picture cache .*another data folder"):
+        load(zoo, root=tmp_path / "file")
+
+
+# ---- CIFAR-10
+
+
+@pytest.fixture
+def publishers_copy(tmp_path, monkeypatch):
+    """Files like the publisher's with ten pictures a class; returns the pixels by their ids."""
+    names = ["airplane", "automobile", "bird"]
+    folder = tmp_path / "data" / CIFAR10.base_folder
+    folder.mkdir(parents=True)
+
+    def write(name, content):
+        data = pickle.dumps(content)
+        (folder / name).write_bytes(data)
+        return hashlib.md5(data).hexdigest()
+
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 256, (30, 3 * 32 * 32), np.uint8)
+    labels = [place % 3 for place in range(30)]
+    train = write("data_batch_1", {"data": data[:24], "labels": labels[:24]})
+    test = write("test_batch", {"data": data[24:], "labels": labels[24:]})
+    meta = write("batches.meta", {"label_names": names})
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", train]])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", test]])
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": meta})
+    pixels = data.reshape(30, 3, 32, 32)
+    ids = [f"{'train' if place < 24 else 'test'}/{place:05d}" for place in range(30)]
+    return dict(zip(ids, pixels, strict=True))
+
+
+def no_network(*_, **__):
+    raise urllib.error.URLError("name or service not known")
+
+
+def test_cifar10_from_the_publishers_files(publishers_copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    dataset = load("cifar10", root=tmp_path / "data")
+    images, labels, ids = everything(dataset)
+    assert set(ids) == set(publishers_copy)
+    for image, label, id in zip(images, labels, ids, strict=True):
+        assert np.array_equal(image, publishers_copy[id])
+        assert label == int(id[-5:]) % 3
+    assert all(id.startswith("test/") for id in dataset.test.ids)
+    assert dataset.classes == ("airplane", "automobile", "bird")
+    assert (dataset.name, dataset.image_size, dataset.flip) == ("cifar10", 32, True)
+    assert load("cifar10", 16, root=tmp_path / "data").train.images.shape[1:] == (3, 16, 16)
+
+
+def test_cifar10_as_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    draw(tmp_path / "cifar10" / "train")
+    draw(tmp_path / "cifar10" / "test", seed=1)
+    dataset = load("cifar10", root=tmp_path)
+    assert (dataset.name, dataset.image_size, len(dataset.test)) == ("cifar10", 32, 30)
+
+
+def test_cifar10_without_a_network_says_where_to_put_a_copy(tmp_path, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    with pytest.raises(UserError) as caught:
+        load("cifar10", root=tmp_path / "data")
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("not known", "cifar-10-python.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar"):
+        assert part in message
+    assert f"{tmp_path / 'data' / 'cifar10'} as train/<class>/" in message
