@@ -1,0 +1,326 @@
+"""How far can the model's confidence be trusted?
+
+Temperature scaling and the expected calibration error of Guo et al., "On Calibration of Modern
+Neural Networks" (ICML 2017); its equal-mass variant of Nixon et al. (2019) and its class-wise one
+of Kull et al. (2019); Brier's score (1950) for many classes; selective prediction and its area of
+Geifman & El-Yaniv (2017). What is fitted is fitted on validation predictions, never on test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import log_softmax
+from scipy.special import softmax as stable_softmax
+
+from lib.evaluation import bootstrap_interval
+
+TEMPERATURE_BOUNDS = (0.05, 20.0)
+BINS = 15  # as in Guo et al.
+
+Floats = NDArray[np.float64]
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
+    """Probabilities (N, classes) of logits (N, classes) divided by the temperature."""
+    return stable_softmax(np.asarray(logits, dtype=float) / temperature, axis=1)
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature T that minimises the negative log-likelihood of softmax(logits / T).
+
+    The loss is convex in 1/T, so its minimum is the root of its slope: the mean of the logit that
+    the model expects less the true one. Where every prediction is right there is no minimum, since
+    more confidence is always better; then, as in Platt (1999), 1 / (N + 2) of the truth is spread
+    over all classes: the error to expect after N successes. The answer is kept within
+    `TEMPERATURE_BOUNDS`; where almost every prediction is wrong, the hottest is best. Logits that
+    are all alike give 1.
+
+    Parameters
+    ----------
+    logits : float (N, classes)   of validation pictures
+    labels : int (N,)
+
+    Raises
+    ------
+    ValueError   if there are no predictions, the lengths differ or a logit is not finite
+    """
+    values, truth = _checked(logits, labels)
+    if np.ptp(values, axis=1).max() == 0:
+        return 1.0
+    true_logit = values[np.arange(len(truth)), truth]
+    faultless = (true_logit == values.max(axis=1)).all()
+    doubt = 1 / (len(truth) + 2) if faultless else 0.0
+    wanted = (1 - doubt) * true_logit + doubt * values.mean(axis=1)
+
+    def slope(inverse: float) -> float:
+        expected = (stable_softmax(values * inverse, axis=1) * values).sum(axis=1)
+        return float((expected - wanted).mean())
+
+    coldest, hottest = TEMPERATURE_BOUNDS
+    if slope(1 / coldest) <= 0:
+        return coldest
+    if slope(1 / hottest) >= 0:
+        return hottest
+    return float(1 / brentq(slope, 1 / hottest, 1 / coldest, xtol=1e-12))
+
+
+def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    values, truth = np.asarray(logits, dtype=float), np.asarray(labels)
+    if values.ndim != 2 or truth.shape != values.shape[:1] or len(truth) == 0:
+        raise ValueError(f"{values.shape} logits do not go with {truth.shape} labels")
+    if not np.isfinite(values).all():
+        raise ValueError("a logit is not finite: the model's training diverged")
+    return values, truth
+
+
+def _edges(confidence: Floats, bins: int, equal_mass: bool) -> Floats:
+    """Borders (bins + 1,) from 0 to 1, equally far apart or with equally many between them."""
+    if not equal_mass:
+        return np.linspace(0, 1, bins + 1)
+    # The cuts of np.array_split: the first bins take what doesn't divide evenly.
+    size, extra = divmod(len(confidence), bins)
+    cuts = np.arange(1, bins) * size + np.minimum(np.arange(1, bins), extra)
+    ordered = np.append(np.sort(confidence), 1.0)
+    return np.concatenate(([0.0], ordered[cuts], [1.0]))
+
+
+def _bin_of(confidence: Floats, edges: Floats) -> NDArray[np.intp]:
+    """Each confidence's bin: closed below, open above, and the last one closed on both sides."""
+    return np.minimum(np.searchsorted(edges, confidence, side="right") - 1, len(edges) - 2)
+
+
+def reliability_table(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, equal_mass: bool = False
+) -> pd.DataFrame:
+    """A row a bin: low, high, count, share, mean confidence, accuracy; empty bins hold NaN.
+
+    A bin holds low <= confidence < high; the last one also holds 1. With `equal_mass`, equal
+    confidences stay in one bin, so that the order of the predictions changes nothing.
+
+    Raises
+    ------
+    ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
+    """
+    values, right = _checked_confidence(confidence, correct)
+    edges = _edges(values, bins, equal_mass)
+    index = _bin_of(values, edges)
+    count = np.bincount(index, minlength=bins)
+    filled = np.where(count > 0, count, np.nan)
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "count": count,
+            "share": count / len(values),
+            "confidence": np.bincount(index, values, bins) / filled,
+            "accuracy": np.bincount(index, right, bins) / filled,
+        }
+    )
+
+
+def _checked_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+    values, right = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
+    if values.shape != right.shape or values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"{values.shape} confidences do not go with {right.shape} outcomes")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("a confidence lies outside [0, 1]")
+    return values, right
+
+
+def expected_calibration_error(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, equal_mass: bool = False
+) -> float:
+    """Mean gap between confidence and accuracy over bins, weighted by bin size, in [0, 1].
+
+    Parameters
+    ----------
+    confidence : float (N,)   probability given to the predicted class
+    correct : bool (N,)       whether that prediction was right
+    bins : int                number of bins; empty ones count nothing
+    equal_mass : bool         bins hold equally many predictions instead of equally wide ranges
+
+    Raises
+    ------
+    ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
+    """
+    table = reliability_table(confidence, correct, bins, equal_mass)
+    return float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())
+
+
+def maximum_calibration_error(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, equal_mass: bool = False
+) -> float:
+    """The widest gap between confidence and accuracy of any bin that isn't empty, in [0, 1]."""
+    table = reliability_table(confidence, correct, bins, equal_mass)
+    return float((table["accuracy"] - table["confidence"]).abs().max())
+
+
+def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
+    """Mean over classes of the calibration error of each class's own probability, in [0, 1].
+
+    Every class counts alike, one that is missing from the labels too: its probability should be 0.
+
+    Parameters
+    ----------
+    probabilities : float (N, classes)
+    labels : int (N,)
+    """
+    return _mean_gap(*_classwise_gaps(*_checked(probabilities, labels), bins))
+
+
+def _classwise_gaps(
+    probabilities: Floats, labels: NDArray[np.int64], bins: int
+) -> tuple[NDArray[np.intp], Floats]:
+    """For each picture and class (N, classes): its bin among all classes' bins, and its gap."""
+    classes = np.arange(probabilities.shape[1])
+    index = _bin_of(probabilities, np.linspace(0, 1, bins + 1)) + classes * bins
+    return index, probabilities - (labels[:, None] == classes)
+
+
+def _mean_gap(index: NDArray[np.intp], gap: Floats) -> float:
+    """Mean size of the bins' summed gaps: the calibration error without a table, for resampling."""
+    return float(np.abs(np.bincount(index.ravel(), gap.ravel())).sum() / gap.size)
+
+
+def _widest_gap(index: NDArray[np.intp], gap: Floats) -> float:
+    return float((np.abs(np.bincount(index, gap)) / np.maximum(np.bincount(index), 1)).max())
+
+
+def nll(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood of the true classes, in nats."""
+    return float(_losses(*_checked(logits, labels), temperature).mean())
+
+
+def _losses(logits: Floats, labels: NDArray[np.int64], temperature: float) -> Floats:
+    return -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
+
+
+def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean squared distance of the probabilities (N, classes) from the truth, in [0, 2]."""
+    return float(_squared_distances(*_checked(probabilities, labels)).mean())
+
+
+def _squared_distances(probabilities: Floats, labels: NDArray[np.int64]) -> Floats:
+    return ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1)
+
+
+def _metrics_with_intervals(
+    logits: Floats, labels: NDArray[np.int64], temperature: float, bins: int, resamples: int
+) -> pd.DataFrame:
+    """A row a metric at one temperature. What resampling can't change is computed once."""
+    probabilities = softmax(logits, temperature)
+    confidence = probabilities.max(axis=1)
+    gap = confidence - (logits.argmax(axis=1) == labels)
+    index = _bin_of(confidence, np.linspace(0, 1, bins + 1))
+
+    def equal_mass_ece(confidence: Floats, gap: Floats) -> float:
+        return _mean_gap(_bin_of(confidence, _edges(confidence, bins, equal_mass=True)), gap)
+
+    # Each metric, its greatest possible value, how it is computed, and from which arrays.
+    statistics: list[tuple[str, float, Callable[..., float], tuple]] = [
+        ("ece", 1.0, _mean_gap, (index, gap)),
+        ("equal_mass_ece", 1.0, equal_mass_ece, (confidence, gap)),
+        ("classwise_ece", 1.0, _mean_gap, _classwise_gaps(probabilities, labels, bins)),
+        ("mce", 1.0, _widest_gap, (index, gap)),
+        ("nll", np.inf, np.mean, (_losses(logits, labels, temperature),)),
+        ("brier", 2.0, np.mean, (_squared_distances(probabilities, labels),)),
+    ]
+    rows = []
+    for metric, most, statistic, arrays in statistics:
+        interval = bootstrap_interval(statistic, *arrays, resamples=resamples)
+        low, high = max(0.0, interval.low), min(most, interval.high)
+        rows.append((metric, temperature, interval.value, low, high))
+    return pd.DataFrame(rows, columns=["metric", "temperature", "value", "low", "high"])
+
+
+def calibration_table(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    temperature: float,
+    bins: int = BINS,
+    resamples: int = 1000,
+) -> pd.DataFrame:
+    """The metrics of calibration before and after scaling by the temperature, with intervals.
+
+    Columns: metric (ece, equal_mass_ece, classwise_ece, mce, nll, brier), scaling ("before",
+    "after"), temperature, value, low, high, n. The intervals are bootstrapped at a level of 95 %.
+    """
+    values, truth = _checked(logits, labels)
+    tables = [
+        _metrics_with_intervals(values, truth, t, bins, resamples).assign(scaling=scaling)
+        for scaling, t in (("before", 1.0), ("after", temperature))
+    ]
+    table = pd.concat(tables, ignore_index=True).assign(n=len(truth))
+    return table[["metric", "scaling", "temperature", "value", "low", "high", "n"]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature from validation, and what it does to test predictions."""
+
+    temperature: float
+    metrics: pd.DataFrame  # of `calibration_table`
+    reliability: pd.DataFrame  # of `reliability_table`, with a column scaling: "before", "after"
+
+
+def calibrate(
+    val_logits: ArrayLike,
+    val_labels: ArrayLike,
+    test_logits: ArrayLike,
+    test_labels: ArrayLike,
+    bins: int = BINS,
+    resamples: int = 1000,
+) -> Calibration:
+    """Fit the temperature on validation predictions and measure it on test predictions."""
+    temperature = fit_temperature(val_logits, val_labels)
+    logits, labels = _checked(test_logits, test_labels)
+    correct = logits.argmax(axis=1) == labels
+    reliability = [
+        reliability_table(softmax(logits, t).max(axis=1), correct, bins).assign(scaling=scaling)
+        for scaling, t in (("before", 1.0), ("after", temperature))
+    ]
+    return Calibration(
+        temperature,
+        calibration_table(logits, labels, temperature, bins, resamples),
+        pd.concat(reliability, ignore_index=True),
+    )
+
+
+def _accuracy_of_most_confident(confidence: ArrayLike, correct: ArrayLike) -> Floats:
+    """Accuracy (N,) of the 1, 2, ..., N most confident predictions.
+
+    Equal confidences share their mean outcome: the accuracy to expect when ties are drawn by lot.
+    """
+    values, right = _checked_confidence(confidence, correct)
+    _, group, size = np.unique(-values, return_inverse=True, return_counts=True)
+    shared = np.repeat(np.bincount(group, right) / size, size)
+    return np.cumsum(shared) / np.arange(1, len(values) + 1)
+
+
+def selective(confidence: ArrayLike, correct: ArrayLike, points: int = 100) -> pd.DataFrame:
+    """Accuracy when only the most confident predictions count, the rest being left to a person.
+
+    At most `points` rows of coverage (share of predictions kept, up to 1), threshold (least
+    confidence among them), accuracy and n.
+    """
+    accuracy = _accuracy_of_most_confident(confidence, correct)
+    ordered = -np.sort(-np.asarray(confidence, dtype=float))
+    total = len(accuracy)
+    kept = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(int))
+    return pd.DataFrame(
+        {
+            "coverage": kept / total,
+            "threshold": ordered[kept - 1],
+            "accuracy": accuracy[kept - 1],
+            "n": kept,
+        }
+    )
+
+
+def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Area under the risk-coverage curve: the mean error over all coverages; 0 is best."""
+    return float(1 - _accuracy_of_most_confident(confidence, correct).mean())
