@@ -1,0 +1,54 @@
+"""What many tests need: a dataset that trains in milliseconds, and its finished run."""
+
+import os
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # small networks in several processes: threads only wait
+
+import pytest
+import torch
+
+from lib.data import Dataset, Split
+from lib.recipe import Recipe
+from lib.runs import RunStore
+from lib.training import fit
+
+CLASSES = ("red", "green", "blue")
+
+
+def coloured_split(name, count, seed):
+    """Noisy 8 x 8 pictures, brighter in the channel of their class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % len(CLASSES)
+    images = torch.randint(0, 150, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    images[torch.arange(count), labels] += 100
+    return Split(images, labels, tuple(f"{name}/{number:03d}" for number in range(count)))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """96 training pictures of three classes that a small network learns in a few epochs."""
+    return Dataset(
+        name="tiny",
+        classes=CLASSES,
+        train=coloured_split("train", 96, 1),
+        val=coloured_split("val", 24, 2),
+        test=coloured_split("test", 30, 3),
+        mean=(0.4, 0.4, 0.4),
+        std=(0.2, 0.2, 0.2),
+        flip=True,
+        fingerprint="tiny",
+    )
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """A recipe that takes well under a second on `tiny`."""
+    return Recipe(width=8, epochs=6, batch_size=16, lr=0.3)
+
+
+@pytest.fixture(scope="session")
+def run(tiny, quick, tmp_path_factory):
+    """A finished run of `quick` on `tiny`; not to be written to."""
+    return fit(quick, tiny, RunStore(tmp_path_factory.mktemp("runs")), "cpu")
