@@ -1,0 +1,44 @@
+# make site   set up what is missing, run the study, render the website into _site/
+# make test   set up what is missing, check the code, run the tests
+
+PYTHON ?= python3
+PROFILE ?=
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: site test setup check system clean
+
+site: setup
+	python -m analysis $(if $(PROFILE),--profile $(PROFILE))
+	python -m report
+
+test: setup system check
+	python -m pytest --cov --cov-report=term:skip-covered
+
+setup: .venv/installed .venv/quarto
+
+check:
+	ruff format --check .
+	ruff check .
+	mypy
+
+# Browser, virtual display and the like: through apt where that is possible, else their tests skip.
+system:
+	@tests/install-system-packages
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+# The quarto-cli package downloads Quarto's own release. It is tried once; Pandoc stands in without it.
+.venv/quarto: | .venv/installed
+	@command -v quarto >/dev/null || \
+		timeout 300 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps quarto-cli >/dev/null 2>&1 || \
+		echo "Quarto cannot be installed here; the site will be rendered by Pandoc instead."
+	@touch $@
+
+clean:
+	rm -rf _site report/days index.ipynb

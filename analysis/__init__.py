@@ -1,0 +1,1 @@
+"""The study: a notebook a day, and the command that runs them."""

@@ -1,0 +1,142 @@
+"""Run the study: execute its notebooks with papermill, only those that something changed for.
+
+python -m analysis                                    as last time; the demo on a fresh clone
+python -m analysis --profile cifar10                  another profile
+python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
+python -m analysis --only day2 --force                again, though nothing changed
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from analysis import study
+from analysis.terminal import Progress, following
+from lib import progress
+from lib.errors import UserError, command, nearest
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook with the parameters that it is to be executed with, and why."""
+
+    notebook: study.Notebook
+    parameters: dict[str, Any]
+    record: dict[str, Any]
+    due: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Execute what is due, showing progress, and end by naming what there is now."""
+    options = parse(arguments)
+    jobs = plan(options)
+    due = [job for job in jobs if job.due]
+    if due:
+        run(due)
+    print(closing_table(jobs))
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis", description="Execute the study's notebooks where needed."
+    )
+    parser.add_argument("--profile", help="a profile in analysis/profiles, or a YAML file")
+    parser.add_argument("--only", metavar="DAY", help="one notebook: day1 to day5, or home")
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a notebook's parameter, over the profile's",
+    )
+    parser.add_argument("--force", action="store_true", help="execute even what did not change")
+    return parser.parse_args(arguments)
+
+
+def plan(options: argparse.Namespace) -> list[Job]:
+    """A job for each notebook; without options a notebook keeps what its copy was made with.
+
+    Raises
+    ------
+    UserError   for an unknown notebook, profile or parameter
+    """
+    notebooks = study.notebooks()
+    days = [notebook.day for notebook in notebooks]
+    if options.only and options.only not in days:
+        raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
+    changes = study.read_changes(options.p)
+
+    records = {notebook.name: notebook.record() for notebook in notebooks}
+    last_profile = next((r["profile"] for r in records.values() if r), "demo")
+    jobs: list[Job] = []
+    for notebook in notebooks:
+        old = records[notebook.name]
+        asked = options.only in (None, notebook.day)
+        profile, overrides = old.get("profile", last_profile), old.get("overrides", {})
+        if asked and (options.profile or changes):
+            profile, overrides = options.profile or profile, notebook.parameters(changes)
+        values = study.read_profile(profile)
+        study.check_parameters(values, f"profile {profile}")
+        parameters = notebook.parameters(values) | overrides
+        upstream = [job.record["key"] for job in jobs] if notebook.day == "home" else []
+        record = {
+            "key": study.key(notebook, parameters, upstream),
+            "profile": profile,
+            "overrides": overrides,
+            "command": remake(notebook, profile, overrides),
+        }
+        changed = record["key"] != old.get("key")
+        due = (asked and (changed or options.force)) or (notebook.day == "home" and changed)
+        jobs.append(Job(notebook, parameters, record if due else old or record, due))
+    return jobs
+
+
+def remake(notebook: study.Notebook, profile: str, overrides: dict[str, Any]) -> str:
+    """The command that makes this executed copy again."""
+    changes = "".join(f" -p {name} {value}" for name, value in overrides.items())
+    return f"python -m analysis --profile {profile} --only {notebook.day}{changes} --force"
+
+
+def run(jobs: list[Job]) -> None:
+    """Execute the jobs in their order, drawing their progress."""
+    bars = Progress(len(jobs))
+    try:
+        with TemporaryDirectory() as scratch:
+            events = Path(scratch) / "progress.jsonl"
+            os.environ[progress.VARIABLE] = str(events)
+            # Threads that wait without spinning: on a busy machine small networks train ten times
+            # faster so, on an idle one as fast.
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+            with following(events, bars):
+                for job in jobs:
+                    bars.days.set_description_str(job.notebook.title)
+                    study.execute(job.notebook, job.parameters, job.record)
+                    took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
+                    bars.days.write(took, file=sys.stderr)
+                    bars.days.update()
+    finally:
+        bars.close()
+
+
+def closing_table(jobs: list[Job]) -> str:
+    """What there is now: a line a notebook, with its file and whether it was made just now."""
+    width = max(len(job.notebook.title) for job in jobs)
+    lines = []
+    for job in jobs:
+        path = job.notebook.executed.relative_to(study.ROOT)
+        state = f"made in {job.record['seconds']:.0f} s" if job.due else "unchanged"
+        if not job.notebook.executed.exists():
+            state = "not made yet"
+        lines.append(f"{job.notebook.title:<{width}}  {state:<14}  {path}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,217 @@
+"""The study's notebooks: what they take, whether they changed, and how one is executed.
+
+An executed copy is written whole or not at all, without timestamps, and remembers in its metadata
+what it was made from. A notebook whose source, parameters, `lib` and dataset are still the same is
+not executed again.
+"""
+
+import ast
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from lib.errors import UserError, nearest
+from lib.files import replacing
+from lib.folders import content_key
+
+ROOT = Path(__file__).parent.parent
+PROFILES = Path(__file__).parent / "profiles"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook of the study: its source in analysis/, and where its executed copy belongs."""
+
+    source: Path
+    executed: Path
+
+    @property
+    def name(self) -> str:
+        return self.source.stem
+
+    @property
+    def day(self) -> str:
+        """`day3` of day3_transfer, `home` of home: what `--only` takes."""
+        return self.name.partition("_")[0]
+
+    @property
+    def title(self) -> str:
+        """The notebook's first heading."""
+        for cell in read_notebook(self.source)["cells"]:
+            for line in "".join(cell["source"]).splitlines():
+                if line.startswith(("# ", "title: ")):
+                    return line.partition(" ")[2].strip("\"'")
+        return self.name
+
+    def defaults(self) -> dict[str, Any]:
+        """The parameters that the notebook takes, with the values that it falls back on."""
+        for cell in read_notebook(self.source)["cells"]:
+            if "parameters" in cell["metadata"].get("tags", []):
+                statements = ast.parse("".join(cell["source"])).body
+                return {
+                    statement.targets[0].id: ast.literal_eval(statement.value)
+                    for statement in statements
+                    if isinstance(statement, ast.Assign)
+                    and isinstance(statement.targets[0], ast.Name)
+                }
+        return {}
+
+    def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `values` that this notebook takes."""
+        return {name: value for name, value in values.items() if name in self.defaults()}
+
+    def record(self) -> dict[str, Any]:
+        """What the executed copy says of its making; nothing if there is no copy."""
+        if not self.executed.exists():
+            return {}
+        return read_notebook(self.executed)["metadata"].get("daybook", {})
+
+
+def notebooks() -> list[Notebook]:
+    """The days in their order, then the home page, which sums them up."""
+    folder = Path(__file__).parent
+    days = [
+        Notebook(path, ROOT / "report" / "days" / path.name)
+        for path in sorted(folder.glob("day*.ipynb"))
+    ]
+    return [*days, Notebook(folder / "home.ipynb", ROOT / "index.ipynb")]
+
+
+def read_profile(name: str) -> dict[str, Any]:
+    """The parameters of the profile of that name in analysis/profiles, or of a YAML file.
+
+    Raises
+    ------
+    UserError   if there is no such profile or it is not a mapping of names to plain values
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.exists():
+        known = sorted(profile.stem for profile in PROFILES.glob("*.yaml"))
+        raise UserError(f"no profile {name!r}{nearest(name, known)}; a path to a .yaml works too")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: should hold one `name: value` a line")
+    return values
+
+
+def read_changes(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The parameters that `-p NAME VALUE` gave; a value is read as YAML, as in a profile.
+
+    Raises
+    ------
+    UserError   for a value that is not YAML, and for what `check_parameters` refuses
+    """
+    changes = {}
+    for name, text in pairs:
+        try:
+            changes[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"-p: {name} = {text!r} is not a value; put quotes around it") from None
+    check_parameters(changes, "-p")
+    return changes
+
+
+def check_parameters(values: Mapping[str, Any], where: str) -> None:
+    """Refuse a name that no notebook takes, and a value of another type than the default's.
+
+    Raises
+    ------
+    UserError   with the name, where it stands, and what would do
+    """
+    defaults: dict[str, Any] = {}
+    for notebook in notebooks():
+        defaults |= notebook.defaults()
+    for name, value in values.items():
+        if name not in defaults:
+            raise UserError(f"{where}: unknown parameter {name!r}{nearest(name, sorted(defaults))}")
+        expected = type(defaults[name])
+        fits = type(value) is expected or (expected is float and type(value) is int)
+        if not fits:
+            raise UserError(f"{where}: {name} = {value!r} should be of type {expected.__name__}")
+
+
+def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) -> str:
+    """What the executed copy depends on, hashed: its source, parameters, `lib`, dataset.
+
+    `upstream` holds the keys of the notebooks whose runs this one sums up.
+    """
+    used = notebook.defaults() | dict(parameters)
+    cells = [
+        (cell["cell_type"], "".join(cell["source"]))
+        for cell in read_notebook(notebook.source)["cells"]
+    ]
+    dataset = content_key(used["dataset"]) if "dataset" in used else ""
+    made_from = [cells, used, library_digest(), dataset, upstream]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def library_digest() -> str:
+    """A hash of all code in lib/."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "lib").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str, Any]) -> None:
+    """Run the notebook from the project's root and write its executed copy, all or nothing.
+
+    Raises
+    ------
+    UserError   what a cell raised as the user's mistake, in its own words
+    papermill.PapermillExecutionError   for any other error in a cell
+    """
+    import nbformat  # seconds to import, and most calls find nothing to execute
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    started = time.monotonic()
+    try:
+        with TemporaryDirectory() as scratch:
+            executed = papermill.execute_notebook(
+                str(notebook.source),
+                str(Path(scratch) / notebook.source.name),
+                dict(parameters),
+                cwd=str(ROOT),
+                progress_bar=False,
+                request_save_on_cell_execute=False,
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
+    except papermill.PapermillExecutionError as error:
+        if error.ename == "UserError":
+            raise UserError(f"{notebook.name}: {error.evalue}") from None
+        raise
+    record["seconds"] = round(time.monotonic() - started, 1)
+    tidy(executed, record)
+    with replacing(notebook.executed) as temporary:
+        nbformat.write(executed, str(temporary))
+
+
+def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:
+    """Drop what differs from one execution to the next, and what libraries wrote to stderr."""
+    executed["metadata"].pop("papermill", None)
+    executed["metadata"]["daybook"] = record
+    for number, cell in enumerate(executed["cells"], start=1):
+        cell["id"] = f"cell-{number}"
+        for transient in ("papermill", "execution"):
+            cell["metadata"].pop(transient, None)
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """The notebook's JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))

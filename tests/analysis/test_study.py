@@ -1,0 +1,185 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from analysis import __main__ as command
+from analysis import study
+from lib.errors import UserError
+
+PROJECT = study.ROOT
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python"},
+    },
+}
+PARAMETERS = 'dataset = "digits"  # which\nfactor = 2\nmessage = "fine"\n'
+BODY = """
+import sys
+from lib.errors import UserError
+print("noise", file=sys.stderr)
+if message != "fine":
+    raise UserError(message)
+print(dataset, factor * 21)
+"""
+
+
+def write_notebook(path, heading):
+    cells = [
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": [f"# {heading}\n"]},
+        code(PARAMETERS, ["parameters"]),
+        code(BODY),
+    ]
+    path.write_text(json.dumps({**NOTEBOOK, "cells": cells}))
+
+
+def code(source, tags=()):
+    return {
+        "cell_type": "code",
+        "id": f"c{len(source)}",
+        "metadata": {"tags": list(tags)},
+        "source": source.splitlines(keepends=True),
+        "execution_count": None,
+        "outputs": [],
+    }
+
+
+@pytest.fixture
+def small_study(tmp_path, monkeypatch):
+    """A study of one quick day and a home page, in a folder of its own."""
+    folder = tmp_path / "analysis"
+    (folder / "profiles").mkdir(parents=True)
+    write_notebook(folder / "day1_first.ipynb", "First day")
+    write_notebook(folder / "home.ipynb", "Home")
+    (folder / "profiles" / "demo.yaml").write_text("factor: 3\n")
+    (folder / "profiles" / "other.yaml").write_text("factor: 4\n")
+    (tmp_path / "lib").symlink_to(PROJECT / "lib")
+    monkeypatch.setattr(study, "ROOT", tmp_path)
+    monkeypatch.setattr(study, "PROFILES", folder / "profiles")
+    monkeypatch.setattr(study, "__file__", str(folder / "study.py"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def output(root):
+    """What the first day's executed copy printed."""
+    notebook = study.read_notebook(root / "report" / "days" / "day1_first.ipynb")
+    return "".join(notebook["cells"][-1]["outputs"][0]["text"])
+
+
+def states(capsys):
+    """The closing table's second column."""
+    lines = capsys.readouterr().out.splitlines()
+    return ["unchanged" if "unchanged" in line else "made" for line in lines]
+
+
+def test_a_fresh_study_is_made_and_a_second_call_executes_nothing(small_study, capsys, monkeypatch):
+    command.main([])
+    assert output(small_study) == "digits 63\n"
+    assert states(capsys) == ["made", "made"]
+    monkeypatch.setattr(study, "execute", lambda *_: pytest.fail("executed again"))
+    command.main([])
+    assert states(capsys) == ["unchanged", "unchanged"]
+
+
+def test_a_parameter_a_profile_and_a_changed_source_each_make_a_day_due(small_study, capsys):
+    command.main([])
+    command.main(["--only", "day1", "-p", "factor", "5"])
+    assert output(small_study) == "digits 105\n"
+    command.main([])  # keeps what the copy was made with
+    assert output(small_study) == "digits 105\n"
+    command.main(["--profile", "other"])
+    assert output(small_study) == "digits 84\n"
+    capsys.readouterr()
+    write_notebook(small_study / "analysis" / "day1_first.ipynb", "Renamed day")
+    command.main([])
+    assert states(capsys) == ["made", "made"]  # home sums the day up
+    command.main(["--only", "day1", "--force"])
+    assert states(capsys)[0] == "made"
+
+
+def test_an_executed_copy_is_the_same_every_time_and_free_of_noise(small_study):
+    def copy():
+        notebook = study.read_notebook(small_study / "report" / "days" / "day1_first.ipynb")
+        del notebook["metadata"]["daybook"]["seconds"]
+        return notebook
+
+    command.main([])
+    first = copy()
+    command.main(["--force"])
+    assert copy() == first
+    outputs = [output for cell in first["cells"] for output in cell.get("outputs", [])]
+    assert "noise" not in json.dumps(outputs)
+    assert "papermill" not in json.dumps([cell["metadata"] for cell in first["cells"]])
+    assert first["metadata"]["daybook"]["command"].startswith("python -m analysis --profile demo")
+
+
+def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study):
+    command.main([])
+    with pytest.raises(UserError, match=r"^day1_first: the moon is full$"):
+        command.main(["--only", "day1", "-p", "message", "the moon is full"])
+    assert output(small_study) == "digits 63\n"
+    assert sorted(os.listdir(small_study / "report" / "days")) == ["day1_first.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--profile", "demmo"], "no profile 'demmo'; did you mean 'demo'"),
+        (["--only", "day9"], "no notebook 'day9'"),
+        (["-p", "faktor", "3"], "-p: unknown parameter 'faktor'; did you mean 'factor'"),
+        (["-p", "factor", "three"], "-p: factor = 'three' should be of type int"),
+        (["-p", "factor", "[1"], "-p: factor = '\\[1' is not a value"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line_with_the_remedy(small_study, arguments, words):
+    with pytest.raises(UserError, match=words) as raised:
+        command.main(arguments)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("factr: 3", "profile other: unknown parameter 'factr'; did you mean 'factor'"),
+        ("factor: yes", "factor = True should be of type int"),
+        ("- 3", "should hold one `name: value` a line"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_one_line_with_the_remedy(small_study, text, words):
+    (small_study / "analysis" / "profiles" / "other.yaml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        command.main(["--profile", "other"])
+
+
+@pytest.mark.parametrize("profile", sorted(path.stem for path in study.PROFILES.glob("*.yaml")))
+def test_the_profiles_that_come_with_the_project_are_valid(profile):
+    study.check_parameters(study.read_profile(profile), profile)
+
+
+@pytest.mark.parametrize("notebook", study.notebooks(), ids=lambda notebook: notebook.name)
+def test_the_notebooks_hold_no_outputs_and_have_a_heading_and_parameters(notebook):
+    cells = study.read_notebook(notebook.source)["cells"]
+    assert not any(cell.get("outputs") for cell in cells)
+    assert notebook.title != notebook.name
+    assert "dataset" in notebook.defaults()
+
+
+def run_study(*arguments, cwd=PROJECT):
+    return subprocess.run(
+        [sys.executable, "-m", "analysis", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def test_the_command_exits_with_2_and_one_line():
+    done = run_study("--profile", "nothing")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no profile 'nothing'")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
