@@ -1,0 +1,194 @@
+"""How does what a notebook computed get onto the page, in the same bytes every time?
+
+`show(...)` displays a chart, a table, a finding or pictures as a Pandoc raw block of HTML, which
+Quarto and Pandoc pass on untouched. A chart travels as its Vega-Lite specification; the page's
+script draws it in the page's theme. Jupyter gets the same under Vega-Lite's MIME type.
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import altair as alt
+import pandas as pd
+from IPython.display import display
+
+from lib.palette import label
+
+VEGA_LITE = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.split('.')[0]}+json"
+DIGITS = 6  # significant digits of a chart's data: more than any figure here is known to
+NAMED = {"augmentation", "model", "strategy", "attack", "ordering"}  # columns of known names
+CONTROL_HEIGHT = 36  # pixels of the row of checkboxes under a chart that has some
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A piece of a page. A notebook shows it as a cell's last value, or anywhere by `show`."""
+
+    html: str
+    text: str  # what a terminal shows instead
+    more: Mapping[str, Any] = field(default_factory=dict)  # further MIME types
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        # text/html would be the obvious type, but Quarto adds scripts from a CDN to it.
+        return {"text/markdown": raw_block(self.html), "text/plain": self.text, **self.more}
+
+
+def show(thing: alt.TopLevelMixin | Fragment, name: str | None = None) -> None:
+    """Display a fragment, or a chart under a name that is unique on its page, such as `curves`."""
+    if isinstance(thing, Fragment):
+        display(thing)
+    elif name is None:
+        raise ValueError("a chart is shown under a name: show(chart, 'curves')")
+    else:
+        display(figure(thing, name))
+
+
+def raw_block(html: str) -> str:
+    """The HTML as a block that Pandoc's Markdown passes on untouched."""
+    longest = max((len(run) for run in re.findall("`+", html)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{{=html}}\n{html}\n{fence}\n"
+
+
+def figure(chart: alt.TopLevelMixin, name: str) -> Fragment:
+    """The chart as a figure whose height is reserved and whose drawing the page's script does.
+
+    The title and subtitle become the figure's caption, where they wrap as the page's width asks.
+
+    Raises
+    ------
+    ValueError   if the name isn't made of lower-case letters, digits, hyphens and underscores
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(f"a chart's name is like 'loss-curves', not {name!r}")
+    spec = specification(chart)
+    heading = spec.pop("title", None) or {}
+    title, subtitle = _joined(heading.get("text", "")), _joined(heading.get("subtitle", ""))
+    limit = spec.get("usermeta", {}).get("maxWidth")
+    width = f' style="max-width:{limit}px"' if limit else ""
+    controls = any(isinstance(param.get("bind"), dict) for param in spec.get("params", []))
+    height = spec["height"] + CONTROL_HEIGHT * controls
+    html = (
+        f'<figure class="daybook-chart" id="chart-{name}" data-name="{name}"{width}>'
+        f'<figcaption class="daybook-caption"><span class="daybook-title">{escape(title)}</span> '
+        f'<span class="daybook-subtitle">{escape(subtitle)}</span></figcaption>'
+        f'<div class="daybook-view" style="min-height:{height}px" role="img" '
+        f'aria-label="{escape(f"{title}. {subtitle}")}"></div>'
+        f'<script type="application/json" class="daybook-spec">{_script(spec)}</script></figure>'
+    )
+    lines = {"text": textwrap.wrap(title, 70), "subtitle": textwrap.wrap(subtitle, 90)}
+    return Fragment(html, f"{title}\n{subtitle}", {VEGA_LITE: {**spec, "title": lines}})
+
+
+def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The chart's Vega-Lite without a theme. The same chart gives the same in every process."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        spec = chart.to_dict()
+    spec.pop("config", None)
+    return _rounded(spec)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else " ".join(text)
+
+
+def _script(value: Any) -> str:
+    """JSON that can't end the script element it stands in, whatever its strings hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def finding(text: str) -> Fragment:
+    """A sentence that says what was found, set apart from the prose."""
+    return Fragment(f'<p class="daybook-finding">{escape(text)}</p>', text)
+
+
+Format = str | Callable[[Any], str]
+
+
+def table(
+    frame: pd.DataFrame,
+    caption: str | None = None,
+    formats: Mapping[str, Format] | None = None,
+    href: str | None = None,
+) -> Fragment:
+    """A table of the frame's columns; its first column heads the rows.
+
+    `formats` maps a column to a format specification (`".1%"`, `".3f"`) or a function. Without one,
+    accuracies and shares are shown in per cent, whole numbers with separated thousands, other
+    numbers to three significant digits, and models, augmentations and the like by their names.
+    `href` names a column of addresses that is not shown: they become links on the first column. A
+    missing value is a dash.
+    """
+    chosen = formats or {}
+    if unknown := set(chosen) - set(frame.columns):
+        raise ValueError(f"formats for {sorted(unknown)}, which the table lacks")
+    links = frame[href].fillna("").tolist() if href else [""] * len(frame)
+    shown = frame.drop(columns=[href]) if href else frame
+    numeric = {c: pd.api.types.is_numeric_dtype(shown[c].infer_objects()) for c in shown}
+    head = "".join(
+        f'<th scope="col"{_number_class(numeric[c])}>{escape(_heading(c))}</th>' for c in shown
+    )
+    columns = [
+        [
+            _td(i, _cell(c, v, chosen.get(c)), numeric[c], link)
+            for v, link in zip(shown[c], links, strict=True)
+        ]
+        for i, c in enumerate(shown)
+    ]
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
+    described = f"<caption>{escape(caption)}</caption>" if caption else ""
+    html = (
+        '<div class="daybook-scroll" role="group" tabindex="0" '
+        f'aria-label="{escape(caption or "Table")}">'
+        f'<table class="daybook-table">{described}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+    return Fragment(html, shown.to_string(index=False))
+
+
+def _heading(column: Any) -> str:
+    words = str(column).replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _number_class(numeric: bool) -> str:
+    return ' class="daybook-number"' if numeric else ""
+
+
+def _td(position: int, text: str, numeric: bool, link: str) -> str:
+    if position:
+        return f"<td{_number_class(numeric)}>{escape(text)}</td>"
+    inner = f'<a href="{escape(link)}">{escape(text)}</a>' if link else escape(text)
+    return f'<th scope="row"{_number_class(numeric)}>{inner}</th>'
+
+
+def _cell(column: Any, value: Any, chosen: Format | None) -> str:
+    if callable(chosen):
+        return chosen(value)
+    if not pd.api.types.is_scalar(value):
+        return str(value)
+    if pd.isna(value):
+        return "–"
+    if pd.api.types.is_bool(value) or not pd.api.types.is_number(value):
+        text = label(value) if column in NAMED else str(value)
+        return format(value, chosen) if chosen else text
+    if chosen is None:
+        percent = re.search("accuracy|share", str(column)) and 0 <= value <= 1
+        chosen = ".1%" if percent else ",d" if pd.api.types.is_integer(value) else ".3g"
+    return format(value, chosen).replace("%", "\N{NO-BREAK SPACE}%")

@@ -1,0 +1,241 @@
+"""How does the model fail? Charts of attacks, corruptions and attribution.
+
+As in `lib.charts`: a tidy table in, an Altair chart out, with a title that claims no more than the
+numbers do.
+"""
+
+import altair as alt
+import pandas as pd
+
+from lib.chart_parts import (
+    EXACT,
+    PERCENT,
+    WHOLE,
+    Chart,
+    around,
+    beside,
+    finished,
+    hover,
+    layered,
+    line_labels,
+    named_colour,
+    panel_axis,
+    share_y,
+)
+from lib.chart_titles import count, extremes, per_cent, points, signed
+from lib.evaluation import Interval, differs, mean_interval
+from lib.palette import BLUE, VERMILLION, label
+
+# Attacks and corruptions
+
+
+def attack_curve(table: pd.DataFrame) -> Chart:
+    """Accuracy against the size of an attack. Columns: attack, epsilon_255, accuracy, low, high."""
+    names = list(table["attack"].unique())
+    shown = table.assign(attack=table["attack"].map(label))
+    colour = named_colour("attack", names, legend=False)
+    x = alt.X("epsilon_255:Q", title="ε, in steps of 1/255", axis=alt.Axis(grid=False, tickCount=8))
+    base = alt.Chart(shown).encode(x=x, color=colour)
+    y = share_y("accuracy", "Accuracy", WHOLE)
+    exact = hover(
+        {"attack": "", "epsilon_255": "~g", "accuracy": EXACT, "low": EXACT, "high": EXACT}
+    )
+    layers: list[Chart] = [
+        base.mark_area(opacity=0.2).encode(y=share_y("low", "Accuracy", WHOLE), y2="high:Q"),
+        base.mark_line(strokeWidth=2).encode(y=y),
+        base.mark_circle(size=40, opacity=1).encode(y=y, tooltip=exact),
+    ]
+    if len(shown):
+        layers.append(line_labels(shown, "attack", "epsilon_255", "accuracy", colour, 230))
+    subtitle = "Accuracy after an attack that moves no pixel by more than ε; band: 95 % interval"
+    return finished(layered(*layers), 300, _attack_title(shown), subtitle)
+
+
+def _attack_title(table: pd.DataFrame) -> str:
+    neutral = "Accuracy against the size of the attack"
+    if table.empty or table["epsilon_255"].min() > 0:
+        return neutral
+    clean = table.loc[table["epsilon_255"].idxmin()]
+    worst = table.loc[table["accuracy"].idxmin()]
+    first, last = (Interval(row["accuracy"], row["low"], row["high"]) for row in (clean, worst))
+    if not differs(first, last):
+        return neutral
+    return (
+        f"{worst['attack']} at {worst['epsilon_255']:.3g}/255 leaves {per_cent(worst['accuracy'])} "
+        f"right, of {per_cent(clean['accuracy'])} without an attack"
+    )
+
+
+def _spelled(corruption: str) -> str:
+    """`gaussian_noise` as `Gaussian noise`, `jpeg` as `JPEG`."""
+    words = corruption.replace("_", " ").replace("gaussian", "Gaussian")
+    return "JPEG" if words == "jpeg" else words
+
+
+def corruption_heatmap(table: pd.DataFrame) -> Chart:
+    """Accuracy by corruption, hardest on top, and severity.
+
+    Columns: corruption, severity, accuracy, and n, without which the title claims nothing.
+    """
+    shown = table.assign(corruption=table["corruption"].map(_spelled))
+    means = shown.groupby("corruption", sort=False).mean(numeric_only=True).reset_index()
+    order = list(means.sort_values("accuracy", kind="stable")["corruption"])
+    domain = around(shown["accuracy"])
+    base = alt.Chart(shown).encode(
+        x=alt.X("severity:O", title="Severity", axis=alt.Axis(labelAngle=0, ticks=False)),
+        y=alt.Y("corruption:N", sort=order, title=None, axis=alt.Axis(ticks=False)),
+        tooltip=hover({"corruption": "", "severity": "d", "accuracy": EXACT}),
+    )
+    colour = alt.Color("accuracy:Q", scale=alt.Scale(scheme="viridis", domain=domain), legend=None)
+    bright = alt.datum["accuracy"] > domain[0] + 0.42 * (domain[1] - domain[0])
+    ink = alt.when(bright).then(alt.value("#111111")).otherwise(alt.value("#ffffff"))
+    chart = layered(
+        base.mark_rect(cornerRadius=2).encode(color=colour),
+        base.mark_text().encode(text=alt.Text("accuracy:Q", format=".0%"), color=ink),
+    )
+    title = "Accuracy by corruption and severity"
+    if "n" in means and (found := extremes(means)):
+        worst, best = (f"{row['corruption']}, {per_cent(row['accuracy'])}" for row in found)
+        title = f"Hardest: {worst} right on average; easiest: {best}"
+    subtitle = "Accuracy on corrupted pictures; severity from 1 (mild) to 5 (strong)"
+    chart = chart.properties(usermeta={"maxWidth": 620})
+    return finished(chart, 60 + 30 * max(1, len(order)), title, subtitle)
+
+
+def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
+    """By how much each augmentation of training helps against each corruption.
+
+    Columns: augmentation, corruption, accuracy; rows of one pair (severities, seeds) are averaged.
+    What is compared with is "none", or where it is missing the first augmentation.
+    """
+    names = list(table["augmentation"].unique())
+    reference = "none" if "none" in names or not names else names[0]
+    means = table.groupby(["augmentation", "corruption"], sort=False)["accuracy"].mean()
+    cells = means.reset_index()
+    base_accuracy = cells["corruption"].map(means.get(reference, pd.Series(dtype=float)))
+    cells = cells.assign(
+        gain=cells["accuracy"] - base_accuracy,
+        corruption=cells["corruption"].map(_spelled),
+    )
+    others = cells[cells["augmentation"] != reference]
+    title = _augmentation_title(others, label(reference))
+    shown = cells.assign(
+        text=[
+            per_cent(row.accuracy, 0) if row.augmentation == reference else signed(row.gain)
+            for row in cells.itertuples()
+        ],
+        augmentation=cells["augmentation"].map(label),
+        strength=cells["gain"].abs() / max(0.01, others["gain"].abs().max()),
+    )
+    order = [label(name) for name in sorted(names, key=lambda name: name != reference)]
+    hard = shown[shown["augmentation"] == label(reference)].sort_values("accuracy", kind="stable")
+    base = alt.Chart(shown).encode(
+        x=alt.X(
+            "augmentation:N", sort=order, title=None, axis=alt.Axis(labelAngle=-45, ticks=False)
+        ),
+        y=alt.Y(
+            "corruption:N", sort=list(hard["corruption"]), title=None, axis=alt.Axis(ticks=False)
+        ),
+        tooltip=hover({"augmentation": "", "corruption": "", "accuracy": EXACT, "gain": "+.2%"}),
+    )
+    sign = alt.when(alt.datum["gain"] >= 0).then(alt.value(BLUE)).otherwise(alt.value(VERMILLION))
+    depth = alt.Opacity("strength:Q", scale=alt.Scale(domain=WHOLE, range=[0, 0.75]), legend=None)
+    chart = layered(
+        base.mark_rect(cornerRadius=2).encode(color=sign, opacity=depth),
+        base.mark_text(fontSize=11).encode(text="text:N"),
+    )
+    subtitle = (
+        f"Points of accuracy above {label(reference)}, whose own accuracy is given; blue: helps, "
+        "red: harms"
+    )
+    return finished(chart, 110 + 28 * max(1, len(hard)), title, subtitle)
+
+
+def _augmentation_title(gains: pd.DataFrame, reference: str) -> str:
+    """Names the augmentation that helps most, if it does so over the corruptions beyond noise."""
+    neutral = "Accuracy by augmentation and corruption"
+    groups = {name: part["gain"].to_numpy() for name, part in gains.groupby("augmentation")}
+    if not groups or min(map(len, groups.values())) < 2:
+        return neutral
+    best = max(groups, key=lambda name: groups[name].mean())
+    gain = mean_interval(groups[best], 1 - 0.05 / len(groups))
+    if not gain.low > 0:
+        return f"No augmentation clearly helps against corruptions, compared with {reference}"
+    most = gains[gains["augmentation"] == best].nlargest(1, "gain").iloc[0]
+    return (
+        f"{label(best)} helps most: {points(gain.value)} above {reference} on average, "
+        f"{points(most['gain'])} against {most['corruption']}"
+    )
+
+
+# Attribution
+
+
+def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) -> Chart:
+    """The class's probability while pixels are deleted or inserted, hottest first or at random.
+
+    Columns: kind ("deletion", "insertion"), ordering ("heat", "random"), fraction, probability.
+    `areas` (kind, gain, low, high, n) lets the title say whether hot pixels matter more.
+    """
+    kinds, orderings = list(curves["kind"].unique()), list(curves["ordering"].unique())
+    shown = curves.assign(ordering=curves["ordering"].map(label))
+    colour = named_colour("ordering", orderings, legend=True)
+    panels = []
+    for i, kind in enumerate(kinds):
+        axis = alt.Axis(orient="bottom", format=PERCENT, values=[0, 0.5, 1], grid=False)
+        done = {"deletion": "deleted", "insertion": "inserted"}.get(kind, kind)
+        x = alt.X("fraction:Q", title=f"Pixels {done}", scale=beside(i, len(kinds)), axis=axis)
+        y = share_y("probability", "Probability", WHOLE).axis(panel_axis(i == 0, PERCENT))
+        base = alt.Chart(shown[shown["kind"] == kind]).encode(x=x, y=y, color=colour)
+        exact = hover({"ordering": "", "fraction": EXACT, "probability": EXACT})
+        dots = base.mark_circle(size=28, opacity=1).encode(tooltip=exact)
+        panels.append(layered(base.mark_line(strokeWidth=2), dots))
+    chart = layered(*panels).resolve_scale(x="independent", y="independent")
+    subtitle = "Mean probability of the explained class, as pixels are blurred or restored"
+    if areas is not None and len(areas):
+        subtitle += f"; {count(int(areas['n'].iloc[0]), 'picture')}"
+    return finished(chart, 320, _faithfulness_title(areas), subtitle)
+
+
+def _faithfulness_title(areas: pd.DataFrame | None) -> str:
+    if areas is None or areas.empty:
+        return "Probability under deletion and insertion"
+    clear = [row.kind for row in areas.itertuples() if row.low > 0]
+    if len(clear) == len(areas):
+        gains = " and ".join(f"{row.gain:.2f} by {row.kind}" for row in areas.itertuples())
+        return f"Hot pixels matter more than random ones: areas better by {gains}"
+    if clear:
+        return f"Hot pixels matter more than random ones by {clear[0]} only"
+    return "Hot pixels matter no more than random ones, within noise"
+
+
+def sanity(table: pd.DataFrame) -> Chart:
+    """Do the maps change as the weights are redrawn, layer by layer from the logits down?
+
+    Columns: layer (in the order of redrawing), correlation, low, high.
+    """
+    domain = (
+        [min(0.0, float(table[["low", "correlation"]].min().min())), 1.0] if len(table) else WHOLE
+    )
+    base = alt.Chart(table).encode(
+        y=alt.Y("layer:N", sort=list(table["layer"]), title="Redrawn down to"),
+        tooltip=hover({"layer": "", "correlation": ".3f", "low": ".3f", "high": ".3f"}),
+    )
+
+    def x(field: str) -> alt.X:
+        scale = alt.Scale(domain=domain)
+        axis = alt.Axis(tickCount=5)
+        return alt.X(f"{field}:Q", title="Rank correlation", scale=scale, axis=axis)
+
+    chart = layered(
+        base.mark_rule(strokeWidth=2, color=BLUE).encode(x=x("low"), x2="high:Q"),
+        base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=x("correlation")),
+    )
+    title = "Correlation of the maps with the trained model's"
+    if len(table):
+        title = f"All layers redrawn, the maps correlate at {table['correlation'].iloc[-1]:.2f}"
+    subtitle = (
+        "Spearman's correlation with the trained model's maps and its 95 % interval; maps that "
+        "explain what was learned fall towards 0"
+    )
+    return finished(chart, 70 + 24 * max(1, len(table)), title, subtitle)
