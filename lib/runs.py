@@ -192,3 +192,8 @@ def histories(runs: Iterable[Run], fields: Sequence[str] = ("model",)) -> pd.Dat
         values = {name: getattr(run.recipe, name) for name in (*fields, "seed")}
         tables.append(run.history.assign(run_id=run.run_id, **values))
     return pd.concat(tables, ignore_index=True)
+
+
+def best_of(runs: Iterable[Run]) -> Run:
+    """The run that is best on val; of equals, the one with the lower loss there."""
+    return max(runs, key=lambda run: (run.summary["val_accuracy"], -run.summary["val_loss"]))
