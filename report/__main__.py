@@ -1,0 +1,74 @@
+"""Render the website from what the study last produced: `python -m report [--serve]`.
+
+Quarto renders it where it is installed; Pandoc, which comes with the requirements, where it is not.
+The new site takes the old one's place only when every page of it is there.
+"""
+
+import argparse
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from lib.errors import UserError, command
+from report import pandoc_edition, quarto_edition
+from report.finish import finish
+from report.prepare import prepare
+from report.server import Server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", choices=("quarto", "pandoc"), help="default: what is installed")
+    parser.add_argument("--serve", action="store_true", help="then serve it on this machine")
+    parser.add_argument("--port", type=int, default=8000, help="of --serve (default: %(default)s)")
+    options = parser.parse_args()
+    root = Path.cwd()
+    pages, engine = build(root, options.engine)
+    print(f"{pages} pages by {engine.capitalize()} in _site/; open _site/index.html")
+    if options.serve:
+        serve(root / "_site", options.port)
+
+
+def build(root: Path, engine: str | None = None) -> tuple[int, str]:
+    """Render the site into `root/_site`; returns the number of pages and who rendered them.
+
+    Raises
+    ------
+    UserError   if there is nothing to render or a page fails; the old site then stays
+    """
+    if not (root / "_quarto.yml").exists():
+        raise UserError(f"no _quarto.yml in {root}; run `python -m report` in the project's root")
+    if not (root / "index.ipynb").exists():
+        raise UserError(
+            "the study has produced no pages yet; run `make site` or `python -m analysis`"
+        )
+    engine = engine or ("quarto" if shutil.which("quarto") else "pandoc")
+    if engine == "quarto" and not shutil.which("quarto"):
+        raise UserError("quarto is not on PATH; install it from quarto.org or use --engine pandoc")
+    prepare(root)
+    with tempfile.TemporaryDirectory(prefix=".site-", dir=root) as scratch:
+        fresh = Path(scratch, "fresh")
+        if engine == "quarto":
+            sources = Path(scratch, "sources")
+            sources.mkdir()
+            quarto_edition.render(root, fresh, sources)
+        else:
+            pandoc_edition.render(root, fresh)
+        finish(fresh)
+        if (root / "_site").exists():
+            (root / "_site").rename(Path(scratch, "old"))
+        fresh.rename(root / "_site")
+    return sum(1 for _ in (root / "_site").rglob("*.html")), engine
+
+
+def serve(site: Path, port: int) -> None:
+    """Serve the site to this machine's browsers until interrupted."""
+    with Server(site, port) as server:
+        print(f"http://127.0.0.1:{server.server_port}/ until Ctrl+C", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+if __name__ == "__main__":
+    command(main)

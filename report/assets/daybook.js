@@ -1,0 +1,82 @@
+// What every page's scripts share: where the site lies, the theme, other scripts, tables as CSV.
+
+window.daybook = window.daybook || {};
+
+(function (daybook) {
+  "use strict";
+
+  // This file is <root>/report/assets/daybook.js; the site may lie in any folder of any host.
+  const assets = new URL(".", document.currentScript.src);
+  daybook.root = new URL("../../", assets);
+  daybook.assets = assets;
+  daybook.specs = daybook.specs || {};
+  daybook.histories = daybook.histories || {};
+
+  // Load a script once. Data comes this way too: from file:// a page may not fetch.
+  const loading = new Map();
+  daybook.load = function (url) {
+    const address = new URL(url, document.baseURI).href;
+    if (!loading.has(address)) {
+      loading.set(address, new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = address;
+        script.onload = resolve;
+        script.onerror = () => {
+          loading.delete(address);
+          reject(new Error(`could not read ${address}`));
+        };
+        document.head.append(script);
+      }));
+    }
+    return loading.get(address);
+  };
+
+  // The theme is a class of <body>, which Quarto and the plain edition both set.
+  daybook.isDark = () => document.body.classList.contains("quarto-dark");
+  daybook.onTheme = function (listener) {
+    let dark = daybook.isDark();
+    new MutationObserver(() => {
+      if (daybook.isDark() !== dark) {
+        dark = daybook.isDark();
+        listener(dark);
+      }
+    }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  };
+
+  // An element with attributes and children, for pages that are built in the browser.
+  daybook.element = function (name, attributes = {}, ...children) {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+      else if (value === true) element.setAttribute(key, "");
+      else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+
+  // Rows of plain objects as CSV (RFC 4180), the columns in the order in which they first appear.
+  daybook.csv = function (rows) {
+    const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+    const cell = (value) => {
+      if (value === null || value === undefined) return "";
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
+      .map((values) => values.map(cell).join(",")).join("\r\n") + "\r\n";
+  };
+
+  // A link that saves what `text()` returns when it is asked for.
+  daybook.downloadLink = function (label, filename, text, type = "text/csv") {
+    const link = daybook.element("a", { href: "#", download: filename }, label);
+    link.addEventListener("click", () => {
+      URL.revokeObjectURL(link.href);
+      link.href = URL.createObjectURL(new Blob([text()], { type }));
+    });
+    return link;
+  };
+
+  daybook.percent = (value, digits = 1) =>
+    value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`;
+})(window.daybook);

@@ -1,0 +1,85 @@
+"""An executed notebook as Markdown, for Pandoc.
+
+Pandoc reads notebooks itself, but it leaves out outputs that are Markdown and knows nothing of the
+tags of cells.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HIDDEN = {"remove-cell": "all", "hide-cell": "all", "hide-code": "code", "hide-output": "output"}
+PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
+FENCE = "`" * 12  # longer than any fence inside a cell
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page before it is rendered."""
+
+    place: str  # of the HTML, from the site's root
+    source: Path
+    title: str
+    text: str  # Markdown
+    wide: bool = False  # the whole window, without a table of contents
+
+
+def read(notebook: Path, place: str, site: Path) -> Page:
+    """The notebook as a page; its pictures are written where the page will stand."""
+    media = (site / place).with_suffix("")
+    parts = []
+    for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+        elif cell["cell_type"] == "code":
+            picture = media.with_name(f"{media.name}_files") / f"cell-{number}"
+            parts.append(_code_cell(source, cell["outputs"], cell["metadata"], picture))
+    text = "\n\n".join(parts)
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if heading is None:
+        return Page(place, notebook, notebook.stem, text)
+    text = text[: heading.start()] + text[heading.end() :]
+    return Page(place, notebook, heading[1].strip(), text)
+
+
+def _code_cell(
+    source: str, outputs: list[dict[str, Any]], metadata: dict[str, Any], picture: Path
+) -> str:
+    tags = metadata.get("tags", [])
+    hidden = {HIDDEN[tag] for tag in tags if tag in HIDDEN}
+    if "all" in hidden:
+        return ""
+    parts = []
+    lines = "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip()
+    if lines and "code" not in hidden:
+        fold = '```{=html}\n<details class="code-fold"><summary>Code</summary>\n```'
+        close = "```{=html}\n</details>\n```"
+        parts += [fold, f"{FENCE}python\n{lines}\n{FENCE}", close]
+    if "output" not in hidden:
+        for number, output in enumerate(outputs):
+            parts.append(_output(output, picture.with_name(f"{picture.name}-{number}")))
+    return "\n\n".join([f'::: {{.cell tags="{" ".join(tags)}"}}', *parts, ":::"])
+
+
+def _output(output: dict[str, Any], picture: Path) -> str:
+    """The best form of one output that a page can show."""
+    if output["output_type"] == "stream":
+        return f"{FENCE}\n{''.join(output['text'])}\n{FENCE}"
+    if output["output_type"] == "error":
+        return f"{FENCE}\n{output['ename']}: {output['evalue']}\n{FENCE}"
+    data = output["data"]
+    for kind, ending in PICTURES.items():
+        if kind in data:
+            path = picture.with_suffix(f".{ending}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(base64.b64decode("".join(data[kind])))
+            return f"![]({path.parent.name}/{path.name})"
+    if "text/markdown" in data:
+        return "".join(data["text/markdown"])
+    if "text/html" in data:
+        return f"{FENCE}{{=html}}\n{''.join(data['text/html'])}\n{FENCE}"
+    return f"{FENCE}\n{''.join(data.get('text/plain', ''))}\n{FENCE}"

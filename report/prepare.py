@@ -1,0 +1,130 @@
+"""What the pages need that is made from elsewhere: `python -m report.prepare`.
+
+Writes `report/assets/generated/`, which is not committed:
+
+    vega.js             the one copy of Vega, Vega-Lite and Vega-Embed, from vl-convert
+    pages.js            for each executed notebook, how it was made
+    notebooks/          the executed notebooks, to download
+    runs-data.js        every finished run, without its history
+    history/<run>.js    the history of one run, read when somebody looks at it
+    runs.csv, runs.json, histories.csv    the same for other programs
+
+Data is written as scripts because a browser lets a page opened from a file read scripts and nothing
+else. A file whose content is unchanged is left alone, so that `quarto preview` comes to rest.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import vl_convert
+
+from lib.errors import command
+from lib.files import write_text
+from lib.runs import Run, RunStore
+
+GENERATED = Path("report") / "assets" / "generated"
+
+
+def prepare(root: Path) -> None:
+    """Write everything in `root`'s generated folder."""
+    folder = root / GENERATED
+    write_vega(folder)
+    write_pages(root, folder)
+    write_runs(RunStore(root / "runs").finished(), folder)
+
+
+def write_vega(folder: Path) -> None:
+    """Bundle Vega, unless the bundle at hand is of the installed version."""
+    target = folder / "vega.js"
+    stamp = f"// Vega, Vega-Lite and Vega-Embed, from vl-convert {version('vl-convert-python')}\n"
+    if target.exists() and target.read_text(encoding="utf-8").startswith(stamp):
+        return
+    # The bundle's constants are top-level; the function keeps them out of the page's scope.
+    write_if_changed(target, f"{stamp}(function () {{\n{vl_convert.javascript_bundle()}\n}})();\n")
+
+
+def write_pages(root: Path, folder: Path) -> None:
+    """Write how each page was made, as the study noted it, and the notebooks to download."""
+    made = {}
+    for path in [root / "index.ipynb", *sorted((root / "report" / "days").glob("*.ipynb"))]:
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            write_if_changed(folder / "notebooks" / path.name, text)
+            made[path.stem] = json.loads(text)["metadata"].get("daybook", {})
+    write_script(folder / "pages.js", "pages", made)
+
+
+# Runs
+
+
+def write_runs(runs: Iterable[Run], folder: Path) -> None:
+    """Write the runs' data, and take away the histories of runs that are gone."""
+    rows, whole, histories = [], [], []
+    for run in runs:
+        row = {
+            "id": run.run_id,
+            "recipe": run.recipe.to_dict(),
+            "dataset": run.dataset,
+            "environment": run.environment,
+            "summary": {**run.summary, **last_values(run.history)},
+        }
+        columns = {name: rounded(run.history[name]) for name in run.history}
+        write_script(folder / "history" / f"{run.run_id}.js", f"histories[{run.run_id!r}]", columns)
+        rows.append(row)
+        whole.append({**row, "history": columns})
+        histories.append(run.history.assign(run_id=run.run_id))
+    write_script(folder / "runs-data.js", "runs", rows)
+    write_if_changed(folder / "runs.json", json.dumps(plain(whole)))
+    flat = [{"run_id": row["id"], **row["recipe"], **row["summary"]} for row in rows]
+    write_if_changed(folder / "runs.csv", pd.DataFrame(flat).to_csv(index=False))
+    together = pd.concat(histories) if histories else pd.DataFrame()
+    write_if_changed(folder / "histories.csv", together.to_csv(index=False))
+    known = {row["id"] for row in rows}
+    for path in (folder / "history").glob("*.js"):
+        if path.stem not in known:
+            path.unlink()
+
+
+def last_values(history: pd.DataFrame) -> dict[str, float]:
+    """Accuracy and loss of the last epoch, beside which the best ones are read."""
+    last = history.iloc[-1]
+    return {f"last_{name}": float(last[name]) for name in ("val_accuracy", "val_loss")}
+
+
+def rounded(values: pd.Series) -> list[float | None]:
+    """Five significant digits, which is more than a chart shows; None where there is no number."""
+    return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values.astype(float)]
+
+
+# Writing
+
+
+def write_script(path: Path, name: str, value: Any) -> None:
+    """Write `value` as a script that sets `daybook.<name>`."""
+    body = json.dumps(plain(value), separators=(",", ":"))
+    declared = "window.daybook = window.daybook || {}; daybook.histories = daybook.histories || {};"
+    write_if_changed(path, f"{declared}\ndaybook.{name} = {body};\n")
+
+
+def plain(value: Any) -> Any:
+    """`value` with null for numbers that are not finite, which JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Write `text`, unless the file already says it."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+if __name__ == "__main__":
+    command(lambda: prepare(Path.cwd()))

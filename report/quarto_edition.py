@@ -1,0 +1,32 @@
+"""The site through Quarto, from a copy of its sources in which nothing runs the study."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from report.processes import run
+
+SITE_SECONDS = 600
+
+
+def render(root: Path, into: Path, scratch: Path) -> None:
+    """Render `root`'s site into `into`; the sources are copied to `scratch` for it.
+
+    Raises
+    ------
+    UserError   if Quarto fails or does not end in time
+    """
+    config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
+    # Those steps are for `quarto render`, which starts from nothing; here they are done already.
+    del config["project"]["pre-render"], config["project"]["post-render"]
+    config["project"]["output-dir"] = "_site"
+    shutil.copytree(
+        root / "report", scratch / "report", ignore=shutil.ignore_patterns("*.py", "__pycache__")
+    )
+    if (root / "index.ipynb").exists():
+        shutil.copyfile(root / "index.ipynb", scratch / "index.ipynb")
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (scratch / "_quarto.yml").write_text(text, encoding="utf-8")
+    run(["quarto", "render", "--no-execute"], scratch, SITE_SECONDS, "Quarto")
+    (scratch / "_site").rename(into)

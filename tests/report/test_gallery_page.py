@@ -1,0 +1,131 @@
+"""The gallery in a real browser: filters, order, and one picture close by."""
+
+import json
+
+import pytest
+
+from tests.report.test_pages import Visit
+
+
+@pytest.fixture
+def visit(fullest_address, context):
+    def visit(state=""):
+        opened = Visit(context, f"{fullest_address}/report/gallery.html{state and '#'}{state}")
+        opened.page.wait_for_selector(".gallery-grid")
+        return opened
+
+    return visit
+
+
+@pytest.fixture(scope="session")
+def items(study):
+    script = (study / "report" / "days" / "gallery" / "gallery.js").read_text(encoding="utf-8")
+    return json.loads(script.partition("daybook.gallery = ")[2].rstrip(";\n"))["items"]
+
+
+def labels(page):
+    return page.eval_on_selector_all(
+        ".gallery-grid button", "all => all.map((button) => button.getAttribute('aria-label'))"
+    )
+
+
+def described(item):
+    outcome = "right" if item["true"] == item["predicted"] else "wrong"
+    sure = f"{100 * item['confidence']:.0f} %"
+    return f"{item['true']}, predicted {item['predicted']} with {sure}, {outcome}"
+
+
+def test_all_pictures_by_loss(visit, items):
+    page = visit().page
+    ordered = sorted(items, key=lambda item: -item["loss"])
+    assert labels(page) == [described(item) for item in ordered]
+
+
+@pytest.mark.parametrize(
+    ("label", "choice", "keeps"),
+    [
+        ("Prediction", "wrong", lambda item: item["true"] != item["predicted"]),
+        ("True class", "car", lambda item: item["true"] == "car"),
+        ("Predicted", "bird", lambda item: item["predicted"] == "bird"),
+    ],
+)
+def test_filters(visit, items, label, choice, keeps):
+    page = visit().page
+    page.locator("label", has_text=label).locator("select").select_option(choice)
+    kept = sorted(filter(keeps, items), key=lambda item: -item["loss"])
+    assert kept
+    assert labels(page) == [described(item) for item in kept]
+
+
+def test_confidence_and_order_live_in_the_address(visit, items):
+    first = visit().page
+    first.get_by_label("Confidence from").fill("70")
+    first.get_by_label("Confidence from").press("Enter")
+    first.get_by_label("Order").select_option("least confident first")
+    again = visit(first.url.partition("#")[2]).page
+    kept = [item for item in items if item["confidence"] >= 0.7]
+    kept.sort(key=lambda item: item["confidence"])
+    assert labels(again) == labels(first) == [described(item) for item in kept]
+
+
+def test_a_cell_of_a_confusion_matrix(visit, items):
+    page = visit("true=bird&predicted=cat").page
+    kept = [i for i in items if (i["true"], i["predicted"]) == ("bird", "cat")]
+    assert sorted(labels(page)) == sorted(described(item) for item in kept)
+
+
+def test_one_picture_close_by(visit, items):
+    wrong = next(item for item in items if item["true"] != item["predicted"])
+    opened = visit(f"id={wrong['id']}")
+    page = opened.page
+    dialog = page.locator("dialog[open]")
+    assert dialog.locator("figcaption").all_inner_texts() == [
+        "original",
+        f"for {wrong['predicted']} (predicted)",
+        f"for {wrong['true']} (true)",
+        "after FGSM",
+    ]
+    assert dialog.locator(".bars").count() == 2
+    assert (
+        f"{100 * wrong['top5_before'][0][1]:.1f} %" in dialog.locator(".bars").nth(0).inner_text()
+    )
+    assert f"{100 * wrong['top5_after'][0][1]:.1f} %" in dialog.locator(".bars").nth(1).inner_text()
+    dialog.get_by_label("Heat").fill("0.2")
+    opacity = "getComputedStyle(document.querySelector('dialog .heat')).opacity"
+    assert page.evaluate(opacity) == "0.2"
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "id=" not in url)
+    assert page.locator("dialog[open]").count() == 0
+    assert opened.complaints == []
+
+
+def test_arrow_keys_turn_the_pages(visit, items):
+    first, second = sorted(items, key=lambda item: -item["loss"])[:2]
+    page = visit().page
+    page.locator(".gallery-grid button").first.click()
+    assert first["id"] in page.inner_text("dialog[open]")
+    page.keyboard.press("ArrowRight")
+    assert second["id"] in page.inner_text("dialog[open]")
+
+
+def test_pictures_are_crisp_and_lazy(visit):
+    page = visit().page
+    facts = page.eval_on_selector_all(
+        ".gallery-grid img",
+        """async (images) => Promise.all(images.map(async (image) => {
+            image.scrollIntoView();
+            await image.decode();
+            return [image.width / image.naturalWidth, image.height / image.naturalHeight,
+                getComputedStyle(image).imageRendering, image.loading];
+        }))""",
+    )
+    for horizontal, vertical, rendering, loading in facts:
+        assert horizontal == vertical == int(horizontal) >= 2
+        assert (rendering, loading) == ("pixelated", "lazy")
+
+
+def test_without_a_gallery_the_page_says_how_to_get_one(fullest_address, context):
+    page = context.new_page()
+    page.route("**/gallery/gallery.js", lambda route: route.fulfill(status=404))
+    page.goto(f"{fullest_address}/report/gallery.html")
+    page.wait_for_selector("#daybook-gallery >> text=There is no gallery yet")

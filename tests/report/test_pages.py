@@ -1,0 +1,244 @@
+"""The rendered site in a real browser: every page, from a server and from files, in both editions."""
+
+import gzip
+import re
+import urllib.parse
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+PAGES = (
+    "index.html",
+    "report/days/day1_augmentations.html",
+    "report/days/day2_from_scratch.html",
+    "report/days/model_card.html",
+    "report/runs.html",
+    "report/gallery.html",
+    "report/labeler.html",
+    "report/reproduce.html",
+    "report/glossary.html",
+)
+CHARTS = {
+    "index.html": ["story"],
+    "report/days/day1_augmentations.html": ["curves", "ablation"],
+    "report/days/day2_from_scratch.html": ["curves", "confusion"],
+}
+# A browser reads no ES modules from files; Quarto has two.
+MODULES_FROM_FILES = re.compile(r"site_libs/quarto-html|net::ERR_FAILED")
+
+
+class Visit:
+    """A page in the browser, with everything that went wrong on it and everything it asked for."""
+
+    def __init__(self, context, address, forgive=None):
+        self.page = context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.complaints, self.foreign, self.bodies = [], [], {}
+        origin = "/".join(address.split("/")[:3])
+
+        def route(route):
+            url = route.request.url
+            if url.startswith((origin, "data:", "blob:")):
+                route.continue_()
+            else:
+                self.foreign.append(url)
+                route.abort()
+
+        def complain(text):
+            if not (forgive and forgive.search(text)):
+                self.complaints.append(text)
+
+        self.page.route("**/*", route)
+        self.page.on("pageerror", lambda error: complain(str(error)))
+        self.page.on(
+            "console",
+            lambda message: message.type in ("error", "warning") and complain(message.text),
+        )
+        self.page.goto(address)
+
+    def draw_all(self):
+        """Scroll through the page, so that every chart is drawn."""
+        self.page.evaluate(
+            "() => document.querySelectorAll('.daybook-chart').forEach((f) => f.scrollIntoView())"
+        )
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('.daybook-chart .daybook-view')]"
+            ".every((view) => view.dataset.drawn)"
+        )
+        self.page.evaluate("scrollTo(0, 0)")
+
+    def toggle_theme(self):
+        self.page.locator(".quarto-color-scheme-toggle, .theme-toggle").first.click()
+
+
+MARKS = """(name) => document.querySelectorAll(
+    `#chart-${name} .daybook-view svg :is(.mark-line, .mark-rule, .mark-symbol, .mark-rect) path`
+).length"""
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_every_page_is_whole_keeps_to_its_own_host_and_fits_a_phone(site, address, context, scheme):
+    start = address if scheme == "http" else site.as_uri()
+    forgive = MODULES_FROM_FILES if scheme == "file" else None
+    for page in PAGES:
+        visit = Visit(context, f"{start}/{page}", forgive)
+        visit.draw_all()
+        for name in CHARTS.get(page, []):
+            assert visit.page.evaluate(MARKS, name) >= 5, f"{page}: {name} has too few marks"
+        assert visit.complaints == [], page
+        assert visit.foreign == [], page
+        visit.page.set_viewport_size({"width": 360, "height": 740})
+        visit.page.wait_for_timeout(200)  # charts are drawn again at the new width
+        wide = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360, f"{page} is {wide} pixels wide on a phone"
+        visit.page.close()
+
+
+def test_charts_follow_the_theme(address, context):
+    visit = Visit(context, f"{address}/report/days/day1_augmentations.html")
+    visit.draw_all()
+    label = "document.querySelector('#chart-curves .role-axis-label text').getAttribute('fill')"
+    light = visit.page.evaluate(label)
+    visit.toggle_theme()
+    visit.page.wait_for_selector("#chart-curves .daybook-view[data-drawn=dark]")
+    assert visit.page.evaluate(label) != light
+    assert visit.complaints == []
+
+
+def test_a_chart_gives_its_data_and_its_command(address, context):
+    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+    visit.draw_all()
+    with visit.page.expect_download() as download:
+        visit.page.click("#chart-confusion .daybook-made a")
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert download.value.suggested_filename == "confusion.csv"
+    assert lines[0] == "true,predicted,count,href"
+    assert len(lines) == 26
+    visit.page.click("#chart-confusion summary")
+    command = visit.page.inner_text("#chart-confusion pre")
+    assert command == "python -m analysis --profile demo --only day2 --force"
+
+
+def test_a_cell_of_the_confusion_matrix_leads_to_its_pictures(address, context):
+    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+    visit.draw_all()
+    visit.page.locator("#chart-confusion .mark-rect path").nth(1).click()
+    visit.page.wait_for_url("**/report/gallery.html#true=*")
+    visit.page.wait_for_selector(".gallery-grid")
+
+
+def test_prose_links_between_pages_at_any_depth(address, context):
+    visit = Visit(context, f"{address}/index.html")
+    for link, page in [
+        ("first day", "report/days/day1_augmentations.html"),
+        ("label smoothing", "report/glossary.html#label-smoothing"),
+    ]:
+        visit.page.click(f"main >> text={link}")
+        visit.page.wait_for_url(f"**/{page}")
+
+
+def test_the_bar_names_only_pages_that_exist(address, context):
+    visit = Visit(context, f"{address}/report/runs.html")
+    links = visit.page.eval_on_selector_all("header nav a", "all => all.map((a) => a.href)")
+    days = [link for link in links if "/days/day" in link]
+    assert len(days) == 2
+    assert any(link.endswith("/report/days/model_card.html") for link in links)
+
+
+def test_folded_code_opens_and_hidden_cells_are_absent(address, context):
+    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+    assert "secret" not in visit.page.content()
+    folded = visit.page.locator("details.code-fold", has_text="charts.confusion")
+    assert not folded.locator("code").is_visible()
+    folded.locator("summary").click()
+    assert folded.locator("code").is_visible()
+
+
+def test_callouts_and_tabs(address, context):
+    page = Visit(context, f"{address}/report/days/day1_augmentations.html").page
+    assert page.locator(".callout", has_text="How to read this").is_visible()
+    words = page.get_by_text("Nothing stands out.")
+    assert not words.is_visible()
+    page.get_by_role("tab", name="Words").click()
+    assert words.is_visible()
+
+
+class Links(HTMLParser):
+    """The addresses that a page refers to, and the places on it that can be referred to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.places = set(), {""}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        self.places.update(filter(None, [named.get("id"), named.get("name")]))
+        for attribute in ("href", "src"):
+            if named.get(attribute):
+                self.targets.add(named[attribute])
+
+
+def test_no_internal_link_is_broken(site):
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    assert len(pages) == len(PAGES)
+    for page, links in pages.items():
+        for target in links.targets:
+            parts = urllib.parse.urlsplit(target)
+            if parts.scheme or parts.netloc:
+                assert parts.scheme != "file", f"{page}: {target}"
+                continue
+            path = urllib.parse.unquote(parts.path)
+            there = (page.parent / path).resolve() if path else page
+            if there.is_dir():
+                there = there / "index.html"
+            assert there.exists(), f"{page.relative_to(site)}: {target}"
+            # The runs page and the gallery read what follows "#" as a state, not as a place.
+            if (
+                parts.fragment
+                and there in pages
+                and there.name not in ("runs.html", "gallery.html")
+            ):
+                assert parts.fragment in pages[there].places, f"{page.relative_to(site)}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("page", "most"), [("index.html", 300_000), ("report/days/day1_augmentations.html", 500_000)]
+)
+def test_pages_are_light(address, context, page, most):
+    """Everything that a page asks for, compressed, but for pictures and the shared Vega."""
+    weights = {}
+
+    def weigh(response):
+        kind = response.headers.get("content-type", "")
+        if response.ok and "image" not in kind and not response.url.endswith("vega.js"):
+            weights[response.url] = len(gzip.compress(response.body()))
+
+    browser_page = context.new_page()
+    browser_page.on("requestfinished", lambda request: weigh(request.response()))
+    browser_page.goto(f"{address}/{page}", wait_until="networkidle")
+    total = sum(weights.values())
+    print(f"{page}: {total / 1000:.0f} KB compressed")
+    assert total <= most, weights
+
+
+def test_axe_finds_no_serious_violation_in_either_theme(address, browser):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is missing"
+    ).Axe()
+    # Colours are measured once they have settled.
+    context = browser.new_context(reduced_motion="reduce")
+    found = []
+    for page in PAGES:
+        visit = Visit(context, f"{address}/{page}")
+        visit.draw_all()
+        for theme in ("first", "other"):
+            for violation in axe.run(visit.page).response["violations"]:
+                if violation["impact"] in ("serious", "critical"):
+                    nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+                    found.append(f"{page}, {theme} theme: {violation['id']}: {nodes}")
+            visit.toggle_theme()
+        visit.page.close()
+    context.close()
+    assert found == []
