@@ -1,0 +1,200 @@
+"""What each key does.
+
+A label counts only for the picture that is on the screen: a key pressed while the next one is still
+being read does nothing. The label is on the disk (`Session.label`) before the next picture shows.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from tkinter import filedialog
+from typing import TYPE_CHECKING
+
+from labeler import panels
+from labeler.desk import Desk
+from labeler.errors import LabelerError
+from labeler.keys import help_rows
+from labeler.order import ALL, is_choice
+from labeler.pictures import Unreadable
+from labeler.stage import Stage
+from labeler.theme import class_colour
+
+if TYPE_CHECKING:
+    from labeler.window import Window
+
+WITHOUT_FOLDER = {"choose_folder", "switch_theme", "open_keys", "open_menu", "close"}
+
+
+class Commands:
+    """The methods are the commands of `labeler.keys`; a `LabelerError` is shown in the window."""
+
+    def __init__(self, window: "Window") -> None:
+        self._window = window
+
+    @property
+    def _stage(self) -> Stage:
+        stage = self._window.stage
+        assert stage is not None, "only the commands in WITHOUT_FOLDER are run without a folder"
+        return stage
+
+    @property
+    def _desk(self) -> Desk:
+        return self._stage.desk
+
+    # Marking
+
+    def label(self, number: int) -> None:
+        """Give the picture on the screen the class of this number."""
+        if not self._stage.shown or number >= len(self._desk.session.classes):
+            return
+        if isinstance(self._desk.picture, Unreadable):
+            raise LabelerError("A picture that cannot be read gets no label: Space skips it.")
+        self._desk.label(number)
+        self._go_on(class_colour(number))
+        self._window.layout.flash(number)
+
+    def skip(self) -> None:
+        """Pass over the picture on the screen."""
+        if self._stage.shown:
+            self._desk.session.skip(self._stage.shown)
+            self._go_on(self._window.layout.style.palette.muted)
+
+    def _go_on(self, colour: str) -> None:
+        self._desk.order.current = self._desk.order.after_mark()
+        self._window.say("")
+        self._stage.show_current()
+        self._window.layout.view.flash(colour)
+
+    def clear(self) -> None:
+        """Take back the label or skip of the picture on the screen, and stay."""
+        if self._stage.shown:
+            self._desk.clear(self._stage.shown)
+            self._window.say("")
+            self._stage.fill()
+
+    def undo(self) -> None:
+        """Take back the last change, and go to its picture."""
+        name = self._desk.undo()
+        self._window.say("" if name else "Nothing to undo.")
+        if name in self._desk.session.pictures:
+            self.go_to(name)
+        else:
+            self._stage.fill()
+
+    # Going about
+
+    def go_to(self, name: str) -> None:
+        """Show this picture, whatever the filter."""
+        if name not in self._desk.order:
+            self._desk.order.choose(ALL)
+        self._desk.order.current = name
+        self._stage.show_current()
+
+    def step(self, by: int) -> None:
+        """Go on (1) or back (-1)."""
+        name = self._desk.order.step(by)
+        if name:
+            self.go_to(name)
+        else:
+            end = "last" if by > 0 else "first"
+            self._window.say(f"This is the {end} picture.")
+
+    def next_unlabelled(self) -> None:
+        name = self._desk.order.next_unlabelled()
+        if name:
+            self.go_to(name)
+        else:
+            self._window.say("No other picture here is unlabelled.")
+
+    def go_to_place(self, place: int) -> None:
+        """The first (0) or last (-1) picture of those that are shown."""
+        if self._desk.order.view:
+            self.go_to(self._desk.order.view[place])
+
+    def back_to(self, number: int) -> None:
+        """The picture of this thumbnail."""
+        if number < len(self._desk.recent):
+            self.go_to(self._desk.recent[number])
+
+    def choose(self, filter_name: str) -> None:
+        """Show only some pictures, see `Order`."""
+        self._desk.order.choose(filter_name)
+        self._stage.show_current()
+
+    # Looking closely
+
+    def zoom(self, steps: int) -> None:
+        self._stage.zoom(steps)
+
+    def fit(self) -> None:
+        self._window.layout.view.fit()
+
+    def pan(self, across: int, down: int) -> None:
+        step = self._window.layout.style.px(80)
+        self._window.layout.view.pan(across * step, down * step)
+
+    # Panels and menus
+
+    def open_keys(self) -> None:
+        classes = self._desk.session.classes if self._window.stage else ()
+        self._open(panels.Keys, help_rows(classes))
+
+    def open_info(self) -> None:
+        if self._desk.order.current:
+            self._open(panels.Info, self._desk.facts())
+
+    def open_jump(self) -> None:
+        self._open(panels.Jump, self._jump)
+
+    def open_classes(self) -> None:
+        self._open(panels.Classes, self._desk.session.classes, self._set_classes)
+
+    def open_export(self) -> None:
+        self._open(panels.Export, self._desk.session)
+
+    def open_menu(self) -> None:
+        self._window.layout.pop_up(self._window.layout.menu)
+
+    def open_filter(self) -> None:
+        self._window.layout.pop_up(self._window.layout.filter)
+
+    def _open(self, kind: Callable[..., panels.Panel], *arguments: object) -> None:
+        window = self._window
+        window.panel = kind(window.root, window.layout.style, window.panel_closed, *arguments)
+
+    def _jump(self, text: str) -> bool:
+        name = self._desk.order.find(text)
+        if name:
+            self.go_to(name)
+        return name is not None
+
+    def _set_classes(self, names: list[str]) -> None:
+        self._desk.session.set_classes(names)
+        if not is_choice(self._desk.order.filter, self._desk.session.classes):
+            self._desk.order.choose(ALL)
+        self._window.furnish(self._desk)
+
+    # The window and its folder
+
+    def switch_theme(self) -> None:
+        self._window.switch_theme()
+
+    def choose_folder(self) -> None:
+        root = self._window.root
+        folder = filedialog.askdirectory(parent=root, title="Open a folder of pictures")
+        if folder:
+            self._window.open_folder(Path(folder))
+
+    def reload(self) -> None:
+        """Read the folder again: new pictures, or the right to write, may have come."""
+        self._window.open_folder(self._desk.session.folder)
+
+    def save_copy(self) -> None:
+        path = filedialog.asksaveasfilename(
+            parent=self._window.root, title="A copy of the labels", initialfile="labels.csv"
+        )
+        if path:
+            self._desk.session.save_copy(Path(path))
+            self._window.say(f"Written: {path}")
+
+    def close(self) -> None:
+        self._window.close()

@@ -1,0 +1,205 @@
+"""How does a label reach the disk at every key, so that no crash loses one?
+
+Three files lie beside the pictures:
+
+`labels.csv`       what other programs read (see `labeler.table`). Replaced on a pause and at
+                   closing, never at a key: its cost grows with the folder.
+`.labels.journal`  every change at once, flushed to the disk before the next picture shows. One JSON
+                   object a line, only ever appended to while the folder is open.
+`.labels.lock`     held by the one window that may write. The system frees it when a process dies.
+
+The journal's lines, in the order in which they happened:
+
+    {"file": "a/1.png", "label": "cat"}     labelled, or labelled anew
+    {"file": "a/1.png", "label": null}      the label, or the skip, was taken back
+    {"file": "a/1.png", "skip": true}       skipped
+    {"classes": ["cat", "dog"]}             from here on the keys A and B mean these
+    {"saved": 120}                          labels.csv holds what the first 120 lines say
+
+Opening a folder reads `labels.csv` and lays over it what the journal says beyond its last "saved"
+line. Repeating a change does no harm, so a crash between the replacement and its "saved" line does
+none. A last line without its end was never acknowledged and is cut off. Skips and classes have no
+place in `labels.csv`: closing writes the journal anew with only these.
+"""
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labeler.errors import LabelerError, NotSaved, reason
+from labeler.table import flush_folder, remove
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+JOURNAL = ".labels.journal"
+LOCK = ".labels.lock"
+
+
+@dataclass
+class Replay:
+    """What a journal says, read from its start."""
+
+    classes: tuple[str, ...] = ()
+    changes: dict[str, str | None] = field(default_factory=dict)  # not yet in labels.csv
+    skipped: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
+    lines: int = 0
+    damaged: int = 0  # lines that say nothing; they are left out
+
+
+def replay(data: bytes) -> Replay:
+    """Read a journal; a torn last line does not count."""
+    entries = [_parse(line) for line in data.split(b"\n")[:-1]]
+    result = Replay(lines=len(entries), damaged=entries.count({}))
+    saved = max((entry["saved"] for entry in entries if "saved" in entry), default=0)
+    for number, entry in enumerate(entries):
+        if "classes" in entry:
+            result.classes = tuple(entry["classes"])
+        elif "file" in entry:
+            name = entry["file"]
+            if entry.get("skip"):
+                result.skipped[name] = None
+            else:
+                result.skipped.pop(name, None)
+            if number >= saved:
+                result.changes[name] = entry.get("label")
+    return result
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def read_journal(folder: Path) -> Replay:
+    """What the folder's journal says; an empty one where there is none."""
+    path = folder / JOURNAL
+    try:
+        return replay(path.read_bytes())
+    except FileNotFoundError:
+        return Replay()
+    except OSError as error:
+        raise LabelerError(f"{path} cannot be read: {reason(error)}") from error
+
+
+class Journal:
+    """The journal of one folder, open for appending. It is created at the first change."""
+
+    def __init__(self, folder: Path, lines: int) -> None:
+        self.path = folder / JOURNAL
+        self.lines = lines
+        self._file: int | None = None
+
+    def append(self, entries: Iterable[dict[str, Any]], flush: bool = True) -> None:
+        """Put entries on the disk, all or none.
+
+        Raises
+        ------
+        NotSaved   if they are not on the disk for certain
+        """
+        lines = [_line(entry) for entry in entries]
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._check_place(self._file)
+            end = os.fstat(self._file).st_size
+            try:
+                _write_all(self._file, b"".join(lines))
+                if flush:
+                    os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, end)
+                raise
+        except OSError as error:
+            raise NotSaved(
+                f"Not saved in {self.path.parent}: {reason(error)}."
+                " Nothing was changed; put that right and press the key again."
+            ) from error
+        self.lines += len(lines)
+
+    def rewrite(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Close the journal, and replace it by one with only these entries.
+
+        Raises
+        ------
+        NotSaved   if it cannot be written; the old one is then untouched
+        """
+        self.close()
+        temporary = self.path.with_name(self.path.name + ".new")
+        try:
+            with temporary.open("wb") as file:
+                file.writelines(_line(entry) for entry in entries)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+            flush_folder(self.path.parent)
+        except OSError as error:
+            remove(temporary)
+            raise NotSaved(f"{self.path} could not be written: {reason(error)}") from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self.path, flags, 0o644)
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.ftruncate(descriptor, whole)  # a torn line: the next one must start at the margin
+        flush_folder(self.path.parent)
+        return descriptor
+
+    def _check_place(self, descriptor: int) -> None:
+        """Writing into a journal that was deleted under us would succeed, and be lost."""
+        if not os.path.samestat(os.stat(self.path), os.fstat(descriptor)):
+            raise FileNotFoundError(errno.ENOENT, "replaced", str(self.path))
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+class FolderLock:
+    """The right to write in a folder: one process at a time, freed even by `kill -9`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises
+        ------
+        BlockingIOError   if somebody else holds it
+        OSError           if the folder cannot be written
+        """
+        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if sys.platform == "win32":
+                try:
+                    msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
+                except OSError as error:
+                    raise BlockingIOError from error
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise
+
+    def release(self) -> None:
+        os.close(self._file)

@@ -1,0 +1,105 @@
+"""Which key stands for which command, and when a held key counts again."""
+
+import tkinter as tk
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from labeler.session import KEYS, spoken
+
+
+class Binding(NamedTuple):
+    """A command of `labeler.commands` and its keys: as a person reads them, and as Tk does."""
+
+    keys: str
+    events: tuple[str, ...]
+    does: str
+    method: str
+    arguments: tuple[int, ...] = ()
+
+
+BINDINGS = (
+    Binding("Space", ("space",), "skip: nobody can tell", "skip"),
+    Binding("Delete", ("Delete", "BackSpace"), "take back this label or skip", "clear"),
+    Binding("Ctrl+Z", ("Control-z",), "undo, as often as you like", "undo"),
+    Binding("→", ("Right",), "next picture", "step", (1,)),
+    Binding("←", ("Left",), "previous picture", "step", (-1,)),
+    Binding("Page Down", ("Next", "Return"), "next unlabelled picture", "next_unlabelled"),
+    Binding("Home", ("Home",), "first picture", "go_to_place", (0,)),
+    Binding("End", ("End",), "last picture", "go_to_place", (-1,)),
+    *(
+        Binding("Ctrl+1 … 9", (f"Control-Key-{n + 1}",), "back to a thumbnail", "back_to", (n,))
+        for n in range(9)
+    ),
+    Binding("Ctrl+G", ("Control-g",), "jump to a number or a name", "open_jump"),
+    Binding("Ctrl+F", ("Control-f",), "choose which pictures are shown", "open_filter"),
+    Binding("+", ("plus", "equal", "KP_Add"), "zoom in", "zoom", (1,)),
+    Binding("−", ("minus", "KP_Subtract"), "zoom out", "zoom", (-1,)),
+    Binding("1", ("Key-1",), "one screen pixel for one", "zoom", (0,)),
+    Binding("0", ("Key-0",), "fit the picture", "fit"),
+    Binding("Shift+arrows", ("Shift-Left",), "move the zoomed picture", "pan", (-1, 0)),
+    Binding("Shift+arrows", ("Shift-Right",), "move the zoomed picture", "pan", (1, 0)),
+    Binding("Shift+arrows", ("Shift-Up",), "move the zoomed picture", "pan", (0, -1)),
+    Binding("Shift+arrows", ("Shift-Down",), "move the zoomed picture", "pan", (0, 1)),
+    Binding("Ctrl+I", ("Control-i",), "about this picture", "open_info"),
+    Binding("Ctrl+K", ("Control-k",), "name the classes", "open_classes"),
+    Binding("Ctrl+E", ("Control-e",), "export splits", "open_export"),
+    Binding("Ctrl+O", ("Control-o",), "open a folder", "choose_folder"),
+    Binding("F5", ("F5",), "read the folder again", "reload"),
+    Binding("Ctrl+S", ("Control-s",), "copy the labels elsewhere", "save_copy"),
+    Binding("Ctrl+D", ("Control-d",), "light or dark", "switch_theme"),
+    Binding("F10", ("F10",), "menu", "open_menu"),
+    Binding("?", ("question", "F1"), "these keys", "open_keys"),
+    Binding("Ctrl+Q", ("Control-q",), "close", "close"),
+)
+BY_METHOD = {binding.method: binding for binding in BINDINGS}
+MENU = (
+    ("choose_folder", "reload", "save_copy", "open_export"),
+    ("open_classes", "undo", "clear", "open_jump", "open_info"),
+    ("switch_theme", "open_keys", "close"),
+)
+REPEATING = {"step", "undo", "zoom", "pan"}  # what a key held down goes on doing
+
+
+def variants(event: str) -> tuple[str, ...]:
+    """Tk's sequences for an event; with Control, a letter counts under Caps Lock too."""
+    if event.startswith("Control-") and event[-1].isalpha():
+        return (f"<{event}>", f"<Control-{event[-1].upper()}>")
+    return (f"<{event}>",)
+
+
+def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Every key and what it does, for reading."""
+    rows = [(KEYS[number], f"label as {spoken(name)}") for number, name in enumerate(classes[:4])]
+    if len(classes) > 4:
+        rows.append((f"E … {KEYS[len(classes) - 1]}", "and so on, a key for each class"))
+    rows += [(binding.keys, binding.does) for binding in BINDINGS]
+    return list(dict.fromkeys(rows))
+
+
+def is_plain(event: tk.Event, windowing: str) -> bool:
+    """Whether a key was pressed without Control, Alt or Command."""
+    masks = {"win32": 0x20004, "aqua": 0x1C}
+    return not int(event.state) & masks.get(windowing, 0x4C)
+
+
+class HeldKeys:
+    """Tells a key press from the repeats of a key held down, which must label nothing.
+
+    X sends release and press of a repeated key with one time stamp; elsewhere there is no release.
+    """
+
+    def __init__(self) -> None:
+        self._down: set[int] = set()
+        self._released: dict[int, int] = {}
+
+    def press(self, event: tk.Event) -> bool:
+        """Note a press; whether it is a repeat."""
+        code = event.keycode
+        together = bool(event.time) and event.time == self._released.get(code)
+        repeated = together or code in self._down
+        self._down.add(code)
+        return repeated
+
+    def release(self, event: tk.Event) -> None:
+        self._down.discard(event.keycode)
+        self._released[event.keycode] = event.time

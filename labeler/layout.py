@@ -1,0 +1,231 @@
+"""Where everything in the window stands, and how it is brought up to date."""
+
+import re
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from labeler.keys import BY_METHOD, MENU
+from labeler.session import KEYS, spoken
+from labeler.theme import Style
+from labeler.view import PictureView
+from labeler.widgets import ClassButton, ProgressBar, Thumbnails, shorten
+
+PER_ROW = 9  # class buttons, once there are more than two
+PAD = 16
+
+
+class Layout(tk.Frame):
+    """The window's furniture, from top to bottom.
+
+    Parameters
+    ----------
+    root : Tk
+    style : Style
+    classes : names of the classes, one button each
+    recent : int    how many thumbnails there is room for
+    run : called with the name of a command, and its arguments, when it is chosen with the mouse
+    choices : the present filters, each with words for it
+    """
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        style: Style,
+        classes: Sequence[str],
+        recent: int,
+        run: Callable[..., object],
+        choices: Callable[[], Sequence[tuple[str, str]]],
+    ) -> None:
+        super().__init__(root, bg=style.palette.page)
+        self.style, self._run, self._choices = style, run, choices
+        self._build_progress()
+        self._build_bar()
+        self._build_footer(recent)
+        self.buttons = self._build_buttons(classes)
+        self._build_caption()
+        self.view = PictureView(self, style)
+        self.view.pack(fill="both", expand=True)
+        self._notice = tk.Label(
+            self,
+            font=style.normal,
+            bg=style.palette.surface,
+            anchor="w",
+            justify="left",
+            padx=style.px(PAD),
+            pady=style.px(9),
+        )
+        root.configure(bg=style.palette.page)
+
+    def _row(self, side: Literal["top", "bottom"], above: int, below: int) -> tk.Frame:
+        px = self.style.px
+        row = tk.Frame(self, bg=self.style.palette.page)
+        row.pack(side=side, fill="x", padx=px(PAD), pady=(px(above), px(below)))
+        return row
+
+    def _text(self, parent: tk.Misc, muted: bool = True, **options) -> tk.Label:
+        palette = self.style.palette
+        colour = palette.muted if muted else palette.text
+        settings: dict[str, Any] = {
+            "font": self.style.normal,
+            "bg": palette.page,
+            "fg": colour,
+            "padx": 0,
+        }
+        return tk.Label(parent, **(settings | options))
+
+    def _build_progress(self) -> None:
+        row = self._row("top", 10, 0)
+        self._pace = self._text(row, font=self.style.small)
+        self._pace.pack(side="right")
+        self._progress = ProgressBar(row, self.style)
+        self._progress.pack(side="left", fill="x", expand=True)
+
+    def _build_bar(self) -> None:
+        row = self._row("top", 4, 8)
+        self.menu = self._menu_button(row, "Menu")
+        self.menu.pack(side="left", padx=(0, self.style.px(14)))
+        menu = self.menu["menu"] = self._menu(self.menu)
+        for number, block in enumerate(MENU):
+            if number:
+                menu.add_separator()
+            for method in block:
+                command = BY_METHOD[method]
+                text = re.split("[:,]", command.does)[0].capitalize()
+                menu.add_command(
+                    label=text, accelerator=command.keys, command=partial(self._run, method)
+                )
+        self._title = self._text(row, muted=False, font=self.style.strong)
+        self._title.pack(side="left")
+        self._counts = self._text(row)
+        self._counts.pack(side="right")
+        self.filter = self._menu_button(row, "Show: all")
+        self.filter.pack(side="right", padx=self.style.px(18))
+        filters = self.filter["menu"] = self._menu(self.filter)
+        filters.configure(postcommand=partial(self._fill_filters, filters))
+
+    def _menu_button(self, parent: tk.Misc, text: str) -> tk.Menubutton:
+        palette, px = self.style.palette, self.style.px
+        return tk.Menubutton(
+            parent,
+            text=f"{text} ▾",
+            font=self.style.normal,
+            relief="flat",
+            padx=px(10),
+            pady=px(3),
+            bg=palette.surface,
+            fg=palette.text,
+            activebackground=palette.hover,
+            activeforeground=palette.text,
+            highlightthickness=px(1),
+            highlightbackground=palette.line,
+            takefocus=False,
+        )
+
+    def _menu(self, parent: tk.Misc) -> tk.Menu:
+        palette = self.style.palette
+        return tk.Menu(
+            parent,
+            tearoff=False,
+            font=self.style.normal,
+            relief="flat",
+            borderwidth=1,
+            activeborderwidth=self.style.px(3),
+            bg=palette.surface,
+            fg=palette.text,
+            activebackground=palette.accent,
+            activeforeground=palette.surface,
+            selectcolor=palette.text,
+        )
+
+    def _build_footer(self, recent: int) -> None:
+        row = self._row("bottom", 10, 12)
+        self.thumbnails = Thumbnails(row, self.style, recent, partial(self._run, "go_to"))
+        self.thumbnails.pack(side="left")
+        help_text = "Space  skip      Ctrl+Z  undo      ?  all keys"
+        self._text(row, text=help_text, font=self.style.small).pack(side="right", anchor="s")
+
+    def _build_buttons(self, classes: Sequence[str]) -> list[ClassButton]:
+        row = self._row("bottom", 0, 0)
+        columns = min(PER_ROW, len(classes))
+        rows = -(-len(classes) // PER_ROW)
+        columns = -(-len(classes) // rows) if rows else columns  # the rows evenly filled
+        buttons = []
+        for number, name in enumerate(classes):
+            button = ClassButton(
+                row,
+                self.style,
+                number,
+                KEYS[number],
+                spoken(name),
+                command=partial(self._run, "label", number),
+                compact=len(classes) > 2,
+            )
+            button.configure(bg=self.style.palette.page)
+            place = divmod(number, columns)
+            gap = self.style.px(4)
+            button.grid(
+                row=place[0],
+                column=place[1],
+                sticky="ew",
+                padx=(gap if place[1] else 0, gap if place[1] < columns - 1 else 0),
+                pady=(self.style.px(6) if place[0] else 0, 0),
+            )
+            row.columnconfigure(place[1], weight=1, uniform="class")
+            buttons.append(button)
+        return buttons
+
+    def _build_caption(self) -> None:
+        row = self._row("bottom", 8, 8)
+        self._position = self._text(row)
+        self._position.pack(side="right")
+        self._state = self._text(row, muted=False, font=self.style.strong)
+        self._state.pack(side="right", padx=self.style.px(18))
+        self._file = self._text(row, muted=False, anchor="w")
+        self._file.pack(side="left")
+
+    def _fill_filters(self, menu: tk.Menu) -> None:
+        menu.delete(0, "end")
+        for name, text in self._choices():
+            menu.add_command(label=text, command=partial(self._run, "choose", name))
+
+    def pop_up(self, button: tk.Menubutton) -> None:
+        """Open the menu of a button, for the keyboard."""
+        menu = button.nametowidget(button["menu"])
+        menu.tk_popup(button.winfo_rootx(), button.winfo_rooty() + button.winfo_height())
+
+    # Bringing it up to date
+
+    def set_progress(self, share: float, pace: str, counts: str) -> None:
+        self._progress.set(share)
+        self._pace.configure(text=f"   {pace}" if pace else "")
+        self._counts.configure(text=counts)
+
+    def set_title(self, folder: str, filter_text: str) -> None:
+        self._title.configure(text=shorten(folder, self.style.strong, self.style.px(360)))
+        self.filter.configure(text=f"Show: {filter_text} ▾")
+
+    def set_caption(self, name: str, state: str, colour: str, position: str) -> None:
+        self._file.configure(text=shorten(name, self.style.normal, self.style.px(460)))
+        self._state.configure(text=state, fg=colour)
+        self._position.configure(text=position)
+
+    def flash(self, number: int) -> None:
+        """Light up the button of a class, and only that one."""
+        for place, button in enumerate(self.buttons):
+            button.flash(place == number)
+
+    def set_notice(self, text: str, warning: bool) -> None:
+        """A line over the top of the picture; nothing where the text is empty."""
+        palette = self.style.palette
+        if not text:
+            self._notice.place_forget()
+            return
+        self._notice.configure(
+            text=text,
+            fg=palette.warning if warning else palette.text,
+            wraplength=max(200, self.winfo_width() - 2 * self.style.px(PAD)),
+        )
+        self._notice.place(in_=self.view, x=0, y=0, relwidth=1)
+        self._notice.lift()

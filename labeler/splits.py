@@ -1,0 +1,276 @@
+"""Which pictures train, and which are kept to judge by?
+
+    python -m labeler.splits FOLDER --ratios 0.7 0.15 0.15 --seed 0 [--by-folder | --by-name ...]
+
+writes `splits.csv` (filename,split) beside `labels.csv`. Each class is divided in the given ratios,
+as nearly as whole groups allow. Pictures that belong together go to the same split: exact copies
+(the same bytes, under whatever name) always, on request also a sub-folder, or names that share a
+part, such as the frames of one video. Without that, a network is judged by pictures it has seen.
+"""
+
+import argparse
+import hashlib
+import random
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labeler.errors import LabelerError, reason
+from labeler.folder import natural
+from labeler.session import Session
+from labeler.table import write_table
+
+SPLITS = ("train", "val", "test")
+FILE = "splits.csv"
+DEFAULT_RATIOS = (0.7, 0.15, 0.15)
+
+
+@dataclass(frozen=True)
+class Division:
+    """Labelled pictures, divided."""
+
+    splits: dict[str, str]  # {filename: split}
+    counts: dict[str, Counter[str]]  # {class: {split: pictures}}
+    copies: int  # pictures that are exact copies of another one
+    disputed: int  # of these, those whose copies carry different labels
+    missing: int  # labelled files that are not there; they belong to no split
+
+
+def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
+    """Shares of train, val and test.
+
+    Raises
+    ------
+    LabelerError   unless there are three, none negative, some for train, and they sum to 1
+    """
+    if len(ratios) != len(SPLITS) or min(ratios) < 0 or ratios[0] == 0:
+        raise LabelerError(
+            f"Ratios {_numbers(ratios)}: give three, for train, val and test, train above 0."
+        )
+    if not abs(sum(ratios) - 1) < 1e-6:  # so that nan fails too
+        raise LabelerError(f"Ratios {_numbers(ratios)} sum to {sum(ratios):g}: they must sum to 1.")
+    return tuple(ratios)
+
+
+def by_folder(name: str) -> str:
+    """Group a picture with its sub-folder; those at the top stay by themselves."""
+    return name.rpartition("/")[0] or name
+
+
+def by_name(pattern: str) -> Callable[[str], str]:
+    r"""Group pictures by the part of their name that a pattern finds.
+
+    The part is the pattern's first group, or all that it finds; `^(.+)_\d+` makes one group of
+    `walk_001.png` and `walk_002.png`. A name in which nothing is found stays by itself.
+
+    Raises
+    ------
+    LabelerError   if the pattern is no regular expression
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise LabelerError(f"{pattern!r} is not a regular expression: {error}.") from error
+    group = min(1, compiled.groups)
+
+    def key(name: str) -> str:
+        found = compiled.search(name)
+        return f"\0{found[group]}" if found and found[group] else name
+
+    return key
+
+
+def divide(
+    labels: Mapping[str, str],
+    ratios: Sequence[float] = DEFAULT_RATIOS,
+    seed: int = 0,
+    together: Iterable[Sequence[str]] = (),
+) -> dict[str, str]:
+    """Give every picture a split.
+
+    The groups, shuffled by the seed and the largest first, each go where their classes are furthest
+    from their share. With groups of one, every class and split is within one picture of its share.
+
+    Parameters
+    ----------
+    labels : {filename: class}
+    ratios : shares of train, val and test
+    seed : int         same labels and seed, same splits
+    together : lists of filenames that must share a split; overlapping lists are joined
+    """
+    ratios = check_ratios(ratios)
+    groups = _join(sorted(labels, key=lambda name: (natural(name), name)), together)
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=len, reverse=True)
+    sizes = Counter(labels.values())
+    wanted = {label: [size * ratio for ratio in ratios] for label, size in sizes.items()}
+    splits: dict[str, str] = {}
+    for group in groups:
+        classes = Counter(labels[name] for name in group)
+        lack = [
+            sum(wanted[label][place] * count for label, count in classes.items())
+            for place in range(len(SPLITS))
+        ]
+        place = max((p for p in range(len(SPLITS)) if ratios[p] > 0), key=lack.__getitem__)
+        for label, count in classes.items():
+            wanted[label][place] -= count
+        splits |= dict.fromkeys(group, SPLITS[place])
+    return {name: splits[name] for name in sorted(splits, key=lambda name: (natural(name), name))}
+
+
+def _join(names: list[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Groups of names: the connected components of what must stay together."""
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for group in together:
+        for name in group[1:]:
+            parent[root(name)] = root(group[0])
+    members = defaultdict(list)
+    for name in names:
+        members[root(name)].append(name)
+    return list(members.values())
+
+
+def find_copies(
+    folder: Path, names: Iterable[str], progress: Callable[[int], object] = lambda done: None
+) -> list[list[str]]:
+    """Groups of files with the same bytes. Only files of equal size are read.
+
+    Raises
+    ------
+    LabelerError   if a file cannot be read
+    """
+    sizes: dict[int, list[str]] = defaultdict(list)
+    contents: dict[str, list[str]] = defaultdict(list)
+    try:
+        for name in names:
+            sizes[(folder / name).stat().st_size].append(name)
+        for done, name in enumerate(n for alike in sizes.values() if len(alike) > 1 for n in alike):
+            with (folder / name).open("rb") as file:
+                contents[hashlib.file_digest(file, "sha256").hexdigest()].append(name)
+            progress(done + 1)
+    except OSError as error:
+        raise LabelerError(f"{error.filename} cannot be read: {reason(error)}.") from error
+    return [alike for alike in contents.values() if len(alike) > 1]
+
+
+def export(
+    folder: Path,
+    labels: Mapping[str, str],
+    ratios: Sequence[float] = DEFAULT_RATIOS,
+    seed: int = 0,
+    group: Callable[[str], str] | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Division:
+    """Divide the labelled pictures of a folder and write its `splits.csv`.
+
+    Parameters
+    ----------
+    group : names with the same key stay together, see `by_folder` and `by_name`; None: only copies
+    progress : called with the number of files read so far
+
+    Raises
+    ------
+    LabelerError   if the ratios make no sense, nothing is labelled, or a file cannot be read
+    NotSaved       if `splits.csv` cannot be written
+    """
+    check_ratios(ratios)
+    present = {name: label for name, label in labels.items() if (folder / name).is_file()}
+    if not present:
+        raise LabelerError(f"{folder}: no picture is labelled yet, so there is nothing to divide.")
+    copies = find_copies(folder, present, progress)
+    grouped: dict[str, list[str]] = defaultdict(list)
+    if group:
+        for name in present:
+            grouped[group(name)].append(name)
+    splits = divide(present, ratios, seed, [*copies, *grouped.values()])
+    write_table(folder / FILE, list(splits.items()), ("filename", "split"))
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, split in splits.items():
+        counts[present[name]][split] += 1
+    return Division(
+        splits=splits,
+        counts={label: counts[label] for label in sorted(counts, key=natural)},
+        copies=sum(len(alike) - 1 for alike in copies),
+        disputed=sum(len(alike) for alike in copies if len({present[n] for n in alike}) > 1),
+        missing=len(labels) - len(present),
+    )
+
+
+def rows(division: Division) -> list[tuple[str, ...]]:
+    """Counts per class and split, with a heading and a last line of sums."""
+    table: list[tuple[str, ...]] = [("class", *SPLITS, "all")]
+    total: Counter[str] = Counter()
+    for label, counts in division.counts.items():
+        total += counts
+        table.append((label, *(f"{counts[split]:,}" for split in SPLITS), f"{counts.total():,}"))
+    table.append(("all", *(f"{total[split]:,}" for split in SPLITS), f"{total.total():,}"))
+    return table
+
+
+def remarks(division: Division, ratios: Sequence[float]) -> list[str]:
+    """What a person should know about a division before training on it."""
+    lines = []
+    if division.copies:
+        lines.append(f"{division.copies:,} exact copies: each is in the split of its original.")
+    if division.disputed:
+        lines.append(f"{division.disputed:,} copies carry different labels: have a look at them.")
+    if division.missing:
+        lines.append(f"{division.missing:,} labelled files are not there and belong to no split.")
+    for split, ratio in zip(SPLITS, ratios, strict=True):
+        without = [label for label, counts in division.counts.items() if not counts[split]]
+        if ratio and without:
+            lines.append(f"No picture in {split}: {', '.join(without)}. Label more, or group less.")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m labeler.splits", description="Write splits.csv."
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--ratios", type=float, nargs=3, default=DEFAULT_RATIOS, metavar=("TRAIN", "VAL", "TEST")
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    grouping = parser.add_mutually_exclusive_group()
+    grouping.add_argument("--by-folder", action="store_true", help="keep sub-folders together")
+    grouping.add_argument(
+        "--by-name", metavar="PATTERN", help=r"keep names together, e.g. '^(.+)_\d+'"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        group = by_name(options.by_name) if options.by_name else None
+        group = by_folder if options.by_folder else group
+        session = Session(options.folder)
+        try:
+            division = export(session.folder, session.labels, options.ratios, options.seed, group)
+        finally:
+            session.close()
+    except LabelerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    table = rows(division)
+    width = max(len(row[0]) for row in table)
+    for row in table:
+        print(row[0].ljust(width), *(cell.rjust(8) for cell in row[1:]))
+    for remark in remarks(division, options.ratios):
+        print(remark)
+    print(f"Written: {options.folder / FILE}")
+    return 0
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

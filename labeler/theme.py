@@ -1,0 +1,95 @@
+"""How the window looks: colours for day and night, type, and the scale of the display."""
+
+import tkinter as tk
+from dataclasses import dataclass
+from tkinter import font
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme."""
+
+    page: str  # the window
+    ground: str  # behind the picture
+    surface: str  # what lies on the page: buttons, panels
+    hover: str
+    line: str
+    text: str
+    muted: str
+    accent: str
+    warning: str
+
+
+LIGHT = Palette(
+    page="#f7f7f5",
+    ground="#e4e4e1",
+    surface="#ffffff",
+    hover="#f0f0ed",
+    line="#d3d3cf",
+    text="#1d1d1b",
+    muted="#666661",
+    accent="#0072b2",
+    warning="#b34700",
+)
+DARK = Palette(
+    page="#1b1c1e",
+    ground="#111213",
+    surface="#26282b",
+    hover="#303236",
+    line="#3b3e42",
+    text="#e8e8e6",
+    muted="#9da0a3",
+    accent="#56b4e9",
+    warning="#e69f00",
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+# Okabe and Ito's colours, which people of every colour vision can tell apart, with a grey that is
+# seen on both grounds in the place of their black. From the ninth class on, the key tells the rest.
+CLASS_COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#f0e442",
+    "#8a8a8a",
+)
+
+
+def class_colour(number: int) -> str:
+    return CLASS_COLOURS[number % len(CLASS_COLOURS)]
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever reads better on the colour (by its relative luminance, WCAG 2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+class Style:
+    """A palette, the fonts, and lengths in pixels of this display.
+
+    Parameters
+    ----------
+    root : Tk         the window whose display counts
+    palette : Palette
+    scale : float     pixels for one hundredth of an inch or so; 0 asks the display
+    """
+
+    def __init__(self, root: tk.Misc, palette: Palette, scale: float = 0.0) -> None:
+        self.palette = palette
+        self.scale = scale or max(1.0, round(root.winfo_fpixels("1i") / 96 * 4) / 4)
+        family = font.nametofont("TkDefaultFont").actual("family")
+        self.small = font.Font(root, family=family, size=-self.px(12))
+        self.normal = font.Font(root, family=family, size=-self.px(13))
+        self.strong = font.Font(root, family=family, size=-self.px(13), weight="bold")
+        self.large = font.Font(root, family=family, size=-self.px(17))
+        self.key = font.Font(root, family=family, size=-self.px(15), weight="bold")
+
+    def px(self, length: float) -> int:
+        """A length at 96 dots an inch, in pixels of this display."""
+        return max(1, round(length * self.scale))

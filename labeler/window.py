@@ -1,0 +1,195 @@
+"""The labeler's window: what holds stage, commands and background together."""
+
+import sys
+import time
+import tkinter as tk
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from labeler.commands import WITHOUT_FOLDER, Commands
+from labeler.desk import RECENT, Desk
+from labeler.errors import LabelerError, NotSaved
+from labeler.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
+from labeler.layout import Layout
+from labeler.panels import Panel
+from labeler.session import KEYS
+from labeler.stage import SOON, Stage
+from labeler.theme import THEMES, Style
+
+TICK = 100  # milliseconds between looks at what the background has found
+NOTICE = 6.0  # seconds for which a notice stays
+SIZE = (1120, 820)
+
+
+class Window:
+    """The labeler on a Tk root.
+
+    Parameters
+    ----------
+    root : Tk
+    open_desk : opens a folder
+    desk : the folder to begin with, or None
+    theme : "light" or "dark"
+    scale : float   screen pixels per 1/96 inch; 0 asks the display
+
+    Attributes
+    ----------
+    stage : Stage or None   the open folder on the screen
+    panel : Panel or None   what lies over it
+    notice : str            the line over the top of the picture
+    """
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        open_desk: Callable[[Path], Desk],
+        desk: Desk | None = None,
+        theme: str = "light",
+        scale: float = 0.0,
+    ) -> None:
+        self.root, self._open_desk = root, open_desk
+        self._theme, self._scale = theme, scale
+        self.stage: Stage | None = None
+        self.panel: Panel | None = None
+        self.notice = ""
+        self._notice_until = 0.0
+        self._commands = Commands(self)
+        self._held = HeldKeys()
+        self._leaving = False
+        self._next_tick = ""
+        style = Style(root, THEMES[theme], scale)
+        root.geometry(f"{style.px(SIZE[0])}x{style.px(SIZE[1])}")
+        root.minsize(style.px(720), style.px(560))
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        self.furnish(desk)
+        self._bind()
+        self._tick()
+
+    def furnish(self, desk: Desk | None) -> None:
+        """Build all that is seen, for this desk; again when theme, classes or folder change."""
+        if self.stage:
+            self.stage.clear()
+        for old in self.root.place_slaves():
+            if old is not self.panel:
+                old.destroy()
+        style = Style(self.root, THEMES[self._theme], self._scale)
+        classes = desk.session.classes if desk else ()
+        self.layout = Layout(self.root, style, classes, RECENT, self.run, self._filter_choices)
+        self.layout.place(relwidth=1, relheight=1)
+        self.root.update_idletasks()  # now the view has a size, to which pictures are decoded
+        self.stage = Stage(self.layout, desk) if desk else None
+        if self.stage:
+            self.stage.show_current()
+        else:
+            self.layout.view.say("Open a folder of pictures:   Ctrl+O", strong=True)
+        self.say(self.notice, warning=True)
+        if self.panel:
+            self.panel.lift()
+
+    def _filter_choices(self) -> list[tuple[str, str]]:
+        return self.stage.desk.order.choices() if self.stage else []
+
+    # Keys
+
+    def _bind(self) -> None:
+        for binding in BINDINGS:
+            for sequence in (s for event in binding.events for s in variants(event)):
+                self.root.bind(sequence, partial(self._on_binding, binding))
+        self.root.bind("<KeyPress>", self._on_key)
+        self.root.bind("<KeyRelease>", self._held.release)
+
+    def _on_binding(self, binding: Binding, event: tk.Event) -> None:
+        repeated = self._held.press(event)
+        if not repeated or binding.method in REPEATING:
+            self.run(binding.method, *binding.arguments)
+
+    def _on_key(self, event: tk.Event) -> None:
+        if self._held.press(event) or not event.char:
+            return
+        number = KEYS.find(event.char.upper())
+        if number >= 0 and is_plain(event, self.root.tk.call("tk", "windowingsystem")):
+            self.run("label", number)
+
+    def run(self, command: str, *arguments: object) -> None:
+        """Carry out a command, unless something lies over the picture; say what it cannot do."""
+        if self.panel or not (self.stage or command in WITHOUT_FOLDER):
+            return
+        try:
+            getattr(self._commands, command)(*arguments)
+        except LabelerError as error:
+            gone = self.stage and not self.stage.desk.session.folder.is_dir()
+            self.say(f"{error} Ctrl+S writes a copy." if gone else str(error), warning=True)
+
+    def panel_closed(self) -> None:
+        self.panel = None
+        self.root.focus_set()
+
+    # Notices, and what happens in the background
+
+    def say(self, text: str, warning: bool = False) -> None:
+        """A notice over the picture's top: a warning until the next change, else for a moment."""
+        self.notice = text
+        self._notice_until = time.monotonic() + (float("inf") if warning else NOTICE)
+        read_only = self.stage.desk.session.read_only if self.stage else ""
+        self.layout.set_notice(text or read_only, warning or not text)
+
+    def _tick(self) -> None:
+        waiting = self.stage and not self.stage.shown
+        self._next_tick = self.root.after(SOON if waiting else TICK, self._tick)
+        if self.notice and time.monotonic() > self._notice_until:
+            self.say("")
+        if self.stage:
+            self.stage.take_news()
+            messages = self.stage.desk.session.messages
+            while messages:
+                self.say(messages.popleft(), warning=True)
+
+    # Theme and folder
+
+    def switch_theme(self) -> None:
+        self._theme = "dark" if self._theme == "light" else "light"
+        self.furnish(self.stage.desk if self.stage else None)
+
+    def open_folder(self, folder: Path) -> None:
+        """Put another folder on the desk, or the same one, read anew.
+
+        Raises
+        ------
+        LabelerError   if it cannot be opened; another one that was open stays
+        """
+        old = self.stage.desk if self.stage else None
+        again = old and old.session.folder.resolve() == folder.resolve()
+        if old and again:  # it must be given back before it can be opened
+            self._close(old)
+            self.furnish(None)
+        desk = self._open_desk(folder)
+        if old and again:
+            desk.order.current = old.order.current
+        elif old:
+            self._close(old)
+        self.notice = ""
+        self.furnish(desk)
+
+    def _close(self, desk: Desk) -> None:
+        try:
+            desk.close()
+        except LabelerError as error:
+            print(f"{error}. The journal has every label.", file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave; if labels.csv cannot be written, say so first."""
+        desk = self.stage.desk if self.stage else None
+        if desk and not self._leaving:
+            try:
+                desk.session.save()
+            except NotSaved as error:
+                self._leaving = True
+                self.say(f"{error}. The journal has every label. Ctrl+Q again closes.", True)
+                return
+        if self.stage:
+            self.stage.clear()
+        self.root.after_cancel(self._next_tick)
+        if desk:
+            self._close(desk)
+        self.root.destroy()

@@ -1,0 +1,191 @@
+"""Folders of pictures, a virtual display, and a window that tests drive by its keys."""
+
+import csv
+import os
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def root_folder():
+    return ROOT
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Makes a folder of small pictures, each of another colour, with the given names."""
+
+    def make(*names, folder=tmp_path / "pictures"):
+        for number, name in enumerate(names or [f"{n}.png" for n in range(6)]):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (12, 8), (10 * number % 256, 100, 200)).save(path)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def read_csv():
+    """Rows of a CSV file, read by the standard library alone."""
+
+    def read(path):
+        with open(path, newline="", encoding="utf-8") as lines:
+            return list(csv.reader(lines, strict=True))
+
+    return read
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 128 KiB, and what can be done to it: `fill()`, `free()`, `freeze()`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+
+    class Disk:
+        path = folder
+
+        def fill(self):
+            with open(folder / "ballast", "wb", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(b"x" * 1024)
+
+        def free(self):
+            (folder / "ballast").unlink()
+
+        def freeze(self):
+            subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+    yield Disk()
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def display():
+    """The name of a virtual display of 1280 × 900 pixels."""
+    if not shutil.which("Xvfb"):
+        pytest.skip("Xvfb is not installed: no window can be opened")
+    pytest.importorskip("tkinter", reason="Python was built without Tk")
+    reading, writing = os.pipe()
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(writing),
+        "-screen",
+        "0",
+        "1280x900x24",
+        "-nolisten",
+        "tcp",
+    ]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        number = pipe.readline().strip()
+    assert number, "Xvfb did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+class Driver:
+    """A labeler's window, driven by key and mouse events."""
+
+    def __init__(self, root, window):
+        self.root, self.window = root, window
+
+    @property
+    def stage(self):
+        return self.window.stage
+
+    @property
+    def session(self):
+        return self.window.stage.desk.session
+
+    @property
+    def shown(self):
+        return self.window.stage.shown
+
+    def wait(self, condition, seconds=5.0):
+        """Let the window run until the condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            self.root.update()
+            time.sleep(0.002)
+        self.root.update()
+
+    def wait_shown(self):
+        self.wait(lambda: self.shown or self.stage.desk.order.current is None)
+
+    def press(self, *keys, time=0):
+        """Press and release keys, waiting for a picture before each: `a`, `space`, `Control-z`."""
+        for key in keys:
+            if self.window.stage:
+                self.wait_shown()
+            target = self.root.focus_get() or self.root
+            modifier, _, letter = key.rpartition("-")
+            prefix = f"{modifier}-" if modifier else ""
+            target.event_generate(f"<{prefix}KeyPress-{letter}>", time=time)
+            self.root.event_generate(f"<KeyRelease-{letter}>", time=time)
+            self.root.update()
+        if self.window.stage:
+            self.wait_shown()
+
+    def type(self, text):
+        """Put text into the entry that has the focus."""
+        entry = self.root.focus_get()
+        entry.delete(0, "end")
+        entry.insert(0, text)
+
+    def click(self, widget, x, y):
+        widget.event_generate("<Button-1>", x=x, y=y)
+        self.root.update()
+
+
+@pytest.fixture
+def open_window(display):
+    """Opens windows on the virtual display; they are closed after the test."""
+    import tkinter as tk
+
+    from labeler.desk import Desk
+    from labeler.window import Window
+
+    drivers = []
+
+    def open_(folder=None, classes=(), suggestions=None, theme="light", scale=1.0):
+        def open_desk(path):
+            return Desk(path, classes, suggestions)
+
+        root = tk.Tk(screenName=display, className="labeler")
+        failures = []
+        root.report_callback_exception = lambda *error: failures.append(error[1])
+        desk = open_desk(folder) if folder else None
+        driver = Driver(root, Window(root, open_desk, desk, theme, scale))
+        drivers.append((driver, failures))
+        root.update()
+        root.focus_force()
+        if folder:
+            driver.wait(lambda: not driver.stage.desk.scanning)
+            driver.wait_shown()
+        root.update()
+        return driver
+
+    yield open_
+    for driver, failures in drivers:
+        driver.root.quit()
+        if driver.root.children:
+            driver.window.close()
+            if driver.root.children:  # it said first that labels.csv cannot be written
+                driver.window.close()
+        assert failures == []

@@ -1,0 +1,107 @@
+import json
+import os
+
+import pytest
+
+from labeler.errors import NotSaved
+from labeler.journal import FolderLock, Journal, read_journal, replay
+
+LINES = [
+    {"classes": ["cat", "dog"]},
+    {"file": "a.png", "label": "cat"},
+    {"file": "b.png", "skip": True},
+    {"saved": 2},
+    {"file": "c.png", "label": "dog"},
+    {"file": "b.png", "label": None},
+    {"file": "d.png", "skip": True},
+]
+
+
+def encode(entries):
+    return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+def test_replay_gives_what_labels_csv_does_not_hold():
+    result = replay(encode(LINES))
+    assert result.classes == ("cat", "dog")
+    assert result.changes == {"b.png": None, "c.png": "dog", "d.png": None}
+    assert list(result.skipped) == ["d.png"]
+    assert (result.lines, result.damaged) == (len(LINES), 0)
+
+
+def test_cut_anywhere_a_journal_says_what_its_whole_lines_say():
+    data = encode(LINES)
+    for end in range(len(data) + 1):
+        whole = data[:end].count(b"\n")
+        assert replay(data[:end]) == replay(encode(LINES[:whole]))
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"file": "x.p\n', b"[1]\n", b"\xff\n"])
+def test_a_damaged_line_is_counted_and_costs_no_other(damage):
+    good = encode(LINES)
+    first = good.index(b"\n") + 1
+    result = replay(good[:first] + damage + good[first:])
+    assert result.damaged == 1
+    assert result.changes["c.png"] == "dog"
+
+
+def test_entries_are_on_the_disk_when_append_returns(tmp_path, monkeypatch):
+    flushed = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda f: (flushed.append(os.fstat(f).st_size), fsync(f)))
+    journal = Journal(tmp_path, 0)
+    journal.append([LINES[0]])
+    assert flushed[-1] == journal.path.stat().st_size > 0
+    journal.append(LINES[1:3])
+    assert flushed[-1] == journal.path.stat().st_size
+    assert read_journal(tmp_path).lines == journal.lines == 3
+
+
+def test_a_torn_line_is_cut_off_before_the_next_one(tmp_path):
+    path = tmp_path / ".labels.journal"
+    path.write_bytes(encode(LINES[:2]) + b'{"file": "z.pn')
+    journal = Journal(tmp_path, read_journal(tmp_path).lines)
+    journal.append([LINES[4]])
+    assert path.read_bytes().splitlines()[2:] == [b'{"file":"c.png","label":"dog"}']
+    assert read_journal(tmp_path).lines == journal.lines == 3
+
+
+def test_entries_that_cannot_be_flushed_leave_no_trace(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, 0)
+    journal.append(LINES[:2])
+    before = journal.path.read_bytes()
+
+    def fail(_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(NotSaved, match="input/output error"):
+            journal.append([LINES[4]])
+    assert journal.path.read_bytes() == before
+    journal.append([LINES[4]])
+    assert read_journal(tmp_path).lines == 3
+
+
+def test_a_journal_that_was_deleted_takes_no_entries(tmp_path):
+    journal = Journal(tmp_path, 0)
+    journal.append(LINES[:1])
+    journal.path.unlink()
+    with pytest.raises(NotSaved, match="no longer there"):
+        journal.append(LINES[1:2])
+
+
+def test_rewriting_keeps_only_what_is_given(tmp_path):
+    journal = Journal(tmp_path, 0)
+    journal.append(LINES)
+    journal.rewrite([LINES[0], LINES[6]])
+    assert read_journal(tmp_path).skipped == {"d.png": None}
+    assert os.listdir(tmp_path) == [".labels.journal"]
+
+
+def test_only_one_holds_the_lock(tmp_path):
+    lock = FolderLock(tmp_path)
+    with pytest.raises(BlockingIOError):
+        FolderLock(tmp_path)
+    lock.release()
+    FolderLock(tmp_path).release()

@@ -1,0 +1,46 @@
+from types import SimpleNamespace
+
+import pytest
+
+from labeler.commands import Commands
+from labeler.keys import BINDINGS, BY_METHOD, MENU, HeldKeys, help_rows
+
+
+def event(code, time):
+    return SimpleNamespace(keycode=code, time=time)
+
+
+def test_every_binding_is_a_command_and_no_key_has_two():
+    events = [event for binding in BINDINGS for event in binding.events]
+    assert len(set(events)) == len(events)
+    for binding in BINDINGS:
+        assert callable(getattr(Commands, binding.method))
+    for block in MENU:
+        assert set(block) <= set(BY_METHOD)
+
+
+def test_a_key_held_down_under_x_counts_once():
+    keys = HeldKeys()
+    assert not keys.press(event(38, 1000))
+    for time in (1030, 1060, 1090):
+        keys.release(event(38, time))
+        assert keys.press(event(38, time))
+    keys.release(event(38, 1120))
+    assert not keys.press(event(38, 1121))
+
+
+def test_a_key_held_down_elsewhere_counts_once():
+    keys = HeldKeys()
+    assert not keys.press(event(65, 1000))
+    assert keys.press(event(65, 1030))
+    assert not keys.press(event(66, 1040)), "another key may join it"
+    keys.release(event(65, 1060))
+    assert not keys.press(event(65, 1090))
+
+
+@pytest.mark.parametrize(("classes", "last"), [(2, "B"), (4, "D"), (26, "E … Z")])
+def test_help_names_the_keys_of_the_classes(classes, last):
+    rows = help_rows([f"class {n}" for n in range(classes)])
+    keys = [key for key, _ in rows]
+    assert keys[keys.index("Space") - 1] == last
+    assert len(rows) == len(set(rows))

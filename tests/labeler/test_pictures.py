@@ -1,0 +1,153 @@
+import time
+
+import pytest
+from PIL import Image, ImageOps
+
+from labeler import pictures as module
+from labeler.pictures import LookAhead, Picture, Unreadable, decode, fit
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "fitted"),
+    [
+        ((8, 8), (100, 70), (64, 64)),
+        ((100, 70), (100, 70), (100, 70)),
+        ((100, 70), (199, 199), (100, 70)),
+        ((400, 300), (100, 100), (100, 75)),
+        ((10_000, 1), (100, 100), (100, 1)),
+    ],
+)
+def test_a_picture_fits_enlarged_only_by_whole_factors(size, box, fitted):
+    assert fit(size, box) == fitted
+
+
+def gradient(size=(64, 48)):
+    red = Image.linear_gradient("L").resize(size)
+    green = Image.linear_gradient("L").rotate(90).resize(size)
+    return Image.merge("RGB", [red, green, Image.new("L", size, 90)])
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "gif", "tif"])
+def test_every_format_is_read(tmp_path, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    gradient().save(path)
+    picture = decode(path, (640, 480))
+    assert picture.size == (64, 48)
+    assert picture.image.size == (640, 480)
+    assert picture.image.mode == "RGB"
+
+
+def test_small_pictures_keep_hard_pixels(tmp_path):
+    gradient((5, 4)).save(tmp_path / "small.png")
+    shown = decode(tmp_path / "small.png", (50, 50)).image
+    assert shown.resize((5, 4), Image.Resampling.NEAREST).tobytes() == gradient((5, 4)).tobytes()
+    assert len(shown.getcolors()) == len(gradient((5, 4)).getcolors())
+
+
+def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path, monkeypatch):
+    path = tmp_path / "large.jpg"
+    gradient((4000, 3000)).save(path)
+    read = []
+    rgb = module._rgb
+    monkeypatch.setattr(module, "_rgb", lambda image: read.append(image.size) or rgb(image))
+    picture = decode(path, (800, 600))
+    assert read == [(1000, 750)]
+    assert (picture.size, picture.image.size) == ((4000, 3000), (800, 600))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_pictures_stand_upright_as_pillow_turns_them(tmp_path, orientation, suffix):
+    path = tmp_path / f"turned.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    gradient((64, 48)).save(path, exif=exif, **options)
+    expected = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    picture = decode(path)
+    assert picture.image.tobytes() == expected.tobytes()
+    assert picture.size == expected.size
+    assert decode(path, (32, 32)).image.size == fit(expected.size, (32, 32))
+
+
+def test_transparent_pixels_show_the_ground(tmp_path):
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    image.putpixel((1, 0), (0, 0, 0, 0))
+    image.save(tmp_path / "clear.png")
+    shown = decode(tmp_path / "clear.png").image
+    assert [shown.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), module.BACKGROUND]
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I", "tif"), ("F", "tif")])
+def test_more_than_eight_bits_are_stretched_over_what_is_seen(tmp_path, mode, suffix):
+    image = Image.new(mode, (3, 1))
+    for x, value in enumerate((1000, 2000, 3000)):
+        image.putpixel((x, 0), value)
+    image.save(tmp_path / f"deep.{suffix}")
+    shown = decode(tmp_path / f"deep.{suffix}").image
+    assert [shown.getpixel((x, 0))[0] for x in range(3)] == pytest.approx([0, 127, 255], abs=1)
+
+
+def test_what_is_no_picture_says_why(tmp_path):
+    (tmp_path / "text.png").write_text("not a picture")
+    gradient((640, 480)).save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    assert decode(tmp_path / "text.png") == Unreadable("not a picture in a known format")
+    assert "truncated" in decode(tmp_path / "half.jpg").reason
+    assert decode(tmp_path / "gone.png") == Unreadable("it is no longer there")
+
+
+def wait_for(ahead, *names):
+    end = time.monotonic() + 10
+    while not all(ahead.get(name) for name in names):
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_what_is_wanted_is_decoded_ahead(pictures):
+    folder = pictures()
+    (folder / "bad.png").touch()
+    ahead = LookAhead(folder, workers=2)
+    ahead.want(["1.png", "bad.png", "0.png"], (120, 120))
+    wait_for(ahead, "0.png", "1.png", "bad.png")
+    assert ahead.get("1.png").image.size == (120, 80)
+    assert isinstance(ahead.get("bad.png"), Unreadable)
+    assert ahead.get("2.png") is None
+    ahead.want(["1.png"], (60, 60))  # another size: decoded anew
+    wait_for(ahead, "1.png")
+    assert ahead.get("1.png").image.size == (60, 40)
+    ahead.close()
+
+
+def test_the_most_urgent_is_decoded_first(pictures, monkeypatch):
+    folder = pictures()
+    decoded = []
+    monkeypatch.setattr(
+        module,
+        "decode",
+        lambda path, box: decoded.append(path.name) or time.sleep(0.02) or Unreadable("test"),
+    )
+    ahead = LookAhead(folder, workers=1)
+    ahead.want(["0.png", "1.png", "2.png"], (10, 10))
+    wait_for(ahead, "0.png")
+    ahead.want(["4.png", "2.png"], (10, 10))
+    wait_for(ahead, "4.png", "2.png")
+    ahead.close()
+    assert decoded.index("4.png") < decoded.index("2.png")
+
+
+def test_what_is_kept_is_bounded(pictures, monkeypatch):
+    folder = pictures()
+    monkeypatch.setattr(module, "BUDGET", 2.5 * 120 * 80 * 3)
+    ahead = LookAhead(folder, workers=1)
+    for number in range(5):
+        ahead.want([f"{number}.png"], (120, 120))
+        wait_for(ahead, f"{number}.png")
+    kept = [number for number in range(5) if isinstance(ahead.get(f"{number}.png"), Picture)]
+    assert kept == [3, 4]
+    ahead.want(["4.png", "0.png", "1.png"], (120, 120))  # more than there is room for
+    time.sleep(0.1)
+    assert ahead._used() <= 4 * 120 * 80 * 3
+    assert ahead.get("4.png")
+    ahead.close()

@@ -1,0 +1,355 @@
+import os
+import shutil
+import time
+from contextlib import suppress
+
+import pytest
+
+from labeler.errors import LabelerError, NotSaved, ReadOnly
+from labeler.keeper import Keeper
+from labeler.session import Session, check_classes
+from labeler.table import read_table, write_table
+
+
+@pytest.fixture
+def open_session(tmp_path):
+    """Opens sessions of one folder; what is still open after the test is closed."""
+    opened = []
+
+    def open_(*arguments, folder=tmp_path, **options):
+        session = Session(folder, *arguments, **options)
+        session.add_pictures([f"{number}.png" for number in range(6)])
+        opened.append(session)
+        return session
+
+    yield open_
+    for session in opened:
+        session._release()
+
+
+def wait_until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def crash(session):
+    """What is left when a process is killed: nothing is written any more."""
+    session._release()
+
+
+def test_labels_survive_a_crash_at_once(open_session, tmp_path):
+    session = open_session()
+    session.label("1.png", "0")
+    session.label("2.png", "1")
+    session.skip("3.png")
+    session.label("2.png", "0")
+    crash(session)
+    again = open_session()
+    assert again.labels == {"1.png": "0", "2.png": "0"}
+    assert list(again.skipped) == ["3.png"]
+    assert again.unsaved
+    again.save()
+    assert read_table(tmp_path / "labels.csv") == again.labels
+
+
+def test_closing_leaves_only_labels_csv_a_short_journal_and_the_lock(open_session, tmp_path):
+    session = open_session(["cat", "dog"])
+    session.label("1.png", "dog")
+    session.skip("2.png")
+    session.close()
+    assert sorted(os.listdir(tmp_path)) == [".labels.journal", ".labels.lock", "labels.csv"]
+    assert (tmp_path / "labels.csv").read_text() == "filename,label\n1.png,dog\n"
+    again = open_session()
+    assert again.classes == ("cat", "dog")
+    assert list(again.skipped) == ["2.png"]
+    assert not again.unsaved
+
+
+def test_looking_writes_nothing(open_session, tmp_path):
+    open_session().close()
+    assert os.listdir(tmp_path) == [".labels.lock"]
+
+
+def test_undo_goes_back_step_by_step(open_session):
+    session = open_session()
+    session.label("1.png", "0")
+    session.label("1.png", "1")
+    session.skip("2.png")
+    session.clear("1.png")
+    seen = []
+    while name := session.undo():
+        seen.append((name, dict(session.labels), list(session.skipped)))
+    assert seen == [
+        ("1.png", {"1.png": "1"}, ["2.png"]),
+        ("2.png", {"1.png": "1"}, []),
+        ("1.png", {"1.png": "0"}, []),
+        ("1.png", {}, []),
+    ]
+    crash(session)
+    assert open_session().labels == {}
+
+
+def test_skipping_keeps_a_label(open_session):
+    session = open_session()
+    session.label("1.png", "0")
+    session.skip("1.png")
+    assert session.labels == {"1.png": "0"}
+    assert not session.skipped
+
+
+def test_counts_follow_every_change(open_session):
+    session = open_session()
+    session.label("elsewhere/x.png", "0")  # not in the folder: kept, but not counted
+    for name in ("1.png", "2.png"):
+        session.label(name, "0")
+    session.label("2.png", "1")
+    session.skip("3.png")
+    assert dict(session.counts) == {"0": 1, "1": 1}
+    assert (session.labelled_count, session.skipped_count, session.unlabelled_count) == (2, 1, 3)
+    session.undo()
+    session.undo()
+    assert (session.counts["0"], session.counts["1"], session.unlabelled_count) == (2, 0, 4)
+
+
+def test_unknown_rows_are_kept_in_their_places(open_session, tmp_path, read_csv):
+    rows = [("gone/1.png", "cat"), ("1.png", "dog"), ("gone/2.png", "dog")]
+    write_table(tmp_path / "labels.csv", rows)
+    session = open_session()
+    session.label("1.png", "cat")
+    session.label("0.png", "cat")
+    session.close()
+    assert read_csv(tmp_path / "labels.csv")[1:] == [
+        ["gone/1.png", "cat"],
+        ["1.png", "cat"],
+        ["gone/2.png", "dog"],
+        ["0.png", "cat"],
+    ]
+
+
+# Classes
+
+
+def test_classes_come_from_the_caller_the_journal_or_the_labels(open_session, tmp_path):
+    assert open_session().classes == ("0", "1")
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    write_table(tmp_path / "labels.csv", [("1.png", "dog10"), ("2.png", "dog9")])
+    assert open_session().classes == ("dog9", "dog10")
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    write_table(tmp_path / "labels.csv", [("1.png", "1")])
+    assert open_session().classes == ("0", "1")
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    write_table(tmp_path / "labels.csv", [("1.png", "bird")])
+    session = open_session(["cat", "dog"])
+    assert session.classes == ("cat", "dog", "bird")
+    crash(session)
+    assert open_session().classes == ("cat", "dog", "bird")
+
+
+def test_a_renamed_class_takes_its_labels_along(open_session, tmp_path):
+    session = open_session(["cat", "dog"])
+    session.label("1.png", "cat")
+    session.label("2.png", "dog")
+    session.set_classes(["tabby", "dog", "bird"])
+    assert session.labels == {"1.png": "tabby", "2.png": "dog"}
+    assert session.counts["tabby"] == 1
+    session.label("1.png", "bird")
+    session.undo()
+    crash(session)
+    again = open_session()
+    assert again.classes == ("tabby", "dog", "bird")
+    assert again.labels == {"1.png": "tabby", "2.png": "dog"}
+
+
+def test_two_classes_can_swap_their_names(open_session):
+    session = open_session(["cat", "dog"])
+    session.label("1.png", "cat")
+    session.label("2.png", "dog")
+    session.set_classes(["dog", "cat"])
+    assert session.labels == {"1.png": "dog", "2.png": "cat"}
+    session.undo()
+    assert session.labels == {"1.png": "dog"}
+
+
+def test_a_class_with_labels_cannot_vanish(open_session):
+    session = open_session(["cat", "dog", "bird"])
+    session.label("1.png", "bird")
+    with pytest.raises(LabelerError, match="Class bird has labels"):
+        session.set_classes(["cat", "dog"])
+    session.undo()
+    session.set_classes(["cat", "dog"])
+    assert session.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["cat"], "1 class names"),
+        ([str(n) for n in range(27)], "27 class names"),
+        (["cat", " "], "empty"),
+        (["cat", "cat "], "Two classes are called cat"),
+    ],
+)
+def test_classes_that_make_no_sense_are_refused(names, complaint):
+    with pytest.raises(LabelerError, match=complaint):
+        check_classes(names)
+
+
+# Others at the same folder
+
+
+def test_the_second_session_may_only_look(open_session):
+    first = open_session()
+    first.label("1.png", "0")
+    second = open_session()
+    assert "another window" in second.read_only
+    assert second.labels == {"1.png": "0"}
+    with pytest.raises(ReadOnly):
+        second.label("2.png", "0")
+    assert second.labels == {"1.png": "0"}
+    second.close()
+    first.label("2.png", "1")
+    first.close()
+    assert open_session().labels == {"1.png": "0", "2.png": "1"}
+
+
+def test_edits_made_elsewhere_are_read_back_as_one_step(open_session, tmp_path):
+    session = open_session()
+    for name in ("1.png", "2.png", "3.png"):
+        session.label(name, "0")
+    session.save()
+    session.label("3.png", "1")  # not yet in labels.csv: this one holds
+    write_table(tmp_path / "labels.csv", [("1.png", "1"), ("3.png", "0"), ("x/y.png", "0")])
+    session.save()
+    edited = {"1.png": "1", "3.png": "1", "x/y.png": "0"}
+    assert session.labels == edited == read_table(tmp_path / "labels.csv")
+    assert "3 changes" in session.messages[0]
+    session.undo()
+    assert session.labels == {"1.png": "0", "2.png": "0", "3.png": "1"}
+
+
+def test_edits_made_after_a_crash_are_not_undone(open_session, tmp_path):
+    session = open_session()
+    session.label("1.png", "0")
+    session.save()
+    session.label("2.png", "0")
+    crash(session)
+    write_table(tmp_path / "labels.csv", [("1.png", "1")])
+    assert open_session().labels == {"1.png": "1", "2.png": "0"}
+
+
+def test_a_labels_csv_that_was_taken_away_is_written_anew(open_session, tmp_path):
+    session = open_session()
+    session.label("1.png", "0")
+    session.save()
+    (tmp_path / "labels.csv").unlink()
+    session.close()
+    assert read_table(tmp_path / "labels.csv") == {"1.png": "0"}
+
+
+def test_a_labels_csv_damaged_while_open_is_set_aside(open_session, tmp_path):
+    session = open_session()
+    session.label("1.png", "0")
+    session.save()
+    (tmp_path / "labels.csv").write_text("nonsense\n")
+    session.close()
+    assert read_table(tmp_path / "labels.csv") == {"1.png": "0"}
+    assert (tmp_path / "labels.damaged.csv").read_text() == "nonsense\n"
+    assert "labels.damaged.csv" in session.messages[0]
+
+
+def test_a_labels_csv_damaged_before_is_an_error(tmp_path):
+    (tmp_path / "labels.csv").write_text("nonsense\n")
+    with pytest.raises(LabelerError, match="row 1"):
+        Session(tmp_path)
+    (tmp_path / "labels.csv").unlink()
+    assert not Session(tmp_path).read_only  # the lock was given back
+
+
+def test_no_folder_is_an_error(tmp_path):
+    with pytest.raises(LabelerError, match="is not a folder"):
+        Session(tmp_path / "nowhere")
+
+
+# The keeper
+
+
+def test_the_keeper_writes_on_a_pause_and_reads_back(open_session, tmp_path):
+    session = open_session()
+    keeper = Keeper(session, pause=0.05)
+    session.label("1.png", "0")
+    wait_until(lambda: read_table(tmp_path / "labels.csv") == {"1.png": "0"})
+    write_table(tmp_path / "labels.csv", [("1.png", "1")])
+    wait_until(lambda: session.labels == {"1.png": "1"})
+    keeper.stop()
+
+
+def test_the_keeper_does_not_wait_for_a_pause_forever(open_session, tmp_path):
+    session = open_session()
+    keeper = Keeper(session, pause=0.2, at_most=0.5)
+    end = time.monotonic() + 5
+    while not (tmp_path / "labels.csv").exists():
+        session.label("1.png", "0")
+        time.sleep(0.01)
+        assert time.monotonic() < end
+    keeper.stop()
+
+
+# A disk that fails
+
+
+def test_a_full_disk_loses_nothing(small_disk, open_session):
+    session = open_session(folder=small_disk.path)
+    session.label("0.png", "0")
+    session.save()
+    small_disk.fill()
+    expected = dict(session.labels)
+    with suppress(NotSaved):  # there may still be room in the last block
+        for number in range(10_000):
+            session.label(f"{number}.png", "1")
+            expected[f"{number}.png"] = "1"
+    with pytest.raises(NotSaved, match=r"the disk is full\. Nothing was changed"):
+        session.label("1.png", "0")
+    assert session.labels == expected
+    with pytest.raises(NotSaved, match=r"labels\.csv could not be written: the disk is full"):
+        session.save()
+    assert read_table(small_disk.path / "labels.csv") == {"0.png": "0"}
+    crash(session)
+    again = open_session(folder=small_disk.path)
+    assert again.labels == expected
+    small_disk.free()
+    again.label("5.png", "0")
+    again.close()
+    assert read_table(small_disk.path / "labels.csv") == {**expected, "5.png": "0"}
+
+
+def test_a_folder_that_cannot_be_written_can_be_looked_at(small_disk, open_session):
+    session = open_session(folder=small_disk.path)
+    session.label("0.png", "0")
+    session.close()
+    small_disk.freeze()
+    again = open_session(folder=small_disk.path)
+    assert "Nothing can be written" in again.read_only
+    assert again.labels == {"0.png": "0"}
+    with pytest.raises(ReadOnly):
+        again.label("1.png", "0")
+    again.close()
+
+
+def test_a_folder_removed_underneath_leaves_the_labels_in_memory(open_session, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    session = open_session(folder=folder)
+    session.label("1.png", "0")
+    shutil.rmtree(folder)
+    with pytest.raises(NotSaved, match="no longer there"):
+        session.label("2.png", "1")
+    assert session.labels == {"1.png": "0"}
+    session.save_copy(tmp_path / "copy.csv")
+    assert read_table(tmp_path / "copy.csv") == {"1.png": "0"}
+    with pytest.raises(NotSaved):
+        session.close()
