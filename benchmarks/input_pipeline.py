@@ -82,8 +82,8 @@ def pipelines(images: Tensor, labels: Tensor) -> dict[str, Callable[[], Batches]
     def ours() -> Batches:
         for batch in torch.randperm(len(images), generator=generator).split(BATCH):
             changed = augment.flip_crop(images.index_select(0, batch), generator)
-            pixels = augment.rand_augment(changed, generator).float().div_(255)
-            yield augment.mixup(pixels, torch.eye(CLASSES)[labels[batch]], generator)
+            changed = augment.rand_augment(changed, generator)
+            yield augment.mixup(changed, torch.eye(CLASSES)[labels[batch]], generator)
 
     def whole_batches() -> Batches:
         for batch in torch.randperm(len(images), generator=generator).split(BATCH):

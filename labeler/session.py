@@ -270,9 +270,9 @@ class Session:
                     return
                 revision, lines = self.revision, self._journal.lines
                 rows = list(self.labels.items())
-            write_table(self.table_path, rows)
+            written = write_table(self.table_path, rows)
             with self._lock:
-                self._stamp, self._table = stamp(self.table_path), dict(rows)
+                self._stamp, self._table = written, dict(rows)
                 self._note_saved(revision, lines)
 
     def _note_saved(self, revision: int, lines: int) -> None:

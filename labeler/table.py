@@ -40,7 +40,7 @@ def read_table(path: Path, columns: tuple[str, str] = ("filename", "label")) -> 
     try:
         lines = io.StringIO(data.decode("utf-8-sig"), newline="")
         for number, row in enumerate(csv.reader(lines, strict=True), start=1):
-            if number == 1 and tuple(row) == columns or not row:
+            if (number == 1 and tuple(row) == columns) or not row:
                 continue
             if number == 1 or len(row) != 2 or not row[0]:
                 raise _damaged(path, number, f"is {','.join(row)!r}, not {','.join(columns)}")
@@ -60,8 +60,8 @@ def _damaged(path: Path, row: int, what: str) -> LabelerError:
 
 def write_table(
     path: Path, rows: Sequence[tuple[str, str]], columns: tuple[str, str] = ("filename", "label")
-) -> None:
-    """Replace the file by one with these rows.
+) -> Stamp:
+    """Replace the file by one with these rows; its stamp, see `stamp`.
 
     Raises
     ------
@@ -70,20 +70,22 @@ def write_table(
     target = Path(os.path.realpath(path))  # a linked file stays a link
     temporary = target.with_name(f".{target.name}.new")
     odd = any("\r" in name or "\r" in value for name, value in rows)  # left bare by QUOTE_MINIMAL
-    quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
     try:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
+            quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
             writer = csv.writer(lines, lineterminator="\n", quoting=quoting)
             writer.writerow(columns)
             for start in range(0, len(rows), 500):  # in bites, so that the window stays awake
                 writer.writerows(rows[start : start + 500])
             lines.flush()
             os.fsync(lines.fileno())
+        written = stamp(temporary)  # now: somebody may replace the file right after us
         os.replace(temporary, target)
         flush_folder(target.parent)
     except OSError as error:
         remove(temporary)
         raise NotSaved(f"{path} could not be written: {reason(error)}") from error
+    return written
 
 
 def stamp(path: Path) -> Stamp:

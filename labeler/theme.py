@@ -83,7 +83,7 @@ class Style:
     def __init__(self, root: tk.Misc, palette: Palette, scale: float = 0.0) -> None:
         self.palette = palette
         self.scale = scale or max(1.0, round(root.winfo_fpixels("1i") / 96 * 4) / 4)
-        family = font.nametofont("TkDefaultFont").actual("family")
+        family = font.nametofont("TkDefaultFont", root).actual("family")
         self.small = font.Font(root, family=family, size=-self.px(12))
         self.normal = font.Font(root, family=family, size=-self.px(13))
         self.strong = font.Font(root, family=family, size=-self.px(13), weight="bold")

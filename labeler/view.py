@@ -9,7 +9,26 @@ from labeler.pictures import Picture, Unreadable, fit
 from labeler.theme import Style
 from labeler.widgets import Timers
 
-STEPS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # whole factors above 1
+STEPS = (
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+    128,
+)  # whole factors above 1
 MARGIN = 14  # around the fitted picture, where the flash has its place
 FADE = ((110, 0.35), (150, 0.7))  # after so many milliseconds, so much of the ground's colour
 FLASH = 190  # milliseconds until the frame is gone

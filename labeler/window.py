@@ -101,11 +101,13 @@ class Window:
 
     def _on_binding(self, binding: Binding, event: tk.Event) -> None:
         repeated = self._held.press(event)
+        if event.widget is not self.root:
+            return  # it was meant for a panel, and may just have closed it
         if not repeated or binding.method in REPEATING:
             self.run(binding.method, *binding.arguments)
 
     def _on_key(self, event: tk.Event) -> None:
-        if self._held.press(event) or not event.char:
+        if self._held.press(event) or event.widget is not self.root or not event.char:
             return
         number = KEYS.find(event.char.upper())
         if number >= 0 and is_plain(event, self.root.tk.call("tk", "windowingsystem")):

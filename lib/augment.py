@@ -56,13 +56,12 @@ def augment(
     if policy == "cutout":
         images = cutout(images, generator)
 
-    pixels = images.float().div_(255)
     targets = torch.eye(classes, device=images.device)[labels]
     if policy == "mixup":
-        return mixup(pixels, targets, generator)
+        return mixup(images, targets, generator)
     if policy == "cutmix":
-        return cutmix(pixels, targets, generator)
-    return pixels, targets
+        images, targets = cutmix(images, targets, generator)
+    return images.float().div_(255), targets
 
 
 # Flip and crop
@@ -291,26 +290,30 @@ def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
     return images.masked_fill(_boxes(images, side, side, generator), 128)
 
 
-def mixup(pixels: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mixup(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Blend each picture and its target with another picture of the batch.
 
-    The share kept is drawn per picture from Beta(1, 1), which is the uniform distribution: the
-    paper's alpha for CIFAR-10.
+    The share taken from the other is drawn per picture from Beta(1, 1), which is the uniform
+    distribution: the paper's alpha for CIFAR-10.
 
     Parameters
     ----------
-    pixels : float32 (N, 3, H, W)
+    images : uint8 (N, 3, H, W)
+    targets : float32 (N, classes)
+
+    Returns
+    -------
+    pixels : float32 (N, 3, H, W)    in [0, 1], for a blend has no whole levels
     targets : float32 (N, classes)
     """
-    partner = torch.randperm(len(pixels), generator=generator, device=pixels.device)
-    kept = torch.rand(len(pixels), generator=generator, device=pixels.device)
-    return (
-        pixels.index_select(0, partner).lerp_(pixels, kept[:, None, None, None]),
-        targets[partner].lerp_(targets, kept[:, None]),
-    )
+    partner = torch.randperm(len(images), generator=generator, device=images.device)
+    taken = torch.rand(len(images), generator=generator, device=images.device)
+    others = images.index_select(0, partner).float()
+    blended = images.float().lerp_(others, taken[:, None, None, None])
+    return blended.div_(255), torch.lerp(targets, targets[partner], taken[:, None])
 
 
-def cutmix(pixels: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Paste a box of another picture of the batch; targets mix by the area really pasted.
 
     The box has the picture's proportions and, before it is clipped at the borders, a share of its
@@ -318,16 +321,16 @@ def cutmix(pixels: Tensor, targets: Tensor, generator: torch.Generator) -> tuple
 
     Parameters
     ----------
-    pixels : (N, 3, H, W)
+    images : uint8 (N, 3, H, W)
     targets : float32 (N, classes)
     """
-    n, _, height, width = pixels.shape
-    partner = torch.randperm(n, generator=generator, device=pixels.device)
-    scale = torch.rand(n, generator=generator, device=pixels.device).sqrt()
-    box = _boxes(pixels, (scale * height).long(), (scale * width).long(), generator)
+    n, _, height, width = images.shape
+    partner = torch.randperm(n, generator=generator, device=images.device)
+    scale = torch.rand(n, generator=generator, device=images.device).sqrt()
+    box = _boxes(images, (scale * height).long(), (scale * width).long(), generator)
     pasted = box.float().mean((1, 2, 3))[:, None]
     return (
-        torch.where(box, pixels.index_select(0, partner), pixels),
+        torch.where(box, images.index_select(0, partner), images),
         torch.lerp(targets, targets[partner], pasted),
     )
 

@@ -86,8 +86,9 @@ def linked(chart: alt.Chart, table: pd.DataFrame) -> alt.Chart:
 
 
 def with_words(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The table with a column's values as pages say them."""
-    return table.assign(**{column: [worded(column, value) for value in table[column]]})
+    """The table, its rows numbered anew, with a column's values as pages say them."""
+    words = [worded(column, value) for value in table[column]]
+    return table.assign(**{column: words}).reset_index(drop=True)
 
 
 def named_colour(field: str, names: Sequence[Any], legend: bool) -> alt.Color:

@@ -101,7 +101,7 @@ def led(groups: Groups, by: str, neutral: str) -> str:
 
 def extremes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
     """The rows (accuracy, n) of lowest and highest accuracy, if they differ by more than noise."""
-    known = table.dropna(subset=["accuracy"])
+    known = table.dropna(subset=["accuracy"]).reset_index(drop=True)
     if len(known) < 2:
         return None
     level = 1 - 0.05 / (len(known) * (len(known) - 1) / 2)

@@ -182,18 +182,11 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     """
     names = list(table["model"].unique())
     shown = with_words(with_words(table, "model"), "label")
-    domain = around(shown["accuracy"], shown["low"].clip(0, 1), shown["high"].clip(0, 1))
+    shown = shown.assign(low=shown["low"].clip(0, 1), high=shown["high"].clip(0, 1))
+    domain = around(shown["accuracy"], shown["low"], shown["high"])
     seconds = shown["seconds"]
     log = len(shown) > 1 and bool(seconds.max() > 20 * seconds.min() > 0)
-    middle = np.sqrt(seconds.min() * seconds.max()) if log else seconds.max() / 2
-    pairs = zip(shown["label"], shown["model"], strict=True)
-    shown = shown.assign(
-        low=shown["low"].clip(0, 1),
-        high=shown["high"].clip(0, 1),
-        name=[text.removeprefix(f"{model}, ") for text, model in pairs],
-        side=np.where(seconds > middle, "left", "right"),  # of the point, where there is more room
-        at=spread(shown["accuracy"].tolist(), 15 / 260 * (domain[1] - domain[0])),
-    )
+    shown = _with_names(shown, log, 15 / 260 * (domain[1] - domain[0]))
     base = alt.Chart(shown).encode(
         x=time_axis(seconds, log),
         color=named_colour("model", names, legend=bool((shown["name"] != shown["label"]).any())),
@@ -219,6 +212,18 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
         subtitle += f", mean of {span(shown['seeds'], 'seed')}"
     subtitle += ", on a logarithmic scale" if log else ""
     return finished(chart, 320, time_title(shown), subtitle)
+
+
+def _with_names(table: pd.DataFrame, log: bool, gap: float) -> pd.DataFrame:
+    """The table with each point's name, its height, and the side of the point with more room."""
+    seconds = table["seconds"]
+    middle = np.sqrt(seconds.min() * seconds.max()) if log else seconds.max() / 2
+    pairs = zip(table["label"], table["model"], strict=True)
+    return table.assign(
+        name=[text.removeprefix(f"{model}, ") for text, model in pairs],
+        side=np.where(seconds > middle, "left", "right"),
+        at=spread(table["accuracy"].tolist(), gap),
+    )
 
 
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:

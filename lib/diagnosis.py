@@ -89,8 +89,8 @@ def look(
         Caption(classes[t], classes[p], float(c))
         for t, p, c in zip(true.tolist(), named.tolist(), confidence[chosen], strict=True)
     ]
-    heats = (grad_cam(model, images / 255, targets) for targets in (named, true))
-    return Looks(images, true, named, *heats, captions)
+    heat_named, heat_true = (grad_cam(model, images / 255, targets) for targets in (named, true))
+    return Looks(images, true, named, heat_named, heat_true, captions)
 
 
 def attacks(model: Classifier, test: Split, generator: torch.Generator) -> pd.DataFrame:

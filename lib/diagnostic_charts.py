@@ -21,6 +21,7 @@ from lib.chart_parts import (
     named_colour,
     panel_axis,
     share_y,
+    with_words,
 )
 from lib.chart_titles import count, extremes, per_cent, points, signed
 from lib.evaluation import Interval, differs, mean_interval
@@ -32,7 +33,7 @@ from lib.palette import BLUE, VERMILLION, label
 def attack_curve(table: pd.DataFrame) -> Chart:
     """Accuracy against the size of an attack. Columns: attack, epsilon_255, accuracy, low, high."""
     names = list(table["attack"].unique())
-    shown = table.assign(attack=table["attack"].map(label))
+    shown = with_words(table, "attack")
     colour = named_colour("attack", names, legend=False)
     x = alt.X("epsilon_255:Q", title="ε, in steps of 1/255", axis=alt.Axis(grid=False, tickCount=8))
     base = alt.Chart(shown).encode(x=x, color=colour)
@@ -178,7 +179,7 @@ def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) 
     `areas` (kind, gain, low, high, n) lets the title say whether hot pixels matter more.
     """
     kinds, orderings = list(curves["kind"].unique()), list(curves["ordering"].unique())
-    shown = curves.assign(ordering=curves["ordering"].map(label))
+    shown = with_words(curves, "ordering")
     colour = named_colour("ordering", orderings, legend=True)
     panels = []
     for i, kind in enumerate(kinds):

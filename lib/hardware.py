@@ -31,8 +31,9 @@ def resolve_precision(choice: str, device: torch.device) -> str:
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
         return "bf16" if capability >= (8, 0) else "fp16" if capability >= (7, 0) else "fp32"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if device.type == "cpu" and capabilities.get("amx_bf16") else "fp32"
+    ask = getattr(torch.cpu, "get_capabilities", None)  # PyTorch learned it after 2.11
+    amx = device.type == "cpu" and ask is not None and ask().get("amx_bf16", False)
+    return "bf16" if amx else "fp32"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -187,6 +187,8 @@ def whiten(model: Classifier, images: Tensor, epsilon: float = 5e-4) -> None:
     epsilon : float               added to the eigenvalues, so that flat patches do not explode
     """
     convolution = model.body.get_submodule("whitening")
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
     pixels = images[:5000].to(model.mean.device) / 255
     patches = F.unfold((pixels - model.mean) / model.std, kernel_size=2)  # (N, 12, positions)
     rows = patches.transpose(1, 2).reshape(-1, 12)

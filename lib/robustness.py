@@ -59,6 +59,8 @@ def pgd(
         for _ in range(steps):
             direction, right = _ascent(model, perturbed[active], labels[active])
             active = active[right]
+            if len(active) == 0:
+                break
             stepped = perturbed[active] + step_size * direction[right]
             perturbed[active] = stepped.clamp(lowest[active], highest[active])
     return perturbed

@@ -11,6 +11,7 @@ from typing import Any
 import pypandoc
 import yaml
 
+from lib.errors import UserError
 from report import notebooks
 from report.processes import run
 
@@ -25,7 +26,7 @@ def render(root: Path, into: Path) -> None:
 
     Raises
     ------
-    UserError   if Pandoc fails on a page or does not end in time
+    UserError   if a page cannot be read, or Pandoc fails on it or does not end in time
     """
     config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
     for path in _found(root, config["project"]["resources"]):
@@ -69,11 +70,15 @@ def _found(root: Path, patterns: list[str]) -> list[Path]:
 
 def _read(source: Path, root: Path, into: Path) -> notebooks.Page:
     place = source.relative_to(root).with_suffix(".html").as_posix()
-    if source.suffix == ".ipynb":
-        return notebooks.read(source, place, into)
-    text = source.read_text(encoding="utf-8")
-    front = FRONT_MATTER.match(text)
-    metadata = yaml.safe_load(front[1]) if front else {}
+    try:
+        if source.suffix == ".ipynb":
+            return notebooks.read(source, place, into)
+        text = source.read_text(encoding="utf-8")
+        front = FRONT_MATTER.match(text)
+        metadata = yaml.safe_load(front[1]) if front else {}
+    except (ValueError, KeyError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"{source.name}: cannot be read: {why}; the site is as it was") from error
     wide = metadata.get("page-layout") == "full"
     return notebooks.Page(place, source, metadata.get("title", source.stem), text, wide)
 

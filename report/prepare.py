@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import vl_convert
 
-from lib.errors import command
+from lib.errors import UserError, command
 from lib.files import write_text
 from lib.runs import Run, RunStore
 
@@ -44,8 +44,9 @@ def write_vega(folder: Path) -> None:
     stamp = f"// Vega, Vega-Lite and Vega-Embed, from vl-convert {version('vl-convert-python')}\n"
     if target.exists() and target.read_text(encoding="utf-8").startswith(stamp):
         return
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # The bundle's constants are top-level; the function keeps them out of the page's scope.
-    write_if_changed(target, f"{stamp}(function () {{\n{vl_convert.javascript_bundle()}\n}})();\n")
+    write_if_changed(target, f"{stamp}(function () {{\n{bundle}\n}})();\n")
 
 
 def write_pages(root: Path, folder: Path) -> None:
@@ -54,8 +55,13 @@ def write_pages(root: Path, folder: Path) -> None:
     for path in [root / "index.ipynb", *sorted((root / "report" / "days").glob("*.ipynb"))]:
         if path.exists():
             text = path.read_text(encoding="utf-8")
+            try:
+                made[path.stem] = json.loads(text)["metadata"].get("daybook", {})
+            except (ValueError, KeyError) as error:
+                raise UserError(
+                    f"{path.relative_to(root)}: not a notebook; delete it and run the study again"
+                ) from error
             write_if_changed(folder / "notebooks" / path.name, text)
-            made[path.stem] = json.loads(text)["metadata"].get("daybook", {})
     write_script(folder / "pages.js", "pages", made)
 
 
@@ -64,30 +70,46 @@ def write_pages(root: Path, folder: Path) -> None:
 
 def write_runs(runs: Iterable[Run], folder: Path) -> None:
     """Write the runs' data, and take away the histories of runs that are gone."""
-    rows, whole, histories = [], [], []
+    rows: list[dict[str, Any]] = []
+    histories: list[pd.DataFrame] = []
     for run in runs:
-        row = {
-            "id": run.run_id,
-            "recipe": run.recipe.to_dict(),
-            "dataset": run.dataset,
-            "environment": run.environment,
-            "summary": {**run.summary, **last_values(run.history)},
-        }
-        columns = {name: rounded(run.history[name]) for name in run.history}
-        write_script(folder / "history" / f"{run.run_id}.js", f"histories[{run.run_id!r}]", columns)
-        rows.append(row)
-        whole.append({**row, "history": columns})
-        histories.append(run.history.assign(run_id=run.run_id))
-    write_script(folder / "runs-data.js", "runs", rows)
-    write_if_changed(folder / "runs.json", json.dumps(plain(whole)))
-    flat = [{"run_id": row["id"], **row["recipe"], **row["summary"]} for row in rows]
-    write_if_changed(folder / "runs.csv", pd.DataFrame(flat).to_csv(index=False))
-    together = pd.concat(histories) if histories else pd.DataFrame()
-    write_if_changed(folder / "histories.csv", together.to_csv(index=False))
+        history = run.history
+        histories.append(history.assign(run_id=run.run_id))
+        rows.append(
+            {
+                "id": run.run_id,
+                "recipe": run.recipe.to_dict(),
+                "dataset": run.dataset,
+                "environment": run.environment,
+                "summary": {**run.summary, **last_values(history)},
+            }
+        )
+    columns = [
+        {name: rounded(history[name]) for name in history if name != "run_id"}
+        for history in histories
+    ]
+    for row, values in zip(rows, columns, strict=True):
+        write_script(folder / "history" / f"{row['id']}.js", f"histories[{row['id']!r}]", values)
     known = {row["id"] for row in rows}
     for path in (folder / "history").glob("*.js"):
         if path.stem not in known:
             path.unlink()
+    write_script(folder / "runs-data.js", "runs", rows)
+    whole = [{**row, "history": values} for row, values in zip(rows, columns, strict=True)]
+    write_if_changed(folder / "runs.json", json.dumps(plain(whole)))
+    write_table(folder / "runs.csv", pd.DataFrame([flat(row) for row in rows]))
+    write_table(folder / "histories.csv", pd.concat(histories) if rows else pd.DataFrame())
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A run as one line of a table: the recipe's fields, then the figures.
+
+    A figure called like a field (the precision that was used, beside the one asked for) gets a name
+    of its own, the same as on the page.
+    """
+    recipe = {"run_id": row["id"], "dataset": row["dataset"]["name"], **row["recipe"]}
+    figures = {f"{name}_used" if name in recipe else name: v for name, v in row["summary"].items()}
+    return {**recipe, **figures}
 
 
 def last_values(history: pd.DataFrame) -> dict[str, float]:
@@ -109,6 +131,11 @@ def write_script(path: Path, name: str, value: Any) -> None:
     body = json.dumps(plain(value), separators=(",", ":"))
     declared = "window.daybook = window.daybook || {}; daybook.histories = daybook.histories || {};"
     write_if_changed(path, f"{declared}\ndaybook.{name} = {body};\n")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV."""
+    write_if_changed(path, table.to_csv(index=False))
 
 
 def plain(value: Any) -> Any:

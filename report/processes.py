@@ -33,7 +33,7 @@ def run(words: list[str], folder: Path, seconds: float, what: str) -> None:
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise UserError(
-                f"{what} did not end within {seconds:.0f} s; the site is as it was"
+                f"{what} did not end within {seconds:g} s; the site is as it was"
             ) from None
         raise
     if process.returncode != 0:

@@ -165,6 +165,7 @@
   table.on("tableBuilt", () => {
     ready = true;
     makeOperable();
+    table.setFilter((row) => Boolean(row.members) || model.matches(row, view));
     show({ everything: true });
   });
   table.on("dataSorted", (sorters) => {
@@ -219,15 +220,28 @@
         if (column.isVisible() !== shownColumns().includes(name)) column.toggle();
       }
     }
-    if (changed("q", "chosen", "ranges", "group")) {
-      const shown = visible();
-      count.textContent = shown.length === rows.length ? `${rows.length} runs` : `${shown.length} of ${rows.length} runs`;
-      table.replaceData(view.group ? model.group(shown, fields, figures) : shown);
-    } else if (changed("picked")) {
-      for (const row of table.getRows("visible")) row.reformat();
-    }
+    if (changed("q", "chosen", "ranges", "group")) fillTable();
+    else if (changed("picked")) repaintPicked(new Set([...before.picked, ...view.picked]));
     if (changed("picked", "metric", "x", "smooth")) compareNow();
     if (changed("run")) detail(runs.find((run) => run.id === view.run), rowOf.get(view.run), view.picked.includes(view.run));
+  }
+
+  // Single runs stay in the table and are hidden by its filter; groups are made anew from those that fit.
+  let loaded = null;
+  function fillTable() {
+    const shown = visible();
+    count.textContent = shown.length === rows.length ? `${rows.length} runs` : `${shown.length} of ${rows.length} runs`;
+    if (view.group) table.replaceData(model.group(shown, fields, figures));
+    else if (loaded === rows) table.refreshFilter();
+    else table.replaceData(rows);
+    loaded = view.group ? null : rows;
+  }
+
+  function repaintPicked(ids) {
+    for (const row of table.getRows()) {
+      const data = row.getData();
+      if ((data.members || [data]).some((member) => ids.has(member.id))) row.reformat();
+    }
   }
 
   const compareNow = () => compare(view.picked.map((id) => rowOf.get(id)).filter(Boolean), view, fields, figures);

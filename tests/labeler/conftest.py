@@ -133,17 +133,35 @@ class Driver:
         for key in keys:
             if self.window.stage:
                 self.wait_shown()
-            target = self.root.focus_get() or self.root
+            self.take_focus()
+            target = self.root.focus_get()
             modifier, _, letter = key.rpartition("-")
             prefix = f"{modifier}-" if modifier else ""
             target.event_generate(f"<{prefix}KeyPress-{letter}>", time=time)
+            if self.closed:
+                return
             self.root.event_generate(f"<KeyRelease-{letter}>", time=time)
             self.root.update()
         if self.window.stage:
             self.wait_shown()
 
+    def take_focus(self):
+        """Without a window manager, the keys of several windows must be fetched."""
+        self.root.update()
+        if self.root.focus_get() is None:
+            self.root.focus_force()
+            self.wait(self.root.focus_get)
+
+    @property
+    def closed(self):
+        try:
+            return not self.root.winfo_exists()
+        except Exception:  # Tk's own, once the application is destroyed
+            return True
+
     def type(self, text):
         """Put text into the entry that has the focus."""
+        self.take_focus()
         entry = self.root.focus_get()
         entry.delete(0, "end")
         entry.insert(0, text)
@@ -173,8 +191,7 @@ def open_window(display):
         desk = open_desk(folder) if folder else None
         driver = Driver(root, Window(root, open_desk, desk, theme, scale))
         drivers.append((driver, failures))
-        root.update()
-        root.focus_force()
+        driver.take_focus()
         if folder:
             driver.wait(lambda: not driver.stage.desk.scanning)
             driver.wait_shown()
@@ -183,9 +200,7 @@ def open_window(display):
 
     yield open_
     for driver, failures in drivers:
-        driver.root.quit()
-        if driver.root.children:
-            driver.window.close()
-            if driver.root.children:  # it said first that labels.csv cannot be written
+        for _ in range(2):  # the first time it may only say that labels.csv cannot be written
+            if not driver.closed:
                 driver.window.close()
         assert failures == []

@@ -232,6 +232,24 @@ def test_edits_made_elsewhere_are_read_back_as_one_step(open_session, tmp_path):
     assert session.labels == {"1.png": "0", "2.png": "0", "3.png": "1"}
 
 
+def test_an_edit_right_after_our_own_writing_is_not_taken_for_ours(
+    open_session, tmp_path, monkeypatch
+):
+    session = open_session()
+    session.label("1.png", "0")
+
+    def write_and_be_edited(path, rows):
+        written = write_table(path, rows)
+        write_table(path, [("1.png", "1")])
+        return written
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labeler.session.write_table", write_and_be_edited)
+        session.save()
+    session.save()
+    assert session.labels == {"1.png": "1"}
+
+
 def test_edits_made_after_a_crash_are_not_undone(open_session, tmp_path):
     session = open_session()
     session.label("1.png", "0")

@@ -2,7 +2,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler import splits
@@ -19,6 +19,7 @@ RATIOS = st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 9)).map(
 
 
 @given(LABELS, RATIOS, st.integers())
+@settings(max_examples=60, deadline=None)
 def test_each_class_is_divided_within_one_picture_of_its_share(labels, ratios, seed):
     divided = divide(labels, ratios, seed)
     assert set(divided) == set(labels)
@@ -30,6 +31,7 @@ def test_each_class_is_divided_within_one_picture_of_its_share(labels, ratios, s
 
 
 @given(LABELS, RATIOS, st.data())
+@settings(max_examples=40, deadline=None)
 def test_what_belongs_together_stays_together(labels, ratios, data):
     some = st.lists(st.sampled_from(sorted(labels)), unique=True) if labels else st.just([])
     together = data.draw(st.lists(some, max_size=5))

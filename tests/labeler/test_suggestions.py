@@ -1,3 +1,4 @@
+import sys
 import time
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 from labeler import suggestions
 from labeler.errors import LabelerError
 from labeler.suggestions import Hint, Suggestions
+from lib.errors import UserError
 
 
 class Model:
@@ -60,7 +62,32 @@ def test_another_folder_begins_without_hints(hints, tmp_path):
     assert hints.most_doubtful() == []
 
 
-def test_a_bundle_that_is_not_there_is_one_line(tmp_path):
-    with pytest.raises(LabelerError) as caught:
-        suggestions.load(tmp_path / "models")
-    assert "\n" not in str(caught.value)
+@pytest.fixture
+def bundle(monkeypatch):
+    """Puts a stand-in for `lib.inference` in place, whose predictor loads by the given function."""
+
+    def use(load):
+        module = SimpleNamespace(Predictor=SimpleNamespace(load=load)) if load else None
+        monkeypatch.setitem(sys.modules, "lib.inference", module)
+
+    return use
+
+
+def test_a_bundle_gives_classes_and_hints(bundle, tmp_path):
+    bundle(lambda path: Model() if path == tmp_path else None)
+    assert suggestions.load(tmp_path).classes == ("cat", "dog")
+
+
+def test_a_bundle_that_is_not_there_is_a_mistake_of_the_user(bundle, tmp_path):
+    def load(path):
+        raise UserError(f"{path} is no bundle")
+
+    bundle(load)
+    with pytest.raises(LabelerError, match="is no bundle"):
+        suggestions.load(tmp_path)
+
+
+def test_without_the_training_package_there_are_no_suggestions(bundle, tmp_path):
+    bundle(None)
+    with pytest.raises(LabelerError, match="needs the training package"):
+        suggestions.load(tmp_path)

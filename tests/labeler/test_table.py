@@ -2,7 +2,7 @@ import csv
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler.errors import LabelerError, NotSaved
@@ -12,6 +12,7 @@ NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 
 @given(st.dictionaries(NAMES, NAMES))
+@settings(max_examples=30, deadline=None)
 def test_what_is_written_is_read_back(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("table") / "labels.csv"
     write_table(path, list(rows.items()))

@@ -179,8 +179,8 @@ def test_cutout_covers_a_clipped_grey_square(size):
 
 def test_mixup_blends_pixels_and_targets_alike():
     n = 256
-    pixels, targets = torch.eye(n)[:, :, None, None].repeat(1, 1, 4, 4), torch.eye(n)
-    mixed, mixed_targets = augment.mixup(pixels, targets, seeded())
+    one_lit_channel = torch.eye(n, dtype=torch.uint8)[:, :, None, None].repeat(1, 1, 4, 4) * 255
+    mixed, mixed_targets = augment.mixup(one_lit_channel, torch.eye(n), seeded())
     assert torch.allclose(mixed, mixed_targets[:, :, None, None].expand_as(mixed))
     kept = mixed_targets.diagonal()
     assert abs(kept.mean() - 0.5) < 0.06
@@ -192,8 +192,8 @@ def test_mixup_blends_pixels_and_targets_alike():
 @pytest.mark.parametrize("size", SIZES)
 def test_cutmix_targets_equal_the_share_really_pasted(size):
     n = 256
-    pixels = torch.arange(n, dtype=torch.float32)[:, None, None, None].expand(n, 3, *size)
-    mixed, targets = augment.cutmix(pixels, torch.eye(n), seeded())
+    numbered = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 3, *size)
+    mixed, targets = augment.cutmix(numbered, torch.eye(n), seeded())
     assert (mixed == mixed[:, :1]).all()
     origin = mixed[:, 0].flatten(1).long()
     shares = torch.zeros(n, n).scatter_add_(1, origin, torch.ones(origin.shape))

@@ -219,6 +219,13 @@ def test_a_chart_of_no_or_one_row(name, rows):
     vl_convert.vegalite_to_svg(json.dumps({**spec, "width": 360}))
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_what_the_rows_are_called_does_not_matter(name):
+    function, table = CHARTS[name]
+    alike = table.set_axis([0] * len(table), axis=0)  # as after pd.concat of several tables
+    assert specification(function(alike)) == specification(function(table))
+
+
 def test_the_same_table_gives_the_same_bytes_in_another_process():
     here = digest()
     assert here == digest()

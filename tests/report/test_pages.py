@@ -1,4 +1,4 @@
-"""The rendered site in a real browser: every page, from a server and from files, in both editions."""
+"""Both editions in a real browser: every page, from a server and from files."""
 
 import gzip
 import re

@@ -1,0 +1,242 @@
+"""Film the labeler at work: a minute with scikit-learn's digits, as a small WebM.
+
+    python -m labeler.recording labeler.webm
+
+The real window opens on a virtual display (Xvfb), a script presses the keys that a person would
+(xdotool), and ffmpeg films the screen. Each step is named under the picture.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from labeler.errors import LabelerError
+
+SIZE = (1120, 820)  # of the window
+CAPTION = 44  # pixels below it
+SECONDS = 60
+LARGEST = 3_000_000  # bytes
+QUALITIES = (33, 38, 43, 48)  # VP9's constant rate factor, the best first
+CLASSES = {3: "three", 8: "eight"}
+
+
+@contextmanager
+def virtual_display(size: tuple[int, int] = SIZE) -> Iterator[str]:
+    """The name of a display that nobody sees, while the context lasts.
+
+    Raises
+    ------
+    LabelerError   if there is no Xvfb
+    """
+    need("Xvfb")
+    reading, writing = os.pipe()
+    screen = f"{size[0]}x{size[1]}x24"
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as pipe:
+            number = pipe.readline().strip()
+        if not number:
+            raise LabelerError("Xvfb did not start.")
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def need(program: str) -> None:
+    """Raise a LabelerError where a program is not installed."""
+    if not shutil.which(program):
+        raise LabelerError(f"{program} is not installed: get it from your system's packages.")
+
+
+def save_digits(folder: Path) -> list[int]:
+    """Write scikit-learn's threes and eights as small PNGs; what they show, in their order."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise LabelerError("The film needs scikit-learn, for its pictures.") from error
+    digits = load_digits()
+    shown = [number for number, digit in enumerate(digits.target) if digit in CLASSES]
+    for place, number in enumerate(shown):
+        pixels = (digits.images[number] * 255 / 16).astype("uint8")
+        Image.fromarray(pixels).save(folder / f"digit_{place + 1:03}.png")
+    return [int(digits.target[number]) for number in shown]
+
+
+@dataclass
+class Actor:
+    """Presses keys in the window, and remembers when it did what."""
+
+    environment: dict[str, str]
+    digits: list[int]
+    next: int = 0  # the first picture that is not labelled yet
+    started: float = field(default_factory=time.monotonic)
+    captions: list[tuple[float, str]] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.captions.append((time.monotonic() - self.started, text))
+
+    def xdotool(self, *arguments: object) -> None:
+        command = ["xdotool", *map(str, arguments)]
+        subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+
+    def press(self, key: str, then_wait: float) -> None:
+        self.xdotool("key", key)
+        time.sleep(then_wait)
+
+    def label(self, count: int, pause: float, wrongly: bool = False) -> None:
+        """Label the next pictures by what they show."""
+        keys = "ba" if wrongly else "ab"
+        for _ in range(count):
+            self.press(keys[list(CLASSES).index(self.digits[self.next])], pause)
+            self.next += 1
+
+    def until(self, second: float) -> None:
+        """Go on labelling until so many seconds have passed."""
+        while time.monotonic() - self.started < second:
+            self.label(1, 0.3)
+
+
+def play(actor: Actor, seconds: float) -> None:
+    """What is to be seen, step by step."""
+    time.sleep(1.5)
+    actor.say("A and B label: the next picture follows at once")
+    actor.label(14, 0.45)
+    actor.say("A wrong key ... Ctrl+Z takes it back, as often as you like")
+    actor.label(1, 1.2, wrongly=True)
+    actor.next -= 1
+    actor.press("ctrl+z", 1.2)
+    actor.label(3, 0.5)
+    actor.say("Space skips what nobody can tell")
+    actor.press("space", 1.2)
+    actor.next += 1
+    actor.label(4, 0.4)
+    actor.say("A click on a thumbnail brings its picture back")
+    actor.xdotool("mousemove", 16 + 2 * 56 + 24, SIZE[1] - 45, "click", 1)
+    time.sleep(1.6)
+    actor.press("b" if actor.digits[actor.next - 3] == 8 else "a", 0.8)
+    actor.xdotool("mousemove", SIZE[0] - 4, SIZE[1] - 4)
+    actor.say("Each label is on the disk before the next picture shows")
+    actor.label(30, 0.2)
+    actor.say("? shows every key")
+    actor.press("question", 4)
+    actor.press("Escape", 0.5)
+    actor.say("Ctrl+F chooses which pictures are shown: here the eights")
+    actor.press("ctrl+f", 1)
+    for key in ("Down", "Down", "Down", "Down", "Down"):
+        actor.press(key, 0.25)
+    actor.press("Return", 1)
+    for _ in range(4):
+        actor.press("Right", 0.4)
+    actor.press("ctrl+f", 0.5)
+    actor.press("Down", 0.3)
+    actor.press("Return", 0.5)
+    actor.say("Page Down goes on with the next unlabelled picture; Ctrl+D is for the night")
+    actor.press("Next", 0.8)
+    actor.press("ctrl+d", 1)
+    actor.until(seconds - 9)
+    actor.say("Ctrl+E divides the labelled pictures into train, val and test")
+    actor.press("ctrl+e", 2)
+    actor.press("Return", 5)
+    actor.press("Escape", 0)
+    time.sleep(max(0.0, seconds - (time.monotonic() - actor.started)))
+
+
+def film(output: Path, seconds: float = SECONDS) -> None:
+    """Film the window for so many seconds.
+
+    Raises
+    ------
+    LabelerError   if a program is missing or the film gets too large
+    """
+    for program in ("xdotool", "ffmpeg"):
+        need(program)
+    with TemporaryDirectory() as scratch, virtual_display() as display:
+        pictures, raw = Path(scratch) / "threes and eights", Path(scratch) / "raw.mkv"
+        pictures.mkdir()
+        digits = save_digits(pictures)
+        environment = {**os.environ, "DISPLAY": display}
+        command = [
+            sys.executable,
+            "-m",
+            "labeler",
+            pictures,
+            "--classes",
+            ",".join(CLASSES.values()),
+        ]
+        labeler = subprocess.Popen([*command, "--scale", "1"], env=environment)
+        try:
+            find = ["xdotool", "search", "--sync", "--onlyvisible", "--pid", str(labeler.pid)]
+            found = subprocess.run([*find, "--name", ""], env=environment, capture_output=True)
+            window = found.stdout.split()[0].decode()
+            subprocess.run(
+                ["xdotool", "windowfocus", "--sync", window], env=environment, check=True
+            )
+            camera = subprocess.Popen(_camera(display, raw), stdin=subprocess.PIPE)
+            actor = Actor(environment, digits)
+            play(actor, seconds)
+            camera.communicate(b"q")
+        finally:
+            labeler.terminate()
+            labeler.wait()
+        _develop(raw, output, actor.captions, seconds)
+
+
+def _camera(display: str, raw: Path) -> list[str | Path]:
+    screen = ["-f", "x11grab", "-framerate", "20", "-video_size", f"{SIZE[0]}x{SIZE[1]}"]
+    lossless = ["-c:v", "libx264rgb", "-qp", "0", "-preset", "ultrafast"]
+    return ["ffmpeg", "-loglevel", "error", "-y", *screen, "-i", display, *lossless, raw]
+
+
+def _develop(
+    raw: Path, output: Path, captions: Sequence[tuple[float, str]], seconds: float
+) -> None:
+    """Add the captions, and encode as well as the size allows."""
+    filters = [f"pad=iw:ih+{CAPTION}:0:0:color=0x1b1c1e"]
+    ends = [start for start, _ in captions[1:]] + [seconds]
+    for number, ((start, text), end) in enumerate(zip(captions, ends, strict=True)):
+        words = raw.with_name(f"caption{number}.txt")
+        words.write_text(text)
+        filters.append(
+            f"drawtext=textfile='{words}':font=Sans:fontsize=20:fontcolor=0xe8e8e6"
+            f":x=(w-text_w)/2:y=h-{CAPTION}/2-text_h/2:enable='between(t,{start:.2f},{end:.2f})'"
+        )
+    for quality in QUALITIES:
+        encode = ["-c:v", "libvpx-vp9", "-crf", str(quality), "-b:v", "0", "-cpu-used", "4"]
+        encode += ["-row-mt", "1", "-pix_fmt", "yuv420p", "-g", "200", "-t", str(seconds)]
+        command = ["ffmpeg", "-loglevel", "error", "-y", "-i", raw, "-vf", ",".join(filters)]
+        subprocess.run([*command, *encode, output], check=True)
+        if output.stat().st_size <= LARGEST:
+            return
+    raise LabelerError(f"{output} has more than {LARGEST:,} bytes: film fewer seconds.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m labeler.recording", description="Film the labeler at work."
+    )
+    parser.add_argument("output", type=Path, help="a .webm file")
+    options = parser.parse_args(arguments)
+    try:
+        film(options.output)
+    except LabelerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"Written: {options.output} ({options.output.stat().st_size:,} bytes)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

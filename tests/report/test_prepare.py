@@ -1,0 +1,85 @@
+"""The data that the pages read, and what is left alone."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from report import prepare
+from tests.report import samples
+
+
+def script(path):
+    """The name that a data script sets, and the value."""
+    declared, _, body = path.read_text(encoding="utf-8").partition("\n")
+    assert declared.startswith("window.daybook = window.daybook || {};")
+    name, _, value = body.partition(" = ")
+    return name, json.loads(value.rstrip(";\n"))
+
+
+def test_runs_are_written_in_full(tmp_path):
+    runs = list(samples.runs(7))
+    prepare.write_runs(runs, tmp_path)
+    name, rows = script(tmp_path / "runs-data.js")
+    assert name == "daybook.runs"
+    for run, row in zip(runs, rows, strict=True):
+        assert row["id"] == run.run_id
+        assert row["recipe"] == run.recipe.to_dict()
+        assert row["environment"] == run.environment
+        assert row["summary"]["test_accuracy"] == run.summary["test_accuracy"]
+        assert row["summary"]["last_val_loss"] == run.history["val_loss"].iloc[-1]
+        name, history = script(tmp_path / "history" / f"{run.run_id}.js")
+        assert name == f"daybook.histories['{run.run_id}']"
+        for column, values in history.items():
+            assert values == pytest.approx(list(run.history[column]), rel=1e-4)
+    table = pd.read_csv(tmp_path / "runs.csv", dtype={"run_id": str})
+    assert list(table["run_id"]) == [run.run_id for run in runs]
+    assert set(table["precision"]) == {"auto"}
+    assert set(table["precision_used"]) == {"fp32"}
+    assert len(pd.read_csv(tmp_path / "histories.csv")) == sum(len(run.history) for run in runs)
+    assert len(json.loads((tmp_path / "runs.json").read_text(encoding="utf-8"))) == 7
+
+
+def test_runs_that_are_gone_leave_no_history(tmp_path):
+    prepare.write_runs(samples.runs(3), tmp_path)
+    prepare.write_runs(samples.runs(2), tmp_path)
+    assert len(list((tmp_path / "history").glob("*.js"))) == 2
+
+
+def test_no_runs_at_all(tmp_path):
+    prepare.write_runs([], tmp_path)
+    assert script(tmp_path / "runs-data.js") == ("daybook.runs", [])
+    assert (tmp_path / "runs.csv").exists()
+
+
+def test_numbers_that_json_cannot_hold_become_null(tmp_path):
+    prepare.write_script(tmp_path / "x.js", "x", {"a": [float("nan"), 1.5], "b": float("inf")})
+    assert script(tmp_path / "x.js") == ("daybook.x", {"a": [None, 1.5], "b": None})
+    assert prepare.rounded(pd.Series([float("nan"), 0.123456789])) == [None, 0.12346]
+
+
+def test_pages_say_how_they_were_made(tmp_path):
+    samples.write_study(tmp_path, days=2)
+    prepare.write_pages(tmp_path, tmp_path / "out")
+    _, pages = script(tmp_path / "out" / "pages.js")
+    assert list(pages) == ["index", "day1_augmentations", "day2_from_scratch"]
+    assert pages["day2_from_scratch"]["command"].endswith("--only day2 --force")
+    copy = tmp_path / "out" / "notebooks" / "day2_from_scratch.ipynb"
+    original = tmp_path / "report" / "days" / "day2_from_scratch.ipynb"
+    assert copy.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
+
+
+def test_vega_is_wrapped_and_what_is_unchanged_is_left_alone(tmp_path):
+    prepare.write_vega(tmp_path)
+    vega = tmp_path / "vega.js"
+    text = vega.read_text(encoding="utf-8")
+    assert text.splitlines()[1] == "(function () {"
+    assert "window.vegaEmbed=" in text
+    samples.write_study(tmp_path, days=2)
+    samples.write_runs(tmp_path, 5)
+    prepare.prepare(tmp_path)
+    folder = tmp_path / prepare.GENERATED
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert len(before) > 10
+    prepare.prepare(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
