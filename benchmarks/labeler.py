@@ -128,7 +128,7 @@ def run(folder: Path, keys: int, pace: float) -> dict:
 
 
 def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
-    """Open the window and press keys; seconds to the first picture and from each key to the next."""
+    """Seconds from `start` to the first picture, and from each key to the next picture."""
     import tkinter as tk
 
     from labeler.desk import Desk
@@ -137,10 +137,12 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
     desk = Desk(folder)
     root = tk.Tk(className="labeler")
     window = Window(root, Desk, desk)
+    stage = window.stage
+    assert stage is not None
 
     def drawn() -> float:
         """Wait until the current picture is on the screen; the time."""
-        while window.stage is None or not window.stage.shown:
+        while not stage.shown:
             root.update()
         root.update_idletasks()
         root.winfo_pointerx()  # a question to the X server, answered when all before is drawn
@@ -155,11 +157,11 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
             root.update()
             time.sleep(0.001)
         pressed = time.monotonic()
-        before = window.stage.shown
+        before = stage.shown
         root.event_generate(f"<KeyPress-{'ab'[number % 2]}>")
         latencies.append(drawn() - pressed)
         root.event_generate(f"<KeyRelease-{'ab'[number % 2]}>")
-        assert window.stage.shown != before, "the key was not taken"
+        assert stage.shown != before, "the key was not taken"
         end = pressed + 1 / pace if pace else 0
     window.close()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

@@ -172,7 +172,7 @@ def film(output: Path, seconds: float = SECONDS) -> None:
             sys.executable,
             "-m",
             "labeler",
-            pictures,
+            str(pictures),
             "--classes",
             ",".join(CLASSES.values()),
         ]
@@ -216,8 +216,8 @@ def _develop(
     for quality in QUALITIES:
         encode = ["-c:v", "libvpx-vp9", "-crf", str(quality), "-b:v", "0", "-cpu-used", "4"]
         encode += ["-row-mt", "1", "-pix_fmt", "yuv420p", "-g", "200", "-t", str(seconds)]
-        command = ["ffmpeg", "-loglevel", "error", "-y", "-i", raw, "-vf", ",".join(filters)]
-        subprocess.run([*command, *encode, output], check=True)
+        command = ["ffmpeg", "-loglevel", "error", "-y", "-i", str(raw), "-vf", ",".join(filters)]
+        subprocess.run([*command, *encode, str(output)], check=True)
         if output.stat().st_size <= LARGEST:
             return
     raise LabelerError(f"{output} has more than {LARGEST:,} bytes: film fewer seconds.")

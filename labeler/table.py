@@ -72,8 +72,9 @@ def write_table(
     odd = any("\r" in name or "\r" in value for name, value in rows)  # left bare by QUOTE_MINIMAL
     try:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
-            quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
-            writer = csv.writer(lines, lineterminator="\n", quoting=quoting)
+            writer = csv.writer(
+                lines, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+            )
             writer.writerow(columns)
             for start in range(0, len(rows), 500):  # in bites, so that the window stays awake
                 writer.writerows(rows[start : start + 500])

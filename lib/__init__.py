@@ -1,1 +1,1 @@
-"""Everything that computes: data, augmentation, models, training, evaluation, diagnostics, inference."""
+"""Everything that computes: data, training, evaluation, diagnostics, charts."""

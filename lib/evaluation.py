@@ -78,6 +78,13 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def mean_accuracy(values: ArrayLike, level: float = 0.95) -> Interval:
+    """`mean_interval` of accuracies, which lie within 0 to 1 whatever Student's t says."""
+    interval = mean_interval(values, level)
+    low, high = (min(max(bound, 0.0), 1.0) for bound in (interval.low, interval.high))
+    return interval if math.isnan(interval.low) else Interval(interval.value, low, high)
+
+
 def bootstrap_interval(
     statistic: Callable[..., float],
     *arrays: ArrayLike,

@@ -10,7 +10,7 @@ from lib.calibration import calibrate
 from lib.chart_output import Fragment
 from lib.chart_titles import duration
 from lib.errors import UserError
-from lib.evaluation import Interval, mean_interval
+from lib.evaluation import Interval, mean_accuracy
 from lib.palette import label
 from lib.runs import Run, RunStore, results
 
@@ -53,7 +53,7 @@ def settings(runs: list[Run]) -> pd.DataFrame:
 
 def _sum_up(group: pd.DataFrame) -> dict[str, object]:
     best = group.sort_values("val_accuracy").iloc[-1]
-    accuracy = mean_interval(group["test_accuracy"])
+    accuracy = mean_accuracy(group["test_accuracy"])
     if len(group) == 1:
         accuracy = Interval(best["test_accuracy"], best["test_low"], best["test_high"])
     how = label(best["augmentation"])

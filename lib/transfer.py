@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lib.evaluation import mean_interval
+from lib.evaluation import mean_accuracy
 from lib.recipe import CHOICES
 from lib.runs import Run
 
@@ -29,7 +29,7 @@ def strategy_table(runs: Iterable[Run]) -> pd.DataFrame:
     rows = []
     for strategy, group in table.groupby("strategy", sort=False):
         figures = group.drop(columns=["strategy", "test_accuracy"]).mean().to_dict()
-        accuracy = mean_interval(group["test_accuracy"])
+        accuracy = mean_accuracy(group["test_accuracy"])
         rows.append(
             {"strategy": strategy, **figures, "test_accuracy": accuracy, "seeds": len(group)}
         )

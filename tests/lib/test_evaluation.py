@@ -40,6 +40,13 @@ def test_accuracy_of_nothing_is_unknown():
         evaluation.accuracy_interval(4, 3)
 
 
+def test_the_interval_of_a_mean_accuracy_stays_within_0_and_1():
+    interval = evaluation.mean_accuracy([0.98, 1.0, 1.0])
+    assert interval.low == evaluation.mean_interval([0.98, 1.0, 1.0]).low
+    assert interval.high == 1
+    assert math.isnan(evaluation.mean_accuracy([0.9]).high)
+
+
 def test_mean_interval_is_scipys_t():
     values = [0.91, 0.93, 0.9, 0.925]
     ours = evaluation.mean_interval(values, 0.9)

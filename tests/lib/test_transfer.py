@@ -1,0 +1,98 @@
+import dataclasses
+
+import pandas as pd
+import pytest
+import torch
+
+from lib import diagnosis, overview, transfer
+from lib.errors import UserError
+from lib.recipe import Recipe
+from lib.runs import RunStore, best_of
+from lib.training import fit
+
+
+@pytest.fixture(scope="module")
+def several(tiny, tmp_path_factory):
+    """Finished runs of two augmentations, two seeds each, and of a ResNet-18's head."""
+    store = RunStore(tmp_path_factory.mktemp("runs"))
+    small = Recipe(width=4, epochs=2, batch_size=32, lr=0.1)
+    head = Recipe(model="resnet18", strategy="head", epochs=2, batch_size=32, lr=0.1)
+    recipes = [small.but(augmentation=a, seed=s) for a in ("none", "cutout") for s in (0, 1)]
+    return store, [fit(recipe, tiny, store, "cpu") for recipe in (*recipes, head)]
+
+
+def test_convergence_is_the_first_epoch_at_the_share():
+    history = pd.DataFrame(
+        {"epoch": [1, 2, 3], "seconds": [5.0, 9.0, 14.0], "val_accuracy": [0.5, 0.77, 0.8]}
+    )
+    assert transfer.convergence(history) == (2, 9.0)
+    assert transfer.convergence(history, share=1.0) == (3, 14.0)
+
+
+def test_a_strategys_row_sums_its_seeds_up(several):
+    _, runs = several
+    table = transfer.strategy_table(runs)
+    assert list(table["strategy"]) == ["all", "head"]
+    row = table.set_index("strategy").loc["all"]
+    seconds = [run.summary["seconds"] for run in runs[:4]]
+    assert row["seeds"] == 4
+    assert row["seconds"] == pytest.approx(sum(seconds) / 4)
+    assert table.set_index("strategy").loc["head", "trainable"] == 512 * 3 + 3
+
+
+def test_the_overview_has_a_row_for_each_way_of_training(several):
+    store, runs = several
+    assert {run.run_id for run in overview.runs_on(store, "some/folder/tiny")} == {
+        run.run_id for run in runs
+    }
+    table = overview.settings(runs).set_index("label")
+    assert set(table.index) == {"small CNN, none", "small CNN, Cutout", "ResNet-18, head only"}
+    accuracy = [run.summary["test_accuracy"] for run in runs[:2]]
+    assert table.loc["small CNN, none", "accuracy"] == pytest.approx(sum(accuracy) / 2)
+    assert table.loc["ResNet-18, head only", "seeds"] == 1
+    with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
+        overview.runs_on(store, "elsewhere")
+
+
+def test_the_headline_states_the_runs_own_figures(several):
+    _, runs = several
+    best = best_of(runs)
+    fragment = overview.headline(best)
+    assert f"{best.summary['test_accuracy']:.1%}" in fragment.text
+    assert fragment.html.count(f"runs.html#run={best.run_id}") == 4
+
+
+def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, tiny):
+    _, runs = several
+    best = diagnosis.best_by_model(diagnosis.fitting(runs, tiny))
+    assert list(best) == ["small_cnn", "resnet18"]
+    assert best["small_cnn"] == best_of(runs[:4])
+    other = dataclasses.replace(tiny, test=tiny.val)
+    assert diagnosis.fitting(runs, other) == []
+
+
+def test_looks_show_right_answers_then_mistakes(several, tiny):
+    run = several[1][0]
+    said = run.predictions("test")
+    looks = diagnosis.look(run.load_model(), tiny.test, said, tiny.classes, right=4, wrong=3)
+    wrong = int((said.logits.argmax(1) != said.labels).sum())
+    assert looks.wrong.sum() == min(3, wrong)
+    assert not looks.wrong[:4].any()
+    assert looks.heat_predicted.shape == (len(looks.images), 8, 8)
+    assert len(looks.captions_true) == looks.wrong.sum()
+
+
+def test_attacks_begin_at_the_clean_accuracy(several, tiny):
+    run = several[1][0]
+    generator = torch.Generator().manual_seed(0)
+    table = diagnosis.attacks(run.load_model(), tiny.test, generator)
+    clean = table[table["epsilon"] == 0]["accuracy"]
+    assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
+    assert set(table["attack"]) == {"fgsm", "pgd"}
+
+
+def test_corruptions_are_compared_across_augmentations(several, tiny):
+    generator = torch.Generator().manual_seed(0)
+    table = diagnosis.corruption_by_augmentation(several[1], tiny.test, generator, severities=(3,))
+    assert set(table["augmentation"]) == {"none", "cutout"}
+    assert len(table) == 2 * 10
