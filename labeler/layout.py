@@ -38,7 +38,7 @@ class Layout(tk.Frame):
         run: Callable[..., object],
         choices: Callable[[], Sequence[tuple[str, str]]],
     ) -> None:
-        super().__init__(root, bg=style.palette.page)
+        super().__init__(root, bg=style.palette.page, cursor="arrow")
         self.style, self._run, self._choices = style, run, choices
         self._build_progress()
         self._build_bar()
@@ -191,9 +191,9 @@ class Layout(tk.Frame):
             menu.add_command(label=text, command=partial(self._run, "choose", name))
 
     def pop_up(self, button: tk.Menubutton) -> None:
-        """Open the menu of a button, for the keyboard."""
+        """Open the menu of a button for the keyboard, at its first entry."""
         menu = button.nametowidget(button["menu"])
-        menu.tk_popup(button.winfo_rootx(), button.winfo_rooty() + button.winfo_height())
+        menu.tk_popup(button.winfo_rootx(), button.winfo_rooty() + button.winfo_height(), 0)
 
     # Bringing it up to date
 

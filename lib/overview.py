@@ -58,7 +58,8 @@ def _sum_up(group: pd.DataFrame) -> dict[str, object]:
         accuracy = Interval(best["test_accuracy"], best["test_low"], best["test_high"])
     how = label(best["augmentation"])
     if best["model"] != "small_cnn":
-        how = label(best["strategy"])
+        untrained = ", random backbone" if best["weights"] == "none" else ""
+        how = label(best["strategy"]) + untrained
     return {
         **{name: best[name] for name in SETTING},
         "label": f"{label(best['model'])}, {how}",

@@ -7,6 +7,7 @@ The new site takes the old one's place only when every page of it is there.
 import argparse
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,12 +18,12 @@ from report.prepare import prepare
 from report.server import Server
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=("quarto", "pandoc"), help="default: what is installed")
     parser.add_argument("--serve", action="store_true", help="then serve it on this machine")
     parser.add_argument("--port", type=int, default=8000, help="of --serve (default: %(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     root = Path.cwd()
     pages, engine = build(root, options.engine)
     print(f"{pages} pages by {engine.capitalize()} in _site/; open _site/index.html")

@@ -46,10 +46,14 @@ def test_the_overview_has_a_row_for_each_way_of_training(several):
         run.run_id for run in runs
     }
     table = overview.settings(runs).set_index("label")
-    assert set(table.index) == {"small CNN, none", "small CNN, Cutout", "ResNet-18, head only"}
+    assert set(table.index) == {
+        "small CNN, none",
+        "small CNN, Cutout",
+        "ResNet-18, head only, random backbone",
+    }
     accuracy = [run.summary["test_accuracy"] for run in runs[:2]]
     assert table.loc["small CNN, none", "accuracy"] == pytest.approx(sum(accuracy) / 2)
-    assert table.loc["ResNet-18, head only", "seeds"] == 1
+    assert table.loc["ResNet-18, head only, random backbone", "seeds"] == 1
     with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
         overview.runs_on(store, "elsewhere")
 

@@ -13,7 +13,7 @@ import pytest
 
 from lib.errors import UserError
 from report import pandoc_edition, processes, quarto_edition
-from report.__main__ import build
+from report.__main__ import build, main
 from report.server import Server
 from tests.report import samples
 from tests.report.conftest import PROJECT, copy_sources
@@ -26,21 +26,15 @@ def project(tmp_path):
     return tmp_path
 
 
-def report(folder, *arguments, path=None):
-    """Run the command itself in a project's folder."""
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), **({"PATH": path} if path else {})}
-    return subprocess.run(
-        [sys.executable, "-m", "report", *arguments],
-        cwd=folder,
-        env=environment,
+def test_the_command_makes_a_site_without_quarto(project):
+    done = subprocess.run(
+        [sys.executable, "-m", "report"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PATH": "/nonexistent"},
         capture_output=True,
         text=True,
         timeout=120,
     )
-
-
-def test_without_quarto_pandoc_makes_the_site(project):
-    done = report(project, path="/nonexistent")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "7 pages by Pandoc in _site/; open _site/index.html\n"
     assert "where Quarto is installed" in (project / "_site" / "index.html").read_text("utf-8")
@@ -84,26 +78,25 @@ def test_a_page_that_fails_in_quarto_leaves_the_old_site(project):
     assert not list(project.glob(".site-*"))
 
 
-def test_the_study_is_not_run_for_the_report(project):
+def test_the_study_is_not_run_for_the_report(project, monkeypatch):
+    monkeypatch.chdir(project)
     (project / "index.ipynb").unlink()
-    done = report(project)
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: the study has produced no pages yet; run `make site` or `python -m analysis`\n"
-    )
+    with pytest.raises(UserError, match="run `make site` or `python -m analysis`"):
+        main([])
     assert not (project / "_site").exists()
 
 
-def test_quarto_asked_for_and_missing(project):
-    done = report(project, "--engine", "quarto", path="/nonexistent")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "quarto is not on PATH" in done.stderr
+def test_quarto_asked_for_and_missing(project, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(UserError, match="quarto is not on PATH"):
+        main(["--engine", "quarto"])
 
 
-def test_outside_a_project(tmp_path):
-    done = report(tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "in the project's root" in done.stderr
+def test_outside_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="in the project's root"):
+        main([])
 
 
 def test_nothing_runs_the_study_in_quartos_copy(project, tmp_path_factory, monkeypatch):
