@@ -122,8 +122,8 @@ def write_photos(folder: Path, count: int) -> None:
 
 def run(folder: Path, keys: int, pace: float) -> dict:
     """Measure in a process of its own, which begins with the start of the labeler."""
-    command = [sys.executable, "-m", "benchmarks.labeler", "--inside", folder, keys, pace]
-    command = [*map(str, command), str(time.monotonic())]
+    command = [sys.executable, "-m", "benchmarks.labeler", "--inside", str(folder)]
+    command += [str(keys), str(pace), str(time.monotonic())]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 

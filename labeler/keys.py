@@ -57,6 +57,7 @@ MENU = (
     ("open_classes", "undo", "clear", "open_jump", "open_info"),
     ("switch_theme", "open_keys", "close"),
 )
+PATIENCE = 1200  # milliseconds; longer than any system waits before a held key repeats
 REPEATING = {"step", "undo", "zoom", "pan"}  # what a key held down goes on doing
 
 
@@ -78,28 +79,30 @@ def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
 
 def is_plain(event: tk.Event, windowing: str) -> bool:
     """Whether a key was pressed without Control, Alt or Command."""
-    masks = {"win32": 0x20004, "aqua": 0x1C}
-    return not int(event.state) & masks.get(windowing, 0x4C)
+    return not int(event.state) & {"win32": 0x20004, "aqua": 0x1C}.get(windowing, 0x4C)
 
 
 class HeldKeys:
     """Tells a key press from the repeats of a key held down, which must label nothing.
 
-    X sends release and press of a repeated key with one time stamp; elsewhere there is no release.
+    X (`x11`) sends a release and a press with one time stamp for every repeat. Elsewhere only
+    presses come, in quick succession. A release may be lost to a menu, so a pause counts as one.
     """
 
-    def __init__(self) -> None:
-        self._down: set[int] = set()
+    def __init__(self, windowing: str) -> None:
+        self._has_releases = windowing == "x11"
+        self._pressed: dict[int, int] = {}
         self._released: dict[int, int] = {}
 
     def press(self, event: tk.Event) -> bool:
         """Note a press; whether it is a repeat."""
-        code = event.keycode
-        together = bool(event.time) and event.time == self._released.get(code)
-        repeated = together or code in self._down
-        self._down.add(code)
+        code, now = event.keycode, event.time
+        if self._has_releases:
+            return bool(now) and self._released.get(code) == now
+        repeated = code in self._pressed and now - self._pressed[code] < PATIENCE
+        self._pressed[code] = now
         return repeated
 
     def release(self, event: tk.Event) -> None:
-        self._down.discard(event.keycode)
+        self._pressed.pop(event.keycode, None)
         self._released[event.keycode] = event.time

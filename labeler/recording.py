@@ -135,15 +135,14 @@ def play(actor: Actor, seconds: float) -> None:
     actor.press("Escape", 0.5)
     actor.say("Ctrl+F chooses which pictures are shown: here the eights")
     actor.press("ctrl+f", 1)
-    for key in ("Down", "Down", "Down", "Down", "Down"):
-        actor.press(key, 0.25)
+    for _ in range(4):
+        actor.press("Down", 0.25)
     actor.press("Return", 1)
     for _ in range(4):
         actor.press("Right", 0.4)
-    actor.press("ctrl+f", 0.5)
-    actor.press("Down", 0.3)
+    actor.press("ctrl+f", 0.7)
     actor.press("Return", 0.5)
-    actor.say("Page Down goes on with the next unlabelled picture; Ctrl+D is for the night")
+    actor.say("Page Down: on to the next unlabelled picture. Ctrl+D: light or dark")
     actor.press("Next", 0.8)
     actor.press("ctrl+d", 1)
     actor.until(seconds - 9)
@@ -168,15 +167,9 @@ def film(output: Path, seconds: float = SECONDS) -> None:
         pictures.mkdir()
         digits = save_digits(pictures)
         environment = {**os.environ, "DISPLAY": display}
-        command = [
-            sys.executable,
-            "-m",
-            "labeler",
-            str(pictures),
-            "--classes",
-            ",".join(CLASSES.values()),
-        ]
-        labeler = subprocess.Popen([*command, "--scale", "1"], env=environment)
+        command = [sys.executable, "-m", "labeler", str(pictures), "--scale", "1"]
+        command += ["--classes", ",".join(CLASSES.values())]
+        labeler = subprocess.Popen(command, env=environment)
         try:
             find = ["xdotool", "search", "--sync", "--onlyvisible", "--pid", str(labeler.pid)]
             found = subprocess.run([*find, "--name", ""], env=environment, capture_output=True)
@@ -194,10 +187,10 @@ def film(output: Path, seconds: float = SECONDS) -> None:
         _develop(raw, output, actor.captions, seconds)
 
 
-def _camera(display: str, raw: Path) -> list[str | Path]:
+def _camera(display: str, raw: Path) -> list[str]:
     screen = ["-f", "x11grab", "-framerate", "20", "-video_size", f"{SIZE[0]}x{SIZE[1]}"]
     lossless = ["-c:v", "libx264rgb", "-qp", "0", "-preset", "ultrafast"]
-    return ["ffmpeg", "-loglevel", "error", "-y", *screen, "-i", display, *lossless, raw]
+    return ["ffmpeg", "-loglevel", "error", "-y", *screen, "-i", display, *lossless, str(raw)]
 
 
 def _develop(

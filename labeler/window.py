@@ -55,7 +55,8 @@ class Window:
         self.notice = ""
         self._notice_until = 0.0
         self._commands = Commands(self)
-        self._held = HeldKeys()
+        self._windowing = root.tk.call("tk", "windowingsystem")
+        self._held = HeldKeys(self._windowing)
         self._leaving = False
         self._next_tick = ""
         style = Style(root, THEMES[theme], scale)
@@ -110,7 +111,7 @@ class Window:
         if self._held.press(event) or event.widget is not self.root or not event.char:
             return
         number = KEYS.find(event.char.upper())
-        if number >= 0 and is_plain(event, self.root.tk.call("tk", "windowingsystem")):
+        if number >= 0 and is_plain(event, self._windowing):
             self.run("label", number)
 
     def run(self, command: str, *arguments: object) -> None:

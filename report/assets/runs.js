@@ -19,6 +19,8 @@
   const varying = model.varying(rows, fields);
   const rowOf = new Map(rows.map((row) => [row.id, row]));
   const FIRST = [...varying, ...LEADING];
+  // What a run reached stands beside its name, in view on a phone too; then how, then the rest.
+  const ORDER = [...figures.slice(0, 2), ...fields, ...figures.slice(2)];
 
   let view = model.decode(location.hash);
   const visible = () => rows.filter((row) => model.matches(row, view));
@@ -144,7 +146,7 @@
   const definitions = () => [
     { title: "", titleFormatter: () => element("span", { class: "visually-hidden" }, "Picked"), field: "picked", formatter: pickCell, headerSort: false, width: 42, hozAlign: "center", frozen: true },
     { title: "run", field: "id", formatter: nameCell, width: 132, sorter: "string" },
-    ...[...fields, ...figures].map((name) => {
+    ...ORDER.map((name) => {
       const number = rows.some((row) => typeof row[name] === "number");
       return {
         title: model.label(name), field: name, formatter: valueCell, visible: shownColumns().includes(name), minWidth: 90,

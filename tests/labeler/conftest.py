@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from labeler.recording import virtual_display
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,25 +79,8 @@ def display():
     if not shutil.which("Xvfb"):
         pytest.skip("Xvfb is not installed: no window can be opened")
     pytest.importorskip("tkinter", reason="Python was built without Tk")
-    reading, writing = os.pipe()
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(writing),
-        "-screen",
-        "0",
-        "1280x900x24",
-        "-nolisten",
-        "tcp",
-    ]
-    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        number = pipe.readline().strip()
-    assert number, "Xvfb did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait()
+    with virtual_display((1280, 900)) as name:
+        yield name
 
 
 class Driver:

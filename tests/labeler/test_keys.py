@@ -20,22 +20,24 @@ def test_every_binding_is_a_command_and_no_key_has_two():
 
 
 def test_a_key_held_down_under_x_counts_once():
-    keys = HeldKeys()
+    keys = HeldKeys("x11")
     assert not keys.press(event(38, 1000))
     for time in (1030, 1060, 1090):
         keys.release(event(38, time))
         assert keys.press(event(38, time))
     keys.release(event(38, 1120))
     assert not keys.press(event(38, 1121))
+    assert not keys.press(event(38, 1130)), "its release went to a menu"
 
 
 def test_a_key_held_down_elsewhere_counts_once():
-    keys = HeldKeys()
+    keys = HeldKeys("win32")
     assert not keys.press(event(65, 1000))
     assert keys.press(event(65, 1030))
     assert not keys.press(event(66, 1040)), "another key may join it"
     keys.release(event(65, 1060))
     assert not keys.press(event(65, 1090))
+    assert not keys.press(event(65, 3000)), "its release went to a menu"
 
 
 @pytest.mark.parametrize(("classes", "last"), [(2, "B"), (4, "D"), (26, "E … Z")])
