@@ -38,6 +38,7 @@ class Desk:
         fallback = suggestions.classes if suggestions else DEFAULT_CLASSES
         self.session = Session(folder, classes, fallback)
         self._keeper = Keeper(self.session)
+        self.title = folder.resolve().name
         self.order = Order(self.session)
         self.ahead = LookAhead(folder)
         self.pace = Pace()

@@ -197,13 +197,14 @@ class Layout(tk.Frame):
 
     # Bringing it up to date
 
-    def set_progress(self, share: float, pace: str, counts: str) -> None:
+    def set_progress(self, share: float, pace: str) -> None:
         self._progress.set(share)
         self._pace.configure(text=f"   {pace}" if pace else "")
-        self._counts.configure(text=counts)
 
-    def set_title(self, folder: str, filter_text: str) -> None:
+    def set_title(self, folder: str, filter_text: str, counts: str) -> None:
+        self.winfo_toplevel().title(f"{folder} · {counts}")
         self._title.configure(text=shorten(folder, self.style.strong, self.style.px(360)))
+        self._counts.configure(text=counts)
         self.filter.configure(text=f"Show: {filter_text} ▾")
 
     def set_caption(self, name: str, state: str, colour: str, position: str) -> None:

@@ -132,7 +132,7 @@ class Stage:
         if session.skipped_count:
             counts += f" · {session.skipped_count:,} skipped"
         pace = desk.pace.describe(session.unlabelled_count)
-        self.layout.set_progress(desk.done_share, pace, counts)
+        self.layout.set_progress(desk.done_share, pace)
         for button, cls in zip(self.layout.buttons, session.classes, strict=True):
             likely = f"{hint.confidence:.0%} likely" if hint and hint.label == cls else ""
             button.show(session.counts[cls], label == cls, likely)
@@ -140,9 +140,7 @@ class Stage:
         position = f"{order.place + 1:,} of {len(order.view):,}" if name else ""
         colour = palette.text if label else palette.muted
         self.layout.set_caption(name, state, colour, position)
-        self.layout.set_title(
-            session.folder.resolve().name, spoken(order.filter.removeprefix(CLASS))
-        )
+        self.layout.set_title(desk.title, spoken(order.filter.removeprefix(CLASS)), counts)
 
     def _fill_thumbnails(self) -> None:
         """Draw the last labelled pictures once they are decoded, and only if something changed."""
