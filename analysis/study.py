@@ -22,9 +22,11 @@ import yaml
 from lib.errors import UserError, nearest
 from lib.files import replacing
 from lib.folders import content_key
+from lib.pictures import UnreadablePicture
 
 ROOT = Path(__file__).parent.parent
 PROFILES = Path(__file__).parent / "profiles"
+USER_ERRORS = {UserError.__name__, UnreadablePicture.__name__}  # a kernel tells only the name
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
     except papermill.PapermillExecutionError as error:
-        if error.ename == "UserError":
+        if error.ename in USER_ERRORS:
             raise UserError(f"{notebook.name}: {error.evalue}") from None
         raise
     record["seconds"] = round(time.monotonic() - started, 1)

@@ -38,6 +38,18 @@ def best_by_model(runs: Iterable[Run]) -> dict[str, Run]:
     return {kind: best_of(group) for kind, group in sorted(kinds.items(), reverse=True)}
 
 
+def best_by_setting(runs: Iterable[Run]) -> dict[str, Run]:
+    """The best run by val of each model and way of training it, by a name for pages and links."""
+    ways: dict[str, list[Run]] = {}
+    for run in runs:
+        recipe = run.recipe
+        way = recipe.augmentation if recipe.model == "small_cnn" else recipe.strategy
+        untrained = recipe.model == "resnet18" and recipe.weights == "none"
+        name = "-".join([recipe.model, way, *(["random"] if untrained else [])])
+        ways.setdefault(name, []).append(run)
+    return {name: best_of(group) for name, group in sorted(ways.items(), reverse=True)}
+
+
 def first_of(split: Split, pictures: int) -> Split:
     """The first so many of a split, which is ordered so that they are balanced; 0 takes all."""
     end = pictures or len(split)

@@ -17,16 +17,19 @@ window.daybook = window.daybook || {};
   daybook.load = function (url) {
     const address = new URL(url, document.baseURI).href;
     if (!loading.has(address)) {
-      loading.set(address, new Promise((resolve, reject) => {
-        const script = document.createElement("script");
-        script.src = address;
-        script.onload = resolve;
-        script.onerror = () => {
-          loading.delete(address);
-          reject(new Error(`could not read ${address}`));
-        };
-        document.head.append(script);
-      }));
+      loading.set(
+        address,
+        new Promise((resolve, reject) => {
+          const script = document.createElement("script");
+          script.src = address;
+          script.onload = resolve;
+          script.onerror = () => {
+            loading.delete(address);
+            reject(new Error(`could not read ${address}`));
+          };
+          document.head.append(script);
+        }),
+      );
     }
     return loading.get(address);
   };
@@ -49,7 +52,8 @@ window.daybook = window.daybook || {};
     for (const [key, value] of Object.entries(attributes)) {
       if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
       else if (value === true) element.setAttribute(key, "");
-      else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
+      else if (value !== false && value !== null && value !== undefined)
+        element.setAttribute(key, value);
     }
     element.append(...children.filter((child) => child !== null && child !== undefined));
     return element;
@@ -63,8 +67,11 @@ window.daybook = window.daybook || {};
       const text = typeof value === "object" ? JSON.stringify(value) : String(value);
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
-    return [columns, ...rows.map((row) => columns.map((column) => row[column]))]
-      .map((values) => values.map(cell).join(",")).join("\r\n") + "\r\n";
+    return (
+      [columns, ...rows.map((row) => columns.map((column) => row[column]))]
+        .map((values) => values.map(cell).join(","))
+        .join("\r\n") + "\r\n"
+    );
   };
 
   // A link that saves what `text()` returns when it is asked for.

@@ -4,10 +4,18 @@
   "use strict";
 
   const remembered = () => {
-    try { return localStorage.getItem("daybook-theme"); } catch { return null; }
+    try {
+      return localStorage.getItem("daybook-theme");
+    } catch {
+      return null;
+    }
   };
   const remember = (theme) => {
-    try { localStorage.setItem("daybook-theme", theme); } catch { /* a browser may forbid it */ }
+    try {
+      localStorage.setItem("daybook-theme", theme);
+    } catch {
+      /* a browser may forbid it */
+    }
   };
 
   // Before anything is painted, so that a dark page does not flash.

@@ -6,7 +6,11 @@
   for (const figure of document.querySelectorAll(".daybook-pictures")) {
     if (!figure.querySelector(".daybook-heat")) continue;
     const slider = daybook.element("input", {
-      type: "range", min: 0, max: 1, step: 0.05, value: 0.6,
+      type: "range",
+      min: 0,
+      max: 1,
+      step: 0.05,
+      value: 0.6,
       oninput: () => figure.style.setProperty("--heat-opacity", slider.value),
     });
     figure.append(daybook.element("label", { class: "daybook-opacity" }, "Heat", slider));

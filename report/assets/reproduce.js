@@ -4,18 +4,50 @@
   "use strict";
 
   const { element } = daybook;
-  const table = (heads, rows) => element("div", { class: "daybook-scroll", tabindex: "0", role: "group" },
-    element("table", { class: "daybook-table" },
-      element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell)))))));
+  const table = (heads, rows) =>
+    element(
+      "div",
+      { class: "daybook-scroll", tabindex: "0", role: "group" },
+      element(
+        "table",
+        { class: "daybook-table" },
+        element(
+          "thead",
+          {},
+          element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head))),
+        ),
+        element(
+          "tbody",
+          {},
+          ...rows.map((cells) =>
+            element("tr", {}, ...cells.map((cell) => element("td", {}, cell))),
+          ),
+        ),
+      ),
+    );
 
   const pages = Object.entries(daybook.pages || {});
-  document.getElementById("made-by").replaceChildren(pages.length ?
-    table(["page", "command", "took"], pages.map(([name, made]) => [
-      element("a", { href: new URL(name === "index" ? "index.html" : `report/days/${name}.html`, daybook.root) }, made.title || name),
-      element("code", { class: "nowrap" }, made.command || "–"),
-      made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,
-    ])) : "Nothing has been executed yet.");
+  document.getElementById("made-by").replaceChildren(
+    pages.length
+      ? table(
+          ["page", "command", "took"],
+          pages.map(([name, made]) => [
+            element(
+              "a",
+              {
+                href: new URL(
+                  name === "index" ? "index.html" : `report/days/${name}.html`,
+                  daybook.root,
+                ),
+              },
+              made.title || name,
+            ),
+            element("code", { class: "nowrap" }, made.command || "–"),
+            made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,
+          ]),
+        )
+      : "Nothing has been executed yet.",
+  );
 
   // Runs share machines: one row for each machine with the same software on it.
   const machines = new Map();
@@ -27,15 +59,43 @@
     machine.runs += 1;
     machine.seconds += run.summary.seconds || 0;
   }
-  const names = [...new Set([...machines.values()].flatMap(({ facts }) => Object.keys(facts).filter((name) => facts[name] !== null)))];
-  document.getElementById("environments").replaceChildren(machines.size ?
-    table([...names, "runs", "training"], [...machines.values()].map(({ facts, runs, seconds }) => [
-      ...names.map((name) => String(facts[name] ?? "–")), String(runs), duration(seconds),
-    ])) : "There are no finished runs yet.");
+  const names = [
+    ...new Set(
+      [...machines.values()].flatMap(({ facts }) =>
+        Object.keys(facts).filter((name) => facts[name] !== null),
+      ),
+    ),
+  ];
+  document.getElementById("environments").replaceChildren(
+    machines.size
+      ? table(
+          [...names, "runs", "training"],
+          [...machines.values()].map(({ facts, runs, seconds }) => [
+            ...names.map((name) => String(facts[name] ?? "–")),
+            String(runs),
+            duration(seconds),
+          ]),
+        )
+      : "There are no finished runs yet.",
+  );
 
   const downloads = document.getElementById("files");
   for (const [name] of pages) {
-    downloads.append(element("li", {}, element("a", { href: new URL(`generated/notebooks/${name}.ipynb`, daybook.assets), download: `${name}.ipynb` }, `${name}.ipynb`), ": the executed notebook"));
+    downloads.append(
+      element(
+        "li",
+        {},
+        element(
+          "a",
+          {
+            href: new URL(`generated/notebooks/${name}.ipynb`, daybook.assets),
+            download: `${name}.ipynb`,
+          },
+          `${name}.ipynb`,
+        ),
+        ": the executed notebook",
+      ),
+    );
   }
 
   function duration(seconds) {

@@ -11,7 +11,8 @@
   model.rows = function (runs) {
     return runs.map((run) => {
       const row = { id: run.id, dataset: run.dataset.name, ...run.recipe };
-      for (const [name, value] of Object.entries(run.summary)) row[name in row ? `${name}_used` : name] = value;
+      for (const [name, value] of Object.entries(run.summary))
+        row[name in row ? `${name}_used` : name] = value;
       row.words = Object.values(row).join(" ").toLowerCase();
       return row;
     });
@@ -28,7 +29,9 @@
   model.varying = (rows, fields) => fields.filter((field) => model.values(rows, field).length > 1);
 
   function compare(a, b) {
-    return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+    return typeof a === "number" && typeof b === "number"
+      ? a - b
+      : String(a).localeCompare(String(b));
   }
 
   // Whether a row fits the search words (each somewhere in the row) and every filter.
@@ -38,15 +41,17 @@
       if (values.length && !values.includes(String(row[field]))) return false;
     }
     for (const [field, { min, max }] of Object.entries(ranges)) {
-      if ((min !== null && !(row[field] >= min)) || (max !== null && !(row[field] <= max))) return false;
+      if ((min !== null && !(row[field] >= min)) || (max !== null && !(row[field] <= max)))
+        return false;
     }
     return true;
   };
 
   // Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom.
   const T95 = [
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
-    2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16,
+    2.145, 2.131, 2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052,
+    2.048, 2.045, 2.042,
   ];
 
   // Mean of some numbers and half the width of its 95 % interval (null for a single number).
@@ -68,10 +73,17 @@
       groups.get(key).push(row);
     }
     return [...groups.values()].map((members) => {
-      const group = { id: members.map((row) => row.id).join("+"), members, seed: members.length, halves: {} };
+      const group = {
+        id: members.map((row) => row.id).join("+"),
+        members,
+        seed: members.length,
+        halves: {},
+      };
       for (const field of same) group[field] = members[0][field];
       for (const figure of figures) {
-        const numbers = members.map((row) => row[figure]).filter((value) => typeof value === "number");
+        const numbers = members
+          .map((row) => row[figure])
+          .filter((value) => typeof value === "number");
         if (!numbers.length) continue;
         const { mean, half } = model.interval(numbers);
         group[figure] = mean;
@@ -86,7 +98,9 @@
 
   // What tells a run from the others beside it, for a legend.
   model.name = function (row, differing) {
-    const said = differing.map((field) => (typeof row[field] === "string" ? row[field] : `${field} ${row[field]}`));
+    const said = differing.map((field) =>
+      typeof row[field] === "string" ? row[field] : `${field} ${row[field]}`,
+    );
     return said.join(", ") || row.id;
   };
 
@@ -105,24 +119,36 @@
   // The view as the part of the address after "#", and back.
 
   model.start = () => ({
-    q: "", chosen: {}, ranges: {}, columns: null, sort: { field: "test_accuracy", direction: "desc" }, group: false,
-    picked: [], metric: "val_accuracy", x: "epoch", smooth: 0, run: null,
+    q: "",
+    chosen: {},
+    ranges: {},
+    columns: null,
+    sort: { field: "test_accuracy", direction: "desc" },
+    group: false,
+    picked: [],
+    metric: "val_accuracy",
+    x: "epoch",
+    smooth: 0,
+    run: null,
   });
 
   model.encode = function (view) {
     const start = model.start();
     const words = new URLSearchParams();
     if (view.q) words.set("q", view.q);
-    for (const [field, values] of Object.entries(view.chosen)) for (const value of values) words.append(`is.${field}`, value);
+    for (const [field, values] of Object.entries(view.chosen))
+      for (const value of values) words.append(`is.${field}`, value);
     for (const [field, range] of Object.entries(view.ranges)) {
-      for (const end of ["min", "max"]) if (range[end] !== null) words.set(`${end}.${field}`, range[end]);
+      for (const end of ["min", "max"])
+        if (range[end] !== null) words.set(`${end}.${field}`, range[end]);
     }
     if (view.columns) words.set("columns", view.columns.join(","));
     const sort = (view.sort.direction === "desc" ? "-" : "") + view.sort.field;
     if (sort !== `-${start.sort.field}`) words.set("sort", sort);
     if (view.group) words.set("group", "recipe");
     if (view.picked.length) words.set("pick", view.picked.join(","));
-    for (const name of ["metric", "x", "smooth"]) if (view[name] !== start[name]) words.set(name, view[name]);
+    for (const name of ["metric", "x", "smooth"])
+      if (view[name] !== start[name]) words.set(name, view[name]);
     if (view.run) words.set("run", view.run);
     return words.toString();
   };
@@ -134,9 +160,12 @@
       if (kind === "is" && field) (view.chosen[field] ||= []).push(value);
       else if ((kind === "min" || kind === "max") && field && Number.isFinite(Number(value))) {
         view.ranges[field] = { min: null, max: null, ...view.ranges[field], [kind]: Number(value) };
-      }
-      else if (name === "columns") view.columns = value.split(",").filter(Boolean);
-      else if (name === "sort") view.sort = { field: value.replace(/^-/, ""), direction: value.startsWith("-") ? "desc" : "asc" };
+      } else if (name === "columns") view.columns = value.split(",").filter(Boolean);
+      else if (name === "sort")
+        view.sort = {
+          field: value.replace(/^-/, ""),
+          direction: value.startsWith("-") ? "desc" : "asc",
+        };
       else if (name === "group") view.group = true;
       else if (name === "pick") view.picked = value.split(",").filter(Boolean);
       else if (name === "smooth") view.smooth = Math.min(0.95, Math.max(0, Number(value) || 0));
@@ -153,7 +182,8 @@
     if (value === null || value === undefined) return "–";
     if (typeof value !== "number") return String(value);
     if (/accuracy|test_low|test_high/.test(name)) return daybook.percent(value, 2);
-    if (/seconds$/.test(name) && !/per/.test(name)) return value < 100 ? `${value.toFixed(1)} s` : `${Math.round(value).toLocaleString("en")} s`;
+    if (/seconds$/.test(name) && !/per/.test(name))
+      return value < 100 ? `${value.toFixed(1)} s` : `${Math.round(value).toLocaleString("en")} s`;
     if (Number.isInteger(value)) return value.toLocaleString("en");
     return Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
   };

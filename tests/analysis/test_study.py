@@ -22,7 +22,10 @@ PARAMETERS = 'dataset = "digits"  # which\nfactor = 2\nmessage = "fine"\n'
 BODY = """
 import sys
 from lib.errors import UserError
+from lib.pictures import UnreadablePicture
 print("noise", file=sys.stderr)
+if message == "damaged":
+    raise UnreadablePicture("a.png", "truncated")
 if message != "fine":
     raise UserError(message)
 print(dataset, factor * 21)
@@ -123,6 +126,8 @@ def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study)
     command.main([])
     with pytest.raises(UserError, match=r"^day1_first: the moon is full$"):
         command.main(["--only", "day1", "-p", "message", "the moon is full"])
+    with pytest.raises(UserError, match=r"^day1_first: cannot read a\.png: truncated$"):
+        command.main(["--only", "day1", "-p", "message", "damaged"])
     assert output(small_study) == "digits 63\n"
     assert sorted(os.listdir(small_study / "report" / "days")) == ["day1_first.ipynb"]
 

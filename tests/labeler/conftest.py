@@ -111,7 +111,8 @@ class Driver:
         self.root.update()
 
     def wait_shown(self):
-        self.wait(lambda: self.shown or self.stage.desk.order.current is None)
+        desk = self.stage.desk
+        self.wait(lambda: self.shown or (desk.order.current is None and not desk.scanning))
 
     def press(self, *keys, time=0):
         """Press and release keys, waiting for a picture before each: `a`, `space`, `Control-z`."""

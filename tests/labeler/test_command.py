@@ -108,7 +108,7 @@ def start_labeler(display, root_folder):
     """Starts `python -m labeler` on the virtual display, for a person to use."""
     if not shutil.which("xdotool"):
         pytest.skip("xdotool is not installed: no keys from outside")
-    environment = {**os.environ, "DISPLAY": display}
+    environment = {**os.environ, "DISPLAY": display, "LC_ALL": "C.UTF-8"}
     processes = []
 
     def start(folder, *options):
@@ -116,7 +116,8 @@ def start_labeler(display, root_folder):
         process = subprocess.Popen(command, cwd=root_folder, env=environment)
         processes.append(process)
         person = Person(process, environment)
-        window = person.xdotool("search", "--sync", "--onlyvisible", "--pid", str(process.pid))
+        find = ["search", "--sync", "--onlyvisible", "--pid", str(process.pid), "--name", ""]
+        window = person.xdotool(*find)
         person.xdotool("windowfocus", "--sync", window.split()[0])
         return person
 

@@ -75,6 +75,13 @@ def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, ti
     assert diagnosis.fitting(runs, other) == []
 
 
+def test_every_way_of_training_has_its_best_run(several):
+    _, runs = several
+    ways = diagnosis.best_by_setting(runs)
+    assert set(ways) == {"small_cnn-none", "small_cnn-cutout", "resnet18-head-random"}
+    assert ways["small_cnn-none"] == best_of(runs[:2])
+
+
 def test_looks_show_right_answers_then_mistakes(several, tiny):
     run = several[1][0]
     said = run.predictions("test")
