@@ -61,6 +61,12 @@ def need(program: str) -> None:
         raise LabelerError(f"{program} is not installed: get it from your system's packages.")
 
 
+def xdotool(environment: dict[str, str], *arguments: object) -> None:
+    """Press a key, move the mouse, find a window, on the display that the environment names."""
+    command = ["xdotool", *map(str, arguments)]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
 def save_digits(folder: Path) -> list[int]:
     """Write scikit-learn's threes and eights as small PNGs; what they show, in their order."""
     try:
@@ -88,13 +94,12 @@ class Actor:
     def say(self, text: str) -> None:
         self.captions.append((time.monotonic() - self.started, text))
 
-    def xdotool(self, *arguments: object) -> None:
-        command = ["xdotool", *map(str, arguments)]
-        subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
-
     def press(self, key: str, then_wait: float) -> None:
-        self.xdotool("key", key)
+        xdotool(self.environment, "key", key)
         time.sleep(then_wait)
+
+    def point(self, x: int, y: int, *then: object) -> None:
+        xdotool(self.environment, "mousemove", x, y, *then)
 
     def label(self, count: int, pause: float, wrongly: bool = False) -> None:
         """Label the next pictures by what they show."""
@@ -124,10 +129,10 @@ def play(actor: Actor, seconds: float) -> None:
     actor.next += 1
     actor.label(4, 0.4)
     actor.say("A click on a thumbnail brings its picture back")
-    actor.xdotool("mousemove", 16 + 2 * 56 + 24, SIZE[1] - 45, "click", 1)
+    actor.point(16 + 2 * 56 + 24, SIZE[1] - 45, "click", 1)
     time.sleep(1.6)
     actor.press("b" if actor.digits[actor.next - 3] == 8 else "a", 0.8)
-    actor.xdotool("mousemove", SIZE[0] - 4, SIZE[1] - 4)
+    actor.point(SIZE[0] - 4, SIZE[1] - 4)
     actor.say("Each label is on the disk before the next picture shows")
     actor.label(30, 0.2)
     actor.say("? shows every key")
@@ -171,12 +176,8 @@ def film(output: Path, seconds: float = SECONDS) -> None:
         command += ["--classes", ",".join(CLASSES.values())]
         labeler = subprocess.Popen(command, env=environment)
         try:
-            find = ["xdotool", "search", "--sync", "--onlyvisible", "--pid", str(labeler.pid)]
-            found = subprocess.run([*find, "--name", ""], env=environment, capture_output=True)
-            window = found.stdout.split()[0].decode()
-            subprocess.run(
-                ["xdotool", "windowfocus", "--sync", window], env=environment, check=True
-            )
+            by_title = ["search", "--sync", "--name", "of [0-9]+ labelled"]
+            xdotool(environment, *by_title, "windowfocus", "--sync")
             camera = subprocess.Popen(_camera(display, raw), stdin=subprocess.PIPE)
             actor = Actor(environment, digits)
             play(actor, seconds)

@@ -1,4 +1,4 @@
-// The runs page: one table of all runs, by Tabulator, and what the reader makes of it.
+// The runs page: one table of all runs, by Tabulator, and the view that a reader makes of it.
 
 (function (daybook) {
   "use strict";
@@ -25,180 +25,32 @@
   // What a run reached stands beside its name, in view on a phone too; then how, then the rest.
   const ORDER = [...figures.slice(0, 2), ...fields, ...figures.slice(2)];
 
-  let view = model.decode(location.hash);
-  const visible = () => rows.filter((row) => model.matches(row, view));
+  let view = read();
+  const shown = () => rows.filter((row) => model.matches(row, view));
+  const shownColumns = () => view.columns || FIRST;
 
-  // The page
+  // The view that the address asks for; names that no run knows are passed over.
+  function read() {
+    const asked = model.decode(location.hash);
+    const known = (name) => name === "id" || ORDER.includes(name);
+    if (!known(asked.sort.field)) asked.sort = model.start().sort;
+    if (asked.columns) asked.columns = asked.columns.filter(known);
+    return asked;
+  }
 
-  const search = element("input", {
-    type: "search",
-    placeholder: "Search",
-    "aria-label": "Search runs",
+  const controls = daybook.runsControls({
+    rows,
+    fields,
+    figures,
+    varying,
+    view: () => view,
+    shown,
+    columns: shownColumns,
+    change,
   });
-  const group = element("input", { type: "checkbox" });
-  const count = element("span", { class: "count", role: "status" });
-  const filters = element("div", { class: "panel" });
-  const columns = element("div", { class: "panel" });
   const grid = element("div", { class: "runs-table" });
   const compareBox = element("section", { class: "runs-compare" });
-  const downloads = element(
-    "div",
-    { class: "panel list" },
-    daybook.downloadLink("The rows shown (CSV)", "runs-shown.csv", () =>
-      daybook.csv(visible().map(({ words, ...row }) => row)),
-    ),
-    ...["runs.csv", "histories.csv", "runs.json"].map((name) =>
-      element(
-        "a",
-        { href: new URL(`generated/${name}`, daybook.assets), download: name },
-        {
-          "runs.csv": "All runs (CSV)",
-          "histories.csv": "All histories (CSV)",
-          "runs.json": "Everything (JSON)",
-        }[name],
-      ),
-    ),
-  );
-  box.replaceChildren(
-    element(
-      "div",
-      { class: "daybook-controls" },
-      search,
-      element("label", {}, group, " Group by recipe"),
-      panel("Filters", filters),
-      panel("Columns", columns),
-      panel("Download", downloads),
-      count,
-    ),
-    grid,
-    compareBox,
-  );
-
-  // A panel that drops from its button and closes when one clicks elsewhere or presses Escape.
-  function panel(title, content) {
-    const details = element(
-      "details",
-      { class: "dropdown-panel" },
-      element("summary", {}, title),
-      content,
-    );
-    document.addEventListener("click", (event) => {
-      if (!details.contains(event.target)) details.open = false;
-    });
-    details.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") {
-        details.open = false;
-        details.querySelector("summary").focus();
-      }
-    });
-    return details;
-  }
-
-  // A filter for every field in which runs differ: its values to tick, or a range where they are many.
-  const FEW = 12;
-  function fillFilters() {
-    const same = fields.filter((field) => !varying.includes(field));
-    filters.replaceChildren(
-      element(
-        "button",
-        {
-          type: "button",
-          class: "daybook-button",
-          onclick: () => change({ q: "", chosen: {}, ranges: {} }),
-        },
-        "Clear",
-      ),
-      ...varying.map((field) => {
-        const values = model.values(rows, field);
-        return element(
-          "fieldset",
-          {},
-          element("legend", {}, model.label(field)),
-          ...(values.length <= FEW || typeof values[0] !== "number"
-            ? values.map((value) => tick(field, String(value)))
-            : range(field, values)),
-        );
-      }),
-      same.length
-        ? element(
-            "p",
-            { class: "quiet" },
-            `The same in all runs: ${same.map((field) => `${model.label(field)} ${rows[0][field]}`).join(", ")}.`,
-          )
-        : null,
-    );
-  }
-
-  function tick(field, value) {
-    const chosen = view.chosen[field] || [];
-    const input = element("input", {
-      type: "checkbox",
-      checked: chosen.includes(value),
-      onchange: (event) => {
-        const kept = (view.chosen[field] || []).filter((other) => other !== value);
-        change({
-          chosen: { ...view.chosen, [field]: event.target.checked ? [...kept, value] : kept },
-        });
-      },
-    });
-    return element("label", {}, input, ` ${value}`);
-  }
-
-  function range(field, values) {
-    return ["min", "max"].map((end) =>
-      element(
-        "label",
-        {},
-        end === "min" ? "from " : "to ",
-        element("input", {
-          type: "number",
-          step: "any",
-          value: view.ranges[field]?.[end],
-          placeholder: end === "min" ? values[0] : values.at(-1),
-          onchange: (event) => {
-            const number = event.target.value === "" ? null : Number(event.target.value);
-            change({
-              ranges: {
-                ...view.ranges,
-                [field]: { min: null, max: null, ...view.ranges[field], [end]: number },
-              },
-            });
-          },
-        }),
-      ),
-    );
-  }
-
-  const shownColumns = () => view.columns || FIRST;
-  function fillColumns() {
-    const choice = (name) =>
-      element(
-        "label",
-        {},
-        element("input", {
-          type: "checkbox",
-          checked: shownColumns().includes(name),
-          onchange: (event) => {
-            const all = [...fields, ...figures];
-            change({
-              columns: all.filter((other) =>
-                other === name ? event.target.checked : shownColumns().includes(other),
-              ),
-            });
-          },
-        }),
-        ` ${model.label(name)}`,
-      );
-    columns.replaceChildren(
-      element(
-        "button",
-        { type: "button", class: "daybook-button", onclick: () => change({ columns: null }) },
-        "As at first",
-      ),
-      element("fieldset", {}, element("legend", {}, "Recipe"), ...fields.map(choice)),
-      element("fieldset", {}, element("legend", {}, "Figures"), ...figures.map(choice)),
-    );
-  }
+  box.replaceChildren(controls.row, grid, compareBox);
 
   // The table
 
@@ -311,8 +163,8 @@
     }
   });
 
-  // What Tabulator leaves out for the keyboard: sorting from a focused heading. The body needs no stop of
-  // its own, for its rows hold links and checkboxes.
+  // What Tabulator leaves out for the keyboard: sorting from a focused heading. The body needs no
+  // stop of its own, for its rows hold links and checkboxes.
   function makeOperable() {
     grid.querySelector(".tabulator-tableholder").removeAttribute("tabindex");
     for (const heading of grid.querySelectorAll(".tabulator-sortable")) {
@@ -345,41 +197,31 @@
 
   function show({ before = {}, everything = false }) {
     const changed = (...names) => everything || names.some((name) => view[name] !== before[name]);
-    if (changed("q")) search.value = view.q;
-    if (changed("group")) group.checked = view.group;
-    if (
-      everything ||
-      (changed("chosen", "ranges") && !filters.contains(document.activeElement)) ||
-      !Object.keys(view.chosen).length
-    )
-      fillFilters();
-    if (changed("columns")) {
-      if (everything || !view.columns || !columns.contains(document.activeElement)) fillColumns();
-      for (const name of [...fields, ...figures]) {
-        const column = table.getColumn(name);
-        if (column.isVisible() !== shownColumns().includes(name)) column.toggle();
-      }
-    }
+    controls.sync();
+    if (changed("columns")) showColumns();
     if (changed("q", "chosen", "ranges", "group")) fillTable();
     else if (changed("picked")) repaintPicked(new Set([...before.picked, ...view.picked]));
-    if (changed("picked", "metric", "x", "smooth")) compareNow();
-    if (changed("run"))
-      detail(
-        runs.find((run) => run.id === view.run),
-        rowOf.get(view.run),
-        view.picked.includes(view.run),
-      );
+    if (changed("picked", "metric", "x", "smooth")) {
+      const picks = view.picked.map((id) => rowOf.get(id)).filter(Boolean);
+      compare(picks, view, fields, figures);
+    }
+    if (changed("run")) {
+      const run = runs.find(({ id }) => id === view.run);
+      detail(run, rowOf.get(view.run), view.picked.includes(view.run));
+    }
   }
 
-  // Single runs stay in the table and are hidden by its filter; groups are made anew from those that fit.
+  function showColumns() {
+    for (const name of ORDER) {
+      const column = table.getColumn(name);
+      if (column.isVisible() !== shownColumns().includes(name)) column.toggle();
+    }
+  }
+
+  // Single runs stay in the table, whose filter hides them; groups are made anew from those that fit.
   let loaded = null;
   function fillTable() {
-    const shown = visible();
-    count.textContent =
-      shown.length === rows.length
-        ? `${rows.length} runs`
-        : `${shown.length} of ${rows.length} runs`;
-    if (view.group) table.replaceData(model.group(shown, fields, figures));
+    if (view.group) table.replaceData(model.group(shown(), fields, figures));
     else if (loaded === rows) table.refreshFilter();
     else table.replaceData(rows);
     loaded = view.group ? null : rows;
@@ -392,16 +234,11 @@
     }
   }
 
-  const compareNow = () =>
-    compare(view.picked.map((id) => rowOf.get(id)).filter(Boolean), view, fields, figures);
-
-  search.addEventListener("input", () => change({ q: search.value }));
-  group.addEventListener("change", () => change({ group: group.checked }));
   window.addEventListener("hashchange", () => {
-    view = model.decode(location.hash);
+    view = read();
     table.setSort(view.sort.field, view.sort.direction);
     show({ everything: true });
   });
 
-  daybook.runsPage = { table, change, view: () => view }; // for the console, and for tests
+  daybook.runsPage = { table, change }; // for the console, and for tests
 })(window.daybook);

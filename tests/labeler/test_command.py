@@ -86,16 +86,16 @@ class Person:
         ).stdout
 
     def sees(self, title, seconds=2.0):
-        """Whether the window comes to be called so."""
+        """Whether the window's title comes to end so, the pattern being plain ASCII."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.xdotool("search", "--name", f"^{title}$"):
+            if self.xdotool("search", "--name", f"{title}$"):
                 return True
             time.sleep(0.02)
         return False
 
     def press(self, key, until):
-        """Press a key until the window is called so: the first may come before the picture."""
+        """Press a key until the window's title says so: it may come before the picture."""
         for _ in range(10):
             self.xdotool("key", key)
             if self.sees(until):
@@ -108,7 +108,7 @@ def start_labeler(display, root_folder):
     """Starts `python -m labeler` on the virtual display, for a person to use."""
     if not shutil.which("xdotool"):
         pytest.skip("xdotool is not installed: no keys from outside")
-    environment = {**os.environ, "DISPLAY": display, "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "DISPLAY": display}
     processes = []
 
     def start(folder, *options):
@@ -116,8 +116,7 @@ def start_labeler(display, root_folder):
         process = subprocess.Popen(command, cwd=root_folder, env=environment)
         processes.append(process)
         person = Person(process, environment)
-        find = ["search", "--sync", "--onlyvisible", "--pid", str(process.pid), "--name", ""]
-        window = person.xdotool(*find)
+        window = person.xdotool("search", "--sync", "--name", "of [0-9]+ labelled")
         person.xdotool("windowfocus", "--sync", window.split()[0])
         return person
 
@@ -130,17 +129,16 @@ def start_labeler(display, root_folder):
 def test_keys_from_outside_label_undo_filter_and_close(start_labeler, pictures, read_csv):
     folder = pictures()
     person = start_labeler(folder, "--classes", "cat,dog", "--theme", "dark")
-    assert person.sees("pictures · 0 of 6 labelled", seconds=10)
-    person.press("a", until="pictures · 1 of 6 labelled")
-    person.press("B", until="pictures · 2 of 6 labelled")
-    person.press("space", until="pictures · 2 of 6 labelled · 1 skipped")
-    person.press("ctrl+z", until="pictures · 2 of 6 labelled")
+    person.press("a", until="1 of 6 labelled")
+    person.press("B", until="2 of 6 labelled")
+    person.press("space", until="2 of 6 labelled.*1 skipped")
+    person.press("ctrl+z", until="2 of 6 labelled")
     for _ in range(2):  # menus swallow the release of the key that opened them
         person.xdotool("key", "ctrl+f")
         time.sleep(0.3)
         person.xdotool("key", "Escape")
         time.sleep(0.1)
-    person.press("b", until="pictures · 3 of 6 labelled")
+    person.press("b", until="3 of 6 labelled")
     person.xdotool("key", "ctrl+q")
     assert person.process.wait(timeout=10) == 0
     assert read_csv(folder / "labels.csv") == [
@@ -154,7 +152,7 @@ def test_keys_from_outside_label_undo_filter_and_close(start_labeler, pictures, 
 def test_a_signal_closes_it_in_good_order(start_labeler, pictures, read_csv):
     folder = pictures()
     person = start_labeler(folder)
-    person.press("a", until="pictures · 1 of 6 labelled")
+    person.press("a", until="1 of 6 labelled")
     person.process.send_signal(signal.SIGTERM)
     assert person.process.wait(timeout=10) == 0
     assert read_csv(folder / "labels.csv") == [["filename", "label"], ["0.png", "0"]]
