@@ -9,7 +9,8 @@ python -m analysis --only day2 --force                again, though nothing chan
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,12 +109,7 @@ def run(jobs: list[Job]) -> None:
     """Execute the jobs in their order, drawing their progress."""
     bars = Progress(len(jobs))
     try:
-        with TemporaryDirectory() as scratch:
-            events = Path(scratch) / "progress.jsonl"
-            os.environ[progress.VARIABLE] = str(events)
-            # Threads that wait without spinning: on a busy machine small networks train ten times
-            # faster so, on an idle one as fast.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        with TemporaryDirectory() as scratch, kernels_report_to(Path(scratch) / "events") as events:
             with following(events, bars):
                 for job in jobs:
                     bars.days.set_description_str(job.notebook.title)
@@ -123,6 +119,23 @@ def run(jobs: list[Job]) -> None:
                     bars.days.update()
     finally:
         bars.close()
+
+
+@contextmanager
+def kernels_report_to(path: Path) -> Iterator[Path]:
+    """While the block runs, notebooks report their progress to `path`, and threads wait asleep.
+
+    Threads that spin while they wait make small networks train ten times slower on a busy machine,
+    and not faster on an idle one.
+    """
+    before = dict(os.environ)
+    os.environ[progress.VARIABLE] = str(path)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        yield path
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def closing_table(jobs: list[Job]) -> str:

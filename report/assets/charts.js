@@ -84,7 +84,7 @@
     };
   }
 
-  // Draw `spec` into `view`; returns the embedded result. Other scripts draw their charts with it too.
+  // Draw `spec` into `view`. Other scripts draw their charts with it too.
   daybook.draw = async function (view, spec) {
     await daybook.load(new URL("generated/vega.js", daybook.assets));
     view.daybookResult?.finalize();
@@ -98,7 +98,6 @@
     });
     view.daybookSpec = spec;
     view.dataset.drawn = daybook.isDark() ? "dark" : "light";
-    return view.daybookResult;
   };
 
   daybook.onTheme(() => {

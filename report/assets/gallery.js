@@ -1,4 +1,4 @@
-// The gallery: test pictures to filter and sort, each with its heatmaps, confidences and attacked twin.
+// The gallery: test pictures to filter and sort, each with heatmaps, confidences, attacked twin.
 // What is chosen lives in the address: gallery.html#true=cat&predicted=dog shows one cell of the
 // confusion matrix.
 
@@ -28,8 +28,7 @@
     .load(new URL("gallery.js", folder))
     .then(() => start(daybook.gallery))
     .catch(() => {
-      box.textContent =
-        "There is no gallery yet: the fourth day of the study makes it (python -m analysis --only day4).";
+      box.textContent = "There is no gallery yet: python -m analysis --only day4 makes it.";
     });
 
   function start({ classes, items, size }) {
@@ -151,7 +150,7 @@
     item.confidence >= view.min &&
     item.confidence <= view.max;
 
-  // A picture enlarged by a whole factor to at most `room` pixels. Pictures of one gallery have one size.
+  // A picture enlarged by a whole factor to at most `room` pixels. All of a gallery have one size.
   let natural = null;
   function picture(file, alt, room, size, name = null) {
     const image = element("img", {

@@ -70,7 +70,10 @@
           const { ranges } = page.view();
           const number = value === "" ? null : Number(value);
           change({
-            ranges: { ...ranges, [field]: { min: null, max: null, ...ranges[field], [end]: number } },
+            ranges: {
+              ...ranges,
+              [field]: { min: null, max: null, ...ranges[field], [end]: number },
+            },
           });
         };
         const input = control(

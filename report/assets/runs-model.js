@@ -63,7 +63,7 @@
     return { mean, half: (T95[n - 2] ?? 1.96) * Math.sqrt(variance / n), n };
   };
 
-  // A row for each recipe, its seeds put together: figures become means, with half-widths beside them.
+  // A row for each recipe, its seeds put together: figures become means, half-widths beside them.
   model.group = function (rows, fields, figures) {
     const groups = new Map();
     const same = fields.filter((field) => field !== "seed");
@@ -96,12 +96,17 @@
   // The fields in which some rows differ: those a comparison has to show.
   model.differing = (rows, fields) => (rows.length > 1 ? model.varying(rows, fields) : []);
 
-  // What tells a run from the others beside it, for a legend.
-  model.name = function (row, differing) {
-    const said = differing.map((field) =>
-      typeof row[field] === "string" ? row[field] : `${field} ${row[field]}`,
+  // What tells each run from the others beside it, for a legend.
+  model.names = function (rows, differing) {
+    const said = rows.map((row) =>
+      differing
+        .map((field) => (typeof row[field] === "string" ? row[field] : `${field} ${row[field]}`))
+        .join(", "),
     );
-    return said.join(", ") || row.id;
+    const alone = (name) => name && said.filter((other) => other === name).length === 1;
+    return said.map((name, i) =>
+      alone(name) ? name : [name, rows[i].id].filter(Boolean).join(", "),
+    );
   };
 
   // Exponential smoothing without the pull towards the first value (as TensorBoard's).
@@ -114,6 +119,88 @@
       seen += 1;
       return last / (1 - weight ** seen);
     });
+  };
+
+  // Curves of one metric as a chart. series: [{ name, history }]; a smoothed line has the measured
+  // one behind it, faint. Points, all but unseen, take the mouse.
+  model.METRICS = [
+    "val_accuracy",
+    "train_accuracy",
+    "val_loss",
+    "train_loss",
+    "lr",
+    "images_per_second",
+  ];
+  model.AXES = { epoch: "epoch", seconds: "seconds of training" };
+
+  model.curves = function (series, { metric, x, smooth, height = 320, narrow = false }) {
+    const values = series.flatMap(({ name, history }) => {
+      const smoothed = model.smooth(history[metric], smooth);
+      return history[metric].map((measured, i) => ({
+        run: name,
+        [x]: history[x][i],
+        measured,
+        [metric]: smoothed[i],
+      }));
+    });
+    const percent = /accuracy/.test(metric);
+    const line = (field, opacity) => ({
+      mark: { type: "line", strokeWidth: opacity < 1 ? 1 : 2 },
+      encoding: {
+        y: { field },
+        opacity: { condition: { param: "shown", value: opacity }, value: 0.05 },
+      },
+    });
+    const named = {
+      ...line(metric, 1),
+      params: [{ name: "shown", select: { type: "point", fields: ["run"] }, bind: "legend" }],
+    };
+    const points = {
+      mark: { type: "point", filled: true, size: 40, opacity: 0.001 },
+      encoding: {
+        y: { field: metric },
+        tooltip: [
+          { field: "run" },
+          { field: x, type: "quantitative", format: ".4~g" },
+          {
+            field: "measured",
+            type: "quantitative",
+            title: model.label(metric),
+            format: percent ? ".1%" : ".4~g",
+          },
+        ],
+      },
+    };
+    return {
+      $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+      data: { values },
+      encoding: {
+        x: {
+          field: x,
+          type: "quantitative",
+          title: model.AXES[x],
+          axis: { tickMinStep: 1 },
+          scale: { zero: x === "seconds" },
+        },
+        y: {
+          type: "quantitative",
+          title: model.label(metric),
+          scale: { zero: false },
+          axis: percent ? { format: "%" } : {},
+        },
+        color: {
+          field: "run",
+          type: "nominal",
+          sort: null,
+          title: null,
+          legend: { orient: "bottom", columns: narrow ? 1 : 2, labelLimit: narrow ? 280 : 500 },
+        },
+      },
+      layer: smooth > 0 ? [line("measured", 0.3), named, points] : [named, points],
+      width: "container",
+      height,
+      autosize: { type: "fit-x", contains: "padding" },
+    };
   };
 
   // The view as the part of the address after "#", and back.
@@ -169,7 +256,9 @@
       else if (name === "group") view.group = true;
       else if (name === "pick") view.picked = value.split(",").filter(Boolean);
       else if (name === "smooth") view.smooth = Math.min(0.95, Math.max(0, Number(value) || 0));
-      else if (["q", "metric", "x", "run"].includes(name)) view[name] = value;
+      else if (name === "metric" && model.METRICS.includes(value)) view.metric = value;
+      else if (name === "x" && value in model.AXES) view.x = value;
+      else if (name === "q" || name === "run") view[name] = value;
     }
     return view;
   };

@@ -35,6 +35,7 @@
     const known = (name) => name === "id" || ORDER.includes(name);
     if (!known(asked.sort.field)) asked.sort = model.start().sort;
     if (asked.columns) asked.columns = asked.columns.filter(known);
+    asked.picked = asked.picked.filter((id) => rowOf.has(id));
     return asked;
   }
 
@@ -202,8 +203,12 @@
     if (changed("q", "chosen", "ranges", "group")) fillTable();
     else if (changed("picked")) repaintPicked(new Set([...before.picked, ...view.picked]));
     if (changed("picked", "metric", "x", "smooth")) {
-      const picks = view.picked.map((id) => rowOf.get(id)).filter(Boolean);
-      compare(picks, view, fields, figures);
+      compare(
+        view.picked.map((id) => rowOf.get(id)),
+        view,
+        fields,
+        figures,
+      );
     }
     if (changed("run")) {
       const run = runs.find(({ id }) => id === view.run);
@@ -218,7 +223,7 @@
     }
   }
 
-  // Single runs stay in the table, whose filter hides them; groups are made anew from those that fit.
+  // Single runs stay in the table, whose filter hides them; groups are made anew.
   let loaded = null;
   function fillTable() {
     if (view.group) table.replaceData(model.group(shown(), fields, figures));

@@ -13,8 +13,8 @@ def test_a_recipe_survives_the_way_through_plain_values():
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Recipe)])
 def test_every_field_counts_in_the_digest(field):
-    recipe = Recipe()
-    other = {"model": "resnet18", "strategy": "head", "augmentation": "none", "precision": "fp32"}
+    recipe = Recipe(model="resnet18")
+    other = {"model": "small_cnn", "strategy": "head", "augmentation": "none", "precision": "fp32"}
     value = getattr(recipe, field)
     changed = other.get(field, "rotation" if isinstance(value, str) else value + 1)
     if isinstance(value, float):
@@ -44,3 +44,9 @@ def test_an_unknown_field_is_refused_with_the_nearest_one():
 def test_a_bad_value_is_named_with_what_would_do(field, value, words):
     with pytest.raises(UserError, match=f"{field} = .*{words}"):
         Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("choices", [{"strategy": "head"}, {"weights": "imagenet"}])
+def test_the_small_network_has_no_transfer(choices):
+    with pytest.raises(UserError, match="needs model = 'resnet18'"):
+        Recipe(**choices)

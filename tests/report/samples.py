@@ -311,6 +311,14 @@ FINDING = raw(
 )
 
 
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+HEAT = raw(
+    '<figure class="daybook-pictures"><span style="position:relative;display:inline-flex">'
+    f'<img src="{DOT}" width="96" height="96" alt="a cat">'
+    f'<img class="daybook-heat" src="{DOT}" width="96" height="96" alt="" '
+    'style="position:absolute;inset:0;opacity:var(--heat-opacity,.6)"></span></figure>'
+)
+
 HOME = [
     markdown(
         "# Vision Daybook\n\nFive days of experiments on pictures of handwritten digits. "
@@ -344,6 +352,7 @@ DAYS = {
         code("charts.curves([run])", chart("curves", curves(), "accuracy by epoch")),
         markdown("## Mistakes\n\nOf $n$ pictures:"),
         code("charts.confusion(run)", chart("confusion", confusion(), "confusion matrix")),
+        code("gallery.heatmaps(wrong)", HEAT),
         code("secret = 1", tags=("remove-cell",)),
     ],
     "day3_transfer": [markdown("# Day 3: Transfer\n\nFrom other weights.")],

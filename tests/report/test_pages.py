@@ -120,12 +120,21 @@ def test_a_chart_gives_its_data_and_its_command(address, context):
     assert command == "python -m analysis --profile demo --only day2 --force"
 
 
-def test_a_cell_of_the_confusion_matrix_leads_to_its_pictures(address, context):
-    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_a_cell_of_the_confusion_matrix_leads_to_its_pictures(site, address, context, scheme):
+    start = address if scheme == "http" else site.as_uri()
+    visit = Visit(context, f"{start}/report/days/day2_from_scratch.html")
     visit.draw_all()
     visit.page.locator("#chart-confusion .mark-rect path").nth(1).click()
     visit.page.wait_for_url("**/report/gallery.html#true=*")
     visit.page.wait_for_selector(".gallery-grid")
+
+
+def test_heat_over_pictures_has_a_slider(address, context):
+    page = Visit(context, f"{address}/report/days/day2_from_scratch.html").page
+    page.get_by_label("Heat").fill("0.2")
+    heat = "getComputedStyle(document.querySelector('.daybook-heat')).opacity"
+    assert page.evaluate(heat) == "0.2"
 
 
 def test_prose_links_between_pages_at_any_depth(address, context):

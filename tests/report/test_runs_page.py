@@ -93,6 +93,13 @@ def test_a_range_in_the_address_is_kept(visit, records):
     assert shown(page) == f"{expected} of {RUNS} runs"
 
 
+def test_an_address_with_unknown_names_shows_what_there_is(visit):
+    opened = visit("sort=-colour&columns=seed,colour&pick=none,such&run=nobody&min.lr=x&metric=z")
+    assert shown(opened.page) == f"{RUNS} runs"
+    assert opened.page.locator("dialog[open]").count() == 0
+    assert opened.complaints == []
+
+
 def test_groups_show_mean_and_interval_over_seeds(visit, records):
     page = visit("group=recipe&is.model=small_cnn&sort=test_accuracy").page
     groups = {}
