@@ -109,14 +109,17 @@ def run(jobs: list[Job]) -> None:
     """Execute the jobs in their order, drawing their progress."""
     bars = Progress(len(jobs))
     try:
-        with TemporaryDirectory() as scratch, kernels_report_to(Path(scratch) / "events") as events:
-            with following(events, bars):
-                for job in jobs:
-                    bars.days.set_description_str(job.notebook.title)
-                    study.execute(job.notebook, job.parameters, job.record)
-                    took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
-                    bars.days.write(took, file=sys.stderr)
-                    bars.days.update()
+        with (
+            TemporaryDirectory() as scratch,
+            kernels_report_to(Path(scratch) / "events") as events,
+            following(events, bars),
+        ):
+            for job in jobs:
+                bars.days.set_description_str(job.notebook.title)
+                study.execute(job.notebook, job.parameters, job.record)
+                took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
+                bars.days.write(took, file=sys.stderr)
+                bars.days.update()
     finally:
         bars.close()
 
