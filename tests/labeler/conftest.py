@@ -157,6 +157,11 @@ class Driver:
         self.root.update()
 
 
+# Tk must be deallocated by the thread that made it. Garbage is collected by whichever thread comes
+# along, the labeler's own among them, so closed windows are kept until the process ends.
+CLOSED = []
+
+
 @pytest.fixture
 def open_window(display):
     """Opens windows on the virtual display; they are closed after the test."""
@@ -189,4 +194,5 @@ def open_window(display):
         for _ in range(2):  # the first time it may only say that labels.csv cannot be written
             if not driver.closed:
                 driver.window.close()
+        CLOSED.append(driver)
         assert failures == []

@@ -79,7 +79,7 @@ class Person:
     def __init__(self, process, environment):
         self.process, self._environment = process, environment
 
-    def xdotool(self, *arguments, seconds=10):
+    def xdotool(self, *arguments, seconds=60):
         command = ["xdotool", *arguments]
         return subprocess.run(
             command, env=self._environment, timeout=seconds, capture_output=True, text=True
@@ -140,7 +140,7 @@ def test_keys_from_outside_label_undo_filter_and_close(start_labeler, pictures, 
         time.sleep(0.1)
     person.press("b", until="3 of 6 labelled")
     person.xdotool("key", "ctrl+q")
-    assert person.process.wait(timeout=10) == 0
+    assert person.process.wait(timeout=60) == 0
     assert read_csv(folder / "labels.csv") == [
         ["filename", "label"],
         ["0.png", "cat"],
@@ -154,5 +154,5 @@ def test_a_signal_closes_it_in_good_order(start_labeler, pictures, read_csv):
     person = start_labeler(folder)
     person.press("a", until="1 of 6 labelled")
     person.process.send_signal(signal.SIGTERM)
-    assert person.process.wait(timeout=10) == 0
+    assert person.process.wait(timeout=60) == 0
     assert read_csv(folder / "labels.csv") == [["filename", "label"], ["0.png", "0"]]
