@@ -101,7 +101,7 @@ class Driver:
     def shown(self):
         return self.window.stage.shown
 
-    def wait(self, condition, seconds=5.0):
+    def wait(self, condition, seconds=20.0):
         """Let the window run until the condition holds."""
         end = time.monotonic() + seconds
         while not condition():
