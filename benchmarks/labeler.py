@@ -1,6 +1,6 @@
 """Does labelling go as fast as the keys, however large the folder and the pictures?
 
-    python -m benchmarks.labeler [--pictures 100000] [--photos 240] [--keys 240] [--pace 4]
+    python -m benchmarks.labeler [--pictures 100000] [--keys 240] [--pace 4]
 
 Measures the real window, in a process of its own on a virtual display (Xvfb):
 
@@ -38,7 +38,6 @@ DISTINCT = 8  # different photographs; the others are links to them
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100_000, help="small ones in the folder")
-    parser.add_argument("--photos", type=int, default=240, help="of 12 megapixels")
     parser.add_argument("--keys", type=int, default=240, help="pressed in each measurement")
     parser.add_argument("--pace", type=float, default=4.0, help="keys a second")
     parser.add_argument("--inside", nargs=4, metavar=("FOLDER", "KEYS", "PACE", "START"))
@@ -52,8 +51,8 @@ def main() -> None:
         small, photos = Path(scratch) / "small", Path(scratch) / "photos"
         print(f"writing {options.pictures:,} small pictures ...", file=sys.stderr)
         names = write_small(small, options.pictures)
-        print(f"writing {options.photos:,} photographs ...", file=sys.stderr)
-        write_photos(photos, options.photos)
+        print("writing photographs ...", file=sys.stderr)
+        write_photos(photos, options.keys + 10)
         report(options, small, photos, names)
 
 

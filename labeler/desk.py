@@ -46,8 +46,7 @@ class Desk:
         self.suggestions = suggestions
         self._scan = Scan(folder)
         self._sorted = 0.0
-        if suggestions:
-            suggestions.start(folder)
+        self._stop_suggestions = suggestions.start(folder) if suggestions else lambda: None
 
     @property
     def scanning(self) -> bool:
@@ -66,8 +65,8 @@ class Desk:
             self.order.add(names)
             if self.suggestions:
                 self.suggestions.ask([n for n in names if self.session.is_unlabelled(n)])
-        self.session.messages.extend(self._scan.complaints)
-        self._scan.complaints.clear()
+        while self._scan.complaints:
+            self.session.messages.append(self._scan.complaints.pop(0))
         if self.suggestions:
             self._take_hints(self.suggestions)
         return bool(names)
@@ -96,13 +95,12 @@ class Desk:
         """The current picture, None while it is being read."""
         return self.ahead.get(self.order.current) if self.order.current else None
 
-    def label(self, number: int) -> str:
-        """Give the current picture the class of this number; the picture's name."""
+    def label(self, number: int) -> None:
+        """Give the current picture the class of this number."""
         name = self.order.current or ""
         self.session.label(name, self.session.classes[number])
         self.pace.add(time.monotonic())
         self.recent = [name, *(other for other in self.recent if other != name)][:RECENT]
-        return name
 
     def undo(self) -> str | None:
         """Take back the last change; the picture that it was about."""
@@ -153,7 +151,6 @@ class Desk:
         """Give the folder back, see `Session.close`."""
         self._scan.stop()
         self.ahead.close()
-        if self.suggestions:
-            self.suggestions.stop()
+        self._stop_suggestions()
         self._keeper.stop()
         self.session.close()

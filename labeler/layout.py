@@ -1,5 +1,6 @@
 """Where everything in the window stands, and how it is brought up to date."""
 
+import math
 import re
 import tkinter as tk
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from labeler.theme import Style
 from labeler.view import PictureView
 from labeler.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
-PER_ROW = 9  # class buttons, once there are more than two
+PER_ROW = 7  # class buttons, once there are more than two
 PAD = 16
 
 
@@ -24,6 +25,7 @@ class Layout(tk.Frame):
     root : Tk
     style : Style
     classes : names of the classes, one button each
+    standing : str  a warning that stays over the picture, or empty
     recent : int    how many thumbnails there is room for
     run : called with the name of a command, and its arguments, when it is chosen with the mouse
     choices : the present filters, each with words for it
@@ -34,6 +36,7 @@ class Layout(tk.Frame):
         root: tk.Tk,
         style: Style,
         classes: Sequence[str],
+        standing: str,
         recent: int,
         run: Callable[..., object],
         choices: Callable[[], Sequence[tuple[str, str]]],
@@ -45,17 +48,11 @@ class Layout(tk.Frame):
         self._build_footer(recent)
         self.buttons = self._build_buttons(classes)
         self._build_caption()
+        if standing:
+            self._message(standing).pack(side="top", fill="x")
         self.view = PictureView(self, style)
         self.view.pack(fill="both", expand=True)
-        self._notice = tk.Label(
-            self,
-            font=style.normal,
-            bg=style.palette.surface,
-            anchor="w",
-            justify="left",
-            padx=style.px(PAD),
-            pady=style.px(9),
-        )
+        self._notice = self._message("")
         root.configure(bg=style.palette.page)
 
     def _row(self, side: Literal["top", "bottom"], above: int, below: int) -> tk.Frame:
@@ -74,6 +71,20 @@ class Layout(tk.Frame):
             "padx": 0,
         }
         return tk.Label(parent, **(settings | options))
+
+    def _message(self, text: str) -> tk.Label:
+        palette, px = self.style.palette, self.style.px
+        return tk.Label(
+            self,
+            text=text,
+            font=self.style.normal,
+            bg=palette.surface,
+            fg=palette.warning,
+            anchor="w",
+            justify="left",
+            padx=px(PAD),
+            pady=px(9),
+        )
 
     def _build_progress(self) -> None:
         row = self._row("top", 10, 0)
@@ -148,9 +159,8 @@ class Layout(tk.Frame):
 
     def _build_buttons(self, classes: Sequence[str]) -> list[ClassButton]:
         row = self._row("bottom", 0, 0)
-        columns = min(PER_ROW, len(classes))
-        rows = -(-len(classes) // PER_ROW)
-        columns = -(-len(classes) // rows) if rows else columns  # the rows evenly filled
+        rows = max(1, math.ceil(len(classes) / PER_ROW))
+        columns = math.ceil(len(classes) / rows)  # so that the rows are evenly filled
         buttons = []
         for number, name in enumerate(classes):
             button = ClassButton(

@@ -8,7 +8,7 @@ Sequential Algorithm for Training Text Classifiers", SIGIR 1994).
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,22 @@ class Suggestions:
         self._complaints: deque[str] = deque()
         self._asked: deque[str] = deque()
         self._changed = threading.Condition()
-        self._stopped = threading.Event()
 
-    def start(self, folder: Path) -> None:
-        """Begin anew, with a folder's pictures."""
-        self._stopped = threading.Event()
+    def start(self, folder: Path) -> Callable[[], None]:
+        """Begin anew, with a folder's pictures; call what is returned to end that."""
+        stopped = threading.Event()
         self._asked.clear()
         self.hints = {}
         threading.Thread(
-            target=self._work, args=(folder, self._stopped), name="suggestions", daemon=True
+            target=self._work, args=(folder, stopped), name="suggestions", daemon=True
         ).start()
+
+        def stop() -> None:
+            with self._changed:
+                stopped.set()
+                self._changed.notify_all()
+
+        return stop
 
     def ask(self, names: Sequence[str]) -> None:
         """Have these pictures predicted, after those asked for before."""
@@ -94,11 +100,6 @@ class Suggestions:
     def take_complaints(self) -> list[str]:
         """What went wrong since the last call, for the person."""
         return [self._complaints.popleft() for _ in range(len(self._complaints))]
-
-    def stop(self) -> None:
-        with self._changed:
-            self._stopped.set()
-            self._changed.notify_all()
 
     def _work(self, folder: Path, stopped: threading.Event) -> None:
         hints = self.hints

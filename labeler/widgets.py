@@ -114,6 +114,7 @@ class ClassButton(tk.Canvas):
         self._hint = self.create_text(0, 0, font=style.small, fill=palette.muted, anchor="e")
         self._label, self._font = name, font
         self._chosen = self._hover = False
+        self._state = (False, "", 0)  # what the places of name and hint depend on
         self._timers = Timers(self)
         self.bind("<Configure>", lambda _: self._place())
         self.bind("<Button-1>", lambda _: command())
@@ -123,8 +124,9 @@ class ClassButton(tk.Canvas):
     def show(self, count: int, chosen: bool, hint: str = "") -> None:
         """Bring the count, the frame of the picture's own class, and the hint up to date."""
         self.itemconfigure(self._count, text=f"{count:,}")
-        if (hint, chosen) != (self.itemcget(self._hint, "text"), self._chosen):
-            self._chosen = chosen
+        state = (chosen, hint, len(f"{count:,}"))
+        if state != self._state:
+            self._state, self._chosen = state, chosen
             self.itemconfigure(self._hint, text=hint)
             self._place()
             self._paint()
@@ -170,9 +172,9 @@ class ClassButton(tk.Canvas):
         self.coords(self._text, inset + cap + px(12), middle)
         right = width - inset - px(6)
         self.coords(self._count, right, middle)
-        left = self._left_of(self._count, right) - px(16)
-        self.coords(self._hint, left, middle)
-        room = self._left_of(self._hint, left) - (inset + cap + px(24))
+        left = self._left_of(self._count, right) - px(8)
+        self.coords(self._hint, left - px(8), middle)
+        room = self._left_of(self._hint, left) - (inset + cap + px(12))
         self.itemconfigure(self._text, text=shorten(self._label, self._font, room))
 
     def _left_of(self, item: int, otherwise: int) -> int:

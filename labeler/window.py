@@ -19,6 +19,7 @@ from labeler.theme import THEMES, Style
 
 TICK = 100  # milliseconds between looks at what the background has found
 NOTICE = 6.0  # seconds for which a notice stays
+FOREVER = float("inf")
 SIZE = (1120, 820)
 
 
@@ -76,7 +77,10 @@ class Window:
                 old.destroy()
         style = Style(self.root, THEMES[self._theme], self._scale)
         classes = desk.session.classes if desk else ()
-        self.layout = Layout(self.root, style, classes, RECENT, self.run, self._filter_choices)
+        read_only = desk.session.read_only if desk else ""
+        self.layout = Layout(
+            self.root, style, classes, read_only, RECENT, self.run, self._filter_choices
+        )
         self.layout.place(relwidth=1, relheight=1)
         self.root.update_idletasks()  # now the view has a size, to which pictures are decoded
         self.stage = Stage(self.layout, desk) if desk else None
@@ -84,7 +88,7 @@ class Window:
             self.stage.show_current()
         else:
             self.layout.view.say("Open a folder of pictures:   Ctrl+O", strong=True)
-        self.say(self.notice, warning=True)
+        self.layout.set_notice(self.notice, warning=self._notice_until == FOREVER)
         if self.panel:
             self.panel.lift()
 
@@ -133,9 +137,8 @@ class Window:
     def say(self, text: str, warning: bool = False) -> None:
         """A notice over the picture's top: a warning until the next change, else for a moment."""
         self.notice = text
-        self._notice_until = time.monotonic() + (float("inf") if warning else NOTICE)
-        read_only = self.stage.desk.session.read_only if self.stage else ""
-        self.layout.set_notice(text or read_only, warning or not text)
+        self._notice_until = time.monotonic() + (FOREVER if warning else NOTICE)
+        self.layout.set_notice(text, warning)
 
     def _tick(self) -> None:
         waiting = self.stage and not self.stage.shown

@@ -13,6 +13,7 @@ from typing import Any
 
 HIDDEN = {"remove-cell": "all", "hide-cell": "all", "hide-code": "code", "hide-output": "output"}
 PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
+HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 FENCE = "`" * 12  # longer than any fence inside a cell
 
 
@@ -27,29 +28,33 @@ class Page:
     wide: bool = False  # the whole window, without a table of contents
 
 
-def read(notebook: Path, place: str, site: Path) -> Page:
+def title(notebook: dict[str, Any]) -> str | None:
+    """The notebook's first heading."""
+    for cell in notebook["cells"]:
+        heading = HEADING.search("".join(cell["source"]))
+        if cell["cell_type"] == "markdown" and heading:
+            return heading[1].strip()
+    return None
+
+
+def read(path: Path, place: str, site: Path) -> Page:
     """The notebook as a page; its pictures are written where the page will stand."""
-    media = (site / place).with_suffix("")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    pictures = (site / place).with_name(f"{Path(place).stem}_files")
     parts = []
-    for number, cell in enumerate(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
+    for number, cell in enumerate(notebook["cells"]):
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             parts.append(source)
         elif cell["cell_type"] == "code":
-            picture = media.with_name(f"{media.name}_files") / f"cell-{number}"
-            parts.append(_code_cell(source, cell["outputs"], cell["metadata"], picture))
-    text = "\n\n".join(parts)
-    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
-    if heading is None:
-        return Page(place, notebook, notebook.stem, text)
-    text = text[: heading.start()] + text[heading.end() :]
-    return Page(place, notebook, heading[1].strip(), text)
+            tags = cell["metadata"].get("tags", [])
+            parts.append(_code_cell(source, cell["outputs"], tags, pictures / f"cell-{number}"))
+    # The template shows the title.
+    text = HEADING.sub("", "\n\n".join(parts), count=1)
+    return Page(place, path, title(notebook) or path.stem, text)
 
 
-def _code_cell(
-    source: str, outputs: list[dict[str, Any]], metadata: dict[str, Any], picture: Path
-) -> str:
-    tags = metadata.get("tags", [])
+def _code_cell(source: str, outputs: list[dict[str, Any]], tags: list[str], picture: Path) -> str:
     hidden = {HIDDEN[tag] for tag in tags if tag in HIDDEN}
     if "all" in hidden:
         return ""

@@ -3,7 +3,7 @@
 Writes `report/assets/generated/`, which is not committed:
 
     vega.js             the one copy of Vega, Vega-Lite and Vega-Embed, from vl-convert
-    pages.js            for each executed notebook, how it was made
+    study.js            how each executed notebook was made, and whether there is a gallery
     notebooks/          the executed notebooks, to download
     runs-data.js        every finished run, without its history
     history/<run>.js    the history of one run, read when somebody looks at it
@@ -26,6 +26,7 @@ import vl_convert
 from lib.errors import UserError, command
 from lib.files import write_text
 from lib.runs import Run, RunStore
+from report import notebooks
 
 GENERATED = Path("report") / "assets" / "generated"
 
@@ -34,7 +35,7 @@ def prepare(root: Path) -> None:
     """Write everything in `root`'s generated folder."""
     folder = root / GENERATED
     write_vega(folder)
-    write_pages(root, folder)
+    write_study(root, folder)
     write_runs(RunStore(root / "runs").finished(), folder)
 
 
@@ -49,20 +50,31 @@ def write_vega(folder: Path) -> None:
     write_if_changed(target, f"{stamp}(function () {{\n{bundle}\n}})();\n")
 
 
-def write_pages(root: Path, folder: Path) -> None:
-    """Write how each page was made, as the study noted it, and the notebooks to download."""
-    made = {}
-    for path in [root / "index.ipynb", *sorted((root / "report" / "days").glob("*.ipynb"))]:
-        if path.exists():
-            text = path.read_text(encoding="utf-8")
-            try:
-                made[path.stem] = json.loads(text)["metadata"].get("daybook", {})
-            except (ValueError, KeyError) as error:
-                raise UserError(
-                    f"{path.relative_to(root)}: not a notebook; delete it and run the study again"
-                ) from error
-            write_if_changed(folder / "notebooks" / path.name, text)
-    write_script(folder / "pages.js", "pages", made)
+def write_study(root: Path, folder: Path) -> None:
+    """Write how each page was made, as the study noted it, and the notebooks to download.
+
+    Raises
+    ------
+    UserError   if an executed notebook is damaged
+    """
+    days = root / "report" / "days"
+    pages = {}
+    for path in [root / "index.ipynb", *sorted(days.glob("*.ipynb"))]:
+        if not path.exists():
+            continue
+        text = path.read_text(encoding="utf-8")
+        try:
+            notebook = json.loads(text)
+            title = notebooks.title(notebook) or path.stem
+            pages[path.stem] = {"title": title, **notebook["metadata"].get("daybook", {})}
+        except (ValueError, KeyError) as error:
+            where = path.relative_to(root)
+            raise UserError(
+                f"{where}: not a notebook; delete it and run the study again"
+            ) from error
+        write_if_changed(folder / "notebooks" / path.name, text)
+    gallery = (days / "gallery" / "gallery.js").exists()
+    write_script(folder / "study.js", "study", {"pages": pages, "gallery": gallery})
 
 
 # Runs

@@ -128,7 +128,7 @@
       .split("/")
       .pop()
       .replace(/\.html$/, "");
-    const command = daybook.pages?.[page || "index"]?.command;
+    const command = daybook.study?.pages[page || "index"]?.command;
     if (command) {
       row.append(
         daybook.element(
@@ -163,7 +163,7 @@
 
   const figures = [...document.querySelectorAll(".daybook-chart")];
   if (!figures.length) return;
-  const ready = daybook.load(new URL("generated/pages.js", daybook.assets)).catch(() => {});
+  const ready = daybook.load(new URL("generated/study.js", daybook.assets)).catch(() => {});
 
   // A screen ahead, so that a reader who scrolls finds the charts there.
   const near = new IntersectionObserver(

@@ -24,12 +24,11 @@
     id: "",
   };
 
-  daybook
-    .load(new URL("gallery.js", folder))
-    .then(() => start(daybook.gallery))
-    .catch(() => {
-      box.textContent = "There is no gallery yet: python -m analysis --only day4 makes it.";
-    });
+  if (daybook.study.gallery) {
+    daybook.load(new URL("gallery.js", folder)).then(() => start(daybook.gallery));
+  } else {
+    box.textContent = "There is no gallery yet: python -m analysis --only day4 makes it.";
+  }
 
   function start({ classes, items, size }) {
     let view = decode();
@@ -185,7 +184,8 @@
       right(item) ? "✓ right" : "✗ wrong",
     );
   const described = (item) =>
-    `${item.true}, predicted ${item.predicted} with ${daybook.percent(item.confidence, 0)}, ${right(item) ? "right" : "wrong"}`;
+    `${item.true}, predicted ${item.predicted} with ${daybook.percent(item.confidence, 0)}, ` +
+    (right(item) ? "right" : "wrong");
 
   function card(item, size, open) {
     return element(

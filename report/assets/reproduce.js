@@ -26,7 +26,7 @@
       ),
     );
 
-  const pages = Object.entries(daybook.pages || {});
+  const pages = Object.entries(daybook.study.pages);
   document.getElementById("made-by").replaceChildren(
     pages.length
       ? table(
@@ -40,7 +40,7 @@
                   daybook.root,
                 ),
               },
-              made.title || name,
+              made.title,
             ),
             element("code", { class: "nowrap" }, made.command || "–"),
             made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,

@@ -1,4 +1,4 @@
--- What Quarto would do with its own Markdown: callouts, tabsets, links between sources, resources.
+-- What Quarto would do with its own Markdown: callouts, tabsets, links between sources.
 
 local stringify = pandoc.utils.stringify
 
@@ -56,5 +56,3 @@ function Div(div)
     if kind then return callout(div, kind) end
   end
 end
-
--- Figures and tables in `![caption](file){...}` keep Pandoc's own form.

@@ -101,6 +101,11 @@ class Driver:
     def shown(self):
         return self.window.stage.shown
 
+    def says(self, text):
+        """Whether these words stand somewhere in the window."""
+        parts = self.window.layout.winfo_children()
+        return any(text in part["text"] for part in parts if part.winfo_class() == "Label")
+
     def wait(self, condition, seconds=20.0):
         """Let the window run until the condition holds."""
         end = time.monotonic() + seconds

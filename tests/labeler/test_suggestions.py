@@ -26,9 +26,9 @@ class Model:
 @pytest.fixture
 def hints(tmp_path):
     hints = Suggestions(Model())
-    hints.start(tmp_path)
+    stop = hints.start(tmp_path)
     yield hints
-    hints.stop()
+    stop()
 
 
 def wait_for(hints, count):
@@ -54,12 +54,18 @@ def test_a_picture_that_cannot_be_predicted_costs_only_its_own_hint(hints):
     assert hints.take_complaints() == []
 
 
-def test_another_folder_begins_without_hints(hints, tmp_path):
+def test_another_folder_begins_without_hints(tmp_path):
+    hints = Suggestions(Model())
+    stop_first = hints.start(tmp_path)
     hints.ask(["1.png"])
     wait_for(hints, 1)
-    hints.stop()
-    hints.start(tmp_path)
+    stop_second = hints.start(tmp_path)
+    stop_first()  # the folder before is closed only once the next one is open
     assert hints.most_doubtful() == []
+    hints.ask(["2.png"])
+    wait_for(hints, 1)
+    assert hints.most_doubtful() == ["2.png"]
+    stop_second()
 
 
 @pytest.fixture

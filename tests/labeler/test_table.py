@@ -1,5 +1,6 @@
 import csv
 import os
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -82,3 +83,17 @@ def test_the_stamp_changes_with_the_file(tmp_path):
     before = stamp(path)
     write_table(path, [])
     assert None is not before != stamp(path)
+
+
+def test_whoever_reads_meanwhile_finds_a_whole_table(tmp_path):
+    path = tmp_path / "labels.csv"
+    tables = [[(f"{n}.png", label) for n in range(3000)] for label in ("cat", "dog")]
+    write_table(path, tables[0])
+    writer = Thread(target=lambda: [write_table(path, tables[n % 2]) for n in range(30)])
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        rows = read_table(path)
+        assert len(rows) == 3000
+        seen.add(tuple(set(rows.values())))
+    assert seen <= {("cat",), ("dog",)}

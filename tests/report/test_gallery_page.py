@@ -126,6 +126,10 @@ def test_pictures_are_crisp_and_lazy(visit):
 
 def test_without_a_gallery_the_page_says_how_to_get_one(fullest_address, context):
     page = context.new_page()
-    page.route("**/gallery/gallery.js", lambda route: route.fulfill(status=404))
+    study = "daybook.study = { pages: {}, gallery: false };"
+    page.route(
+        "**/generated/study.js",
+        lambda route: route.fulfill(content_type="text/javascript", body=study),
+    )
     page.goto(f"{fullest_address}/report/gallery.html")
     page.wait_for_selector("#daybook-gallery >> text=There is no gallery yet")

@@ -60,10 +60,13 @@ def test_numbers_that_json_cannot_hold_become_null(tmp_path):
 
 def test_pages_say_how_they_were_made(tmp_path):
     samples.write_study(tmp_path, days=2)
-    prepare.write_pages(tmp_path, tmp_path / "out")
-    _, pages = script(tmp_path / "out" / "pages.js")
+    prepare.write_study(tmp_path, tmp_path / "out")
+    _, study = script(tmp_path / "out" / "study.js")
+    pages = study["pages"]
     assert list(pages) == ["index", "day1_augmentations", "day2_from_scratch"]
+    assert pages["day2_from_scratch"]["title"] == "Day 2: From scratch"
     assert pages["day2_from_scratch"]["command"].endswith("--only day2 --force")
+    assert study["gallery"] is False
     copy = tmp_path / "out" / "notebooks" / "day2_from_scratch.ipynb"
     original = tmp_path / "report" / "days" / "day2_from_scratch.ipynb"
     assert copy.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
