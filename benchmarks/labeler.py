@@ -1,6 +1,6 @@
 """Does labelling go as fast as the keys, however large the folder and the pictures?
 
-    python -m benchmarks.labeler [--pictures 100000] [--keys 240] [--pace 4]
+    python -m benchmarks.labeler [--pictures 100000] [--keys 280] [--pace 4]
 
 Measures the real window, in a process of its own on a virtual display (Xvfb):
 
@@ -13,6 +13,16 @@ Measures the real window, in a process of its own on a virtual display (Xvfb):
 * the largest resident memory of each of these processes.
 
 A picture counts as shown when the X server has drawn it. The files are in the system's cache.
+
+Result (two cores, Python 3.11, Tk 8.6, Pillow 13; one run):
+
+                                                 median      p95    worst   memory
+    open 100,000 small pictures, none labelled   0.36 s   0.39 s   0.39 s   200 MB
+    the same, first 280 labels                   3.1 ms   6.6 ms    12 ms   247 MB
+    open 100,000 of which 90,000 are labelled    0.48 s   0.50 s   0.50 s   200 MB
+    the same, 280 labels after 90,000            3.4 ms   6.6 ms    10 ms   275 MB
+    12-megapixel JPEGs, 4 keys a second          4.5 ms   8.9 ms    16 ms   241 MB
+    12-megapixel JPEGs, as fast as they come      24 ms    63 ms    81 ms   231 MB
 """
 
 import argparse
@@ -38,7 +48,7 @@ DISTINCT = 8  # different photographs; the others are links to them
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100_000, help="small ones in the folder")
-    parser.add_argument("--keys", type=int, default=240, help="pressed in each measurement")
+    parser.add_argument("--keys", type=int, default=280, help="in each measurement")
     parser.add_argument("--pace", type=float, default=4.0, help="keys a second")
     parser.add_argument("--inside", nargs=4, metavar=("FOLDER", "KEYS", "PACE", "START"))
     options = parser.parse_args()
