@@ -1,7 +1,8 @@
 """How does the best model fail? What day 4 puts together from the modules that measure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,15 @@ import torch
 from torch import Tensor
 
 from lib.attribution import grad_cam
-from lib.calibration import Calibration, softmax
+from lib.calibration import Calibration, calibrate, selective, softmax
 from lib.data import Dataset, Split
-from lib.evaluation import Interval
-from lib.gallery import Caption
+from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
+from lib.gallery import Caption, captions
 from lib.models import Classifier
 from lib.robustness import ATTACKS, accuracy_under_attack, corruption_accuracy
 from lib.runs import Predictions, Run, best_of
 
+K = TypeVar("K", bound=Hashable)
 EPSILONS = tuple(step / 255 for step in (0, 0.5, 1, 2, 4, 6, 8))
 
 
@@ -30,24 +32,47 @@ def fitting(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
     ]
 
 
-def best_by_model(runs: Iterable[Run]) -> dict[str, Run]:
-    """The best run by val of each kind of network."""
-    kinds: dict[str, list[Run]] = {}
+def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
+    """The runs by what `key` says of them, in the order in which that first occurs."""
+    groups: dict[K, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(run.recipe.model, []).append(run)
-    return {kind: best_of(group) for kind, group in sorted(kinds.items(), reverse=True)}
+        groups.setdefault(key(run), []).append(run)
+    return groups
 
 
-def best_by_setting(runs: Iterable[Run]) -> dict[str, Run]:
-    """The best run by val of each model and way of training it, by a name for pages and links."""
-    ways: dict[str, list[Run]] = {}
-    for run in runs:
-        recipe = run.recipe
-        way = recipe.augmentation if recipe.model == "small_cnn" else recipe.strategy
-        untrained = recipe.model == "resnet18" and recipe.weights == "none"
-        name = "-".join([recipe.model, way, *(["random"] if untrained else [])])
-        ways.setdefault(name, []).append(run)
-    return {name: best_of(group) for name, group in sorted(ways.items(), reverse=True)}
+def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
+    """The best run by val of each group, small networks before ResNets."""
+    groups = grouped(runs, key)
+    return {name: best_of(groups[name]) for name in sorted(groups, reverse=True)}
+
+
+def model_of(run: Run) -> str:
+    """The kind of network: `small_cnn` or `resnet18`."""
+    return run.recipe.model
+
+
+def setting_of(run: Run) -> str:
+    """The network and the way it was trained, such as `small_cnn-mixup` or `resnet18-head`."""
+    recipe = run.recipe
+    if recipe.model == "small_cnn":
+        return f"{recipe.model}-{recipe.augmentation}"
+    return f"{recipe.model}-{recipe.strategy}" + ("-random" if recipe.weights == "none" else "")
+
+
+def ablation(runs: Iterable[Run]) -> list[Run]:
+    """The runs of an augmentation ablation: those that differ in nothing but augmentation and seed.
+
+    Of several such families, the one with the most augmentations.
+    """
+    families = grouped(
+        (run for run in runs if run.recipe.model == "small_cnn"),
+        lambda run: (run.recipe.but(augmentation="none", seed=0), run.dataset["fingerprint"]),
+    )
+    return max(
+        families.values(),
+        key=lambda family: len({run.recipe.augmentation for run in family}),
+        default=[],
+    )
 
 
 def first_of(split: Split, pictures: int) -> Split:
@@ -58,7 +83,7 @@ def first_of(split: Split, pictures: int) -> Split:
 
 @dataclass(frozen=True)
 class Looks:
-    """Some right answers, then some mistakes, and what spoke for them."""
+    """Some pictures, what they were taken for, and what spoke for it."""
 
     images: Tensor  # uint8 (N, 3, H, W)
     true: Tensor  # int64 (N,)
@@ -67,15 +92,17 @@ class Looks:
     heat_true: Tensor  # float (N, H, W)
     captions: list[Caption]
 
-    @property
-    def wrong(self) -> Tensor:
-        """bool (N,): which are mistakes."""
-        return self.true != self.predicted
-
-    @property
-    def captions_true(self) -> list[Caption]:
-        """The captions of the mistakes."""
-        return [caption for caption in self.captions if caption.true != caption.predicted]
+    def mistakes(self) -> Self:
+        """Those of the pictures that were taken for something else."""
+        wrong = self.true != self.predicted
+        return type(self)(
+            self.images[wrong],
+            self.true[wrong],
+            self.predicted[wrong],
+            self.heat_predicted[wrong],
+            self.heat_true[wrong],
+            [caption for caption in self.captions if not caption.right],
+        )
 
 
 def look(
@@ -83,8 +110,8 @@ def look(
     split: Split,
     said: Predictions,
     classes: Sequence[str],
-    right: int,
-    wrong: int,
+    right: int = 10,
+    wrong: int = 10,
 ) -> Looks:
     """Grad-CAM for the surest right answers, a class at a time, and for the surest mistakes."""
     probabilities = softmax(said.logits)
@@ -97,12 +124,50 @@ def look(
 
     images = split.images[torch.from_numpy(chosen)]
     true, named = (torch.from_numpy(a[chosen]) for a in (said.labels, predicted))
-    captions = [
-        Caption(classes[t], classes[p], float(c))
-        for t, p, c in zip(true.tolist(), named.tolist(), confidence[chosen], strict=True)
-    ]
     heat_named, heat_true = (grad_cam(model, images / 255, targets) for targets in (named, true))
-    return Looks(images, true, named, heat_named, heat_true, captions)
+    shown = captions(true, named, confidence[chosen], classes)
+    return Looks(images, true, named, heat_named, heat_true, shown)
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The mistakes of greatest loss, the worst first."""
+
+    images: Tensor  # uint8 (N, 3, H, W)
+    captions: list[Caption]
+
+
+def worst_of(run: Run, test: Split, top: int = 20) -> Worst:
+    """What the run's best weights got most wrong of the test split."""
+    said, classes = run.predictions("test"), run.dataset["classes"]
+    table = worst_mistakes(said.logits, said.labels, said.ids.tolist(), classes, top)
+    rows = zip(table["true"], table["predicted"], table["confidence"], strict=True)
+    images = test.images[torch.tensor(table["index"].tolist(), dtype=torch.int64)]
+    return Worst(images, [Caption(*row) for row in rows])
+
+
+def confusion_of(run: Run) -> pd.DataFrame:
+    """The confusion matrix of the test split: `lib.evaluation.confusion_matrix`."""
+    said = run.predictions("test")
+    return confusion_matrix(said.labels, said.logits.argmax(1), run.dataset["classes"])
+
+
+def confused_by(run: Run) -> pd.DataFrame:
+    """The pairs confused most often on the test split: `lib.evaluation.most_confused`."""
+    said = run.predictions("test")
+    return most_confused(said.labels, said.logits.argmax(1), run.dataset["classes"])
+
+
+def calibrated(run: Run) -> Calibration:
+    """The temperature from the val split, and what it does to the test split."""
+    val, test = run.predictions("val"), run.predictions("test")
+    return calibrate(val.logits, val.labels, test.logits, test.labels)
+
+
+def coverage(said: Predictions, temperature: float) -> pd.DataFrame:
+    """Accuracy against the share answered: `lib.calibration.selective`."""
+    confidence = softmax(said.logits, temperature).max(1)
+    return selective(confidence, said.logits.argmax(1) == said.labels)
 
 
 def attacks(model: Classifier, test: Split, generator: torch.Generator) -> pd.DataFrame:
@@ -119,16 +184,12 @@ def attacks(model: Classifier, test: Split, generator: torch.Generator) -> pd.Da
 def corruption_by_augmentation(
     runs: Iterable[Run], test: Split, generator: torch.Generator, severities: Sequence[int]
 ) -> pd.DataFrame:
-    """Accuracy under corruption of the best small network of each augmentation.
+    """Accuracy under corruption of the best network of each augmentation of an ablation.
 
     Returns
     -------
     table : augmentation, and the columns of `lib.robustness.corruption_accuracy`
     """
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        if run.recipe.model == "small_cnn":
-            groups.setdefault(run.recipe.augmentation, []).append(run)
     seed = generator.initial_seed()
     tables = [
         corruption_accuracy(
@@ -138,13 +199,17 @@ def corruption_by_augmentation(
             torch.Generator().manual_seed(seed),  # the same draws for every augmentation
             severities=severities,
         ).assign(augmentation=augmentation)
-        for augmentation, group in groups.items()
+        for augmentation, group in grouped(
+            ablation(runs), lambda run: run.recipe.augmentation
+        ).items()
     ]
-    return pd.concat(tables, ignore_index=True)
+    columns = ["augmentation", "corruption", "accuracy"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def confusion_sentence(confused: pd.DataFrame) -> str:
-    """The pair that is most often confused, in words."""
+def confusion_sentence(run: Run) -> str:
+    """The pair that the run confuses most often, in words."""
+    confused = confused_by(run)
     if confused.empty:
         return "No picture of the test split is mistaken for another class."
     first = confused.iloc[0]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lib.evaluation import mean_accuracy
 from lib.recipe import CHOICES
-from lib.runs import Run
+from lib.runs import Run, results
 
 STRATEGIES = CHOICES["strategy"]
 
@@ -47,3 +47,17 @@ def _figures(run: Run) -> dict[str, object]:
         "seconds": run.summary["seconds"],
         "test_accuracy": run.summary["test_accuracy"],
     }
+
+
+def by_source(runs: Iterable[Run], source: str) -> pd.DataFrame:
+    """`lib.runs.results` with a column `source`: `source`, or none for a backbone never trained."""
+    table = results(runs)
+    return table.assign(source=table["weights"].where(table["weights"] == "none", source))
+
+
+def by_regularisation(runs: Iterable[Run]) -> pd.DataFrame:
+    """`lib.runs.results` with a column `regularisation` that names smoothing and weight decay."""
+    table = results(runs)
+    pairs = zip(table["label_smoothing"], table["weight_decay"], strict=True)
+    names = [f"smoothing {smoothing:g}, decay {decay:g}" for smoothing, decay in pairs]
+    return table.assign(regularisation=names)

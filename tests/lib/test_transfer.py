@@ -68,7 +68,7 @@ def test_the_headline_states_the_runs_own_figures(several):
 
 def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, tiny):
     _, runs = several
-    best = diagnosis.best_by_model(diagnosis.fitting(runs, tiny))
+    best = diagnosis.best_by(diagnosis.fitting(runs, tiny), diagnosis.model_of)
     assert list(best) == ["small_cnn", "resnet18"]
     assert best["small_cnn"] == best_of(runs[:4])
     other = dataclasses.replace(tiny, test=tiny.val)
@@ -77,7 +77,7 @@ def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, ti
 
 def test_every_way_of_training_has_its_best_run(several):
     _, runs = several
-    ways = diagnosis.best_by_setting(runs)
+    ways = diagnosis.best_by(runs, diagnosis.setting_of)
     assert set(ways) == {"small_cnn-none", "small_cnn-cutout", "resnet18-head-random"}
     assert ways["small_cnn-none"] == best_of(runs[:2])
 
@@ -87,10 +87,13 @@ def test_looks_show_right_answers_then_mistakes(several, tiny):
     said = run.predictions("test")
     looks = diagnosis.look(run.load_model(), tiny.test, said, tiny.classes, right=4, wrong=3)
     wrong = int((said.logits.argmax(1) != said.labels).sum())
-    assert looks.wrong.sum() == min(3, wrong)
-    assert not looks.wrong[:4].any()
+    mistaken = looks.true != looks.predicted
+    assert mistaken.sum() == min(3, wrong)
+    assert not mistaken[:4].any()
     assert looks.heat_predicted.shape == (len(looks.images), 8, 8)
-    assert len(looks.captions_true) == looks.wrong.sum()
+    mistakes = looks.mistakes()
+    assert len(mistakes.images) == len(mistakes.captions) == mistaken.sum()
+    assert all(not caption.right for caption in mistakes.captions)
 
 
 def test_attacks_begin_at_the_clean_accuracy(several, tiny):
@@ -107,3 +110,28 @@ def test_corruptions_are_compared_across_augmentations(several, tiny):
     table = diagnosis.corruption_by_augmentation(several[1], tiny.test, generator, severities=(3,))
     assert set(table["augmentation"]) == {"none", "cutout"}
     assert len(table) == 2 * 10
+
+
+def test_the_ablation_leaves_out_runs_that_differ_in_more(several, tiny, tmp_path):
+    store, runs = several
+    longer = fit(runs[0].recipe.but(epochs=3), tiny, store, "cpu")
+    assert diagnosis.ablation([longer, *runs]) == runs[:4]
+    assert diagnosis.ablation([]) == []
+
+
+def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):
+    run = several[1][0]
+    said = run.predictions("test")
+    wrong = said.logits.argmax(1) != said.labels
+    worst = diagnosis.worst_of(run, tiny.test, top=50)
+    assert len(worst.images) == wrong.sum()
+    shown = {tuple(image.flatten().tolist()) for image in worst.images}
+    assert shown == {tuple(i.flatten().tolist()) for i in tiny.test.images[torch.from_numpy(wrong)]}
+
+
+def test_tables_name_where_weights_came_from_and_how_a_run_was_regularised(several):
+    _, runs = several
+    assert set(transfer.by_source(runs, "rotation")["source"]) == {"none"}
+    assert set(transfer.by_regularisation(runs)["regularisation"]) == {
+        "smoothing 0.1, decay 0.0005"
+    }
