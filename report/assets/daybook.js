@@ -59,6 +59,20 @@ window.daybook = window.daybook || {};
     return element;
   };
 
+  // The button at a dialog's corner that closes it.
+  daybook.closeButton = function (dialog) {
+    return daybook.element(
+      "button",
+      {
+        type: "button",
+        class: "daybook-button quiet",
+        "aria-label": "Close",
+        onclick: () => dialog.close(),
+      },
+      "×",
+    );
+  };
+
   // Rows of plain objects as CSV (RFC 4180), the columns in the order in which they first appear.
   daybook.csv = function (rows) {
     const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];

@@ -248,16 +248,7 @@
             : `A ${item.true}, taken for a ${item.predicted} `,
           verdict(item),
         ),
-        element(
-          "button",
-          {
-            type: "button",
-            class: "daybook-button quiet",
-            "aria-label": "Close",
-            onclick: () => dialog.close(),
-          },
-          "×",
-        ),
+        daybook.closeButton(dialog),
       ),
       element(
         "p",

@@ -39,16 +39,7 @@
           "header",
           {},
           element("h2", { id: "run-title" }, `Run ${run.id}`),
-          element(
-            "button",
-            {
-              type: "button",
-              class: "daybook-button quiet",
-              "aria-label": "Close",
-              onclick: () => dialog.close(),
-            },
-            "×",
-          ),
+          daybook.closeButton(dialog),
         ),
         element("p", { class: "figures" }, headline(row)),
         picked
