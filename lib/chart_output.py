@@ -118,6 +118,11 @@ def finding(text: str) -> Fragment:
     return Fragment(f'<p class="daybook-finding">{escape(text)}</p>', text)
 
 
+def heading(text: str) -> Fragment:
+    """A heading for what follows in a cell's output, below the notebook's own."""
+    return Fragment(f"<h3>{escape(text)}</h3>", text)
+
+
 Format = str | Callable[[Any], str]
 
 

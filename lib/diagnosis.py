@@ -11,10 +11,12 @@ from torch import Tensor
 
 from lib.attribution import grad_cam
 from lib.calibration import Calibration, calibrate, selective, softmax
+from lib.chart_titles import count
 from lib.data import Dataset, Split
 from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
 from lib.gallery import Caption, captions
 from lib.models import Classifier
+from lib.overview import setting
 from lib.robustness import ATTACKS, accuracy_under_attack, corruption_accuracy
 from lib.runs import Predictions, Run, best_of
 
@@ -42,8 +44,8 @@ def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
 
 def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
     """The best run by val of each group, small networks before ResNets."""
-    groups = grouped(runs, key)
-    return {name: best_of(groups[name]) for name in sorted(groups, reverse=True)}
+    groups = grouped(sorted(runs, key=lambda run: run.recipe.model, reverse=True), key)
+    return {name: best_of(group) for name, group in groups.items()}
 
 
 def model_of(run: Run) -> str:
@@ -52,11 +54,9 @@ def model_of(run: Run) -> str:
 
 
 def setting_of(run: Run) -> str:
-    """The network and the way it was trained, such as `small_cnn-mixup` or `resnet18-head`."""
+    """The network and the way it was trained, as `lib.overview.setting` names them."""
     recipe = run.recipe
-    if recipe.model == "small_cnn":
-        return f"{recipe.model}-{recipe.augmentation}"
-    return f"{recipe.model}-{recipe.strategy}" + ("-random" if recipe.weights == "none" else "")
+    return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
 def ablation(runs: Iterable[Run]) -> list[Run]:
@@ -213,10 +213,9 @@ def confusion_sentence(run: Run) -> str:
     if confused.empty:
         return "No picture of the test split is mistaken for another class."
     first = confused.iloc[0]
-    return (
-        f"Most often confused are {first['first']} and {first['second']}: {first['count']} times, "
-        f"{first['share']:.1%} of their pictures.".replace("%", " %")
-    )
+    pair, times = f"{first['first']} and {first['second']}", count(first["count"], "time")
+    share = f"{first['share']:.1%}".replace("%", " %")
+    return f"Most often confused are {pair}: {times}, {share} of their pictures."
 
 
 def calibration_sentence(scaled: Calibration, name: str) -> str:

@@ -31,6 +31,14 @@ def runs_on(store: RunStore, dataset: str) -> list[Run]:
     return runs
 
 
+def setting(model: str, augmentation: str, strategy: str, weights: str) -> str:
+    """The model and the way it was trained, as pages name them: `small CNN, MixUp`."""
+    if model == "small_cnn":
+        return f"{label(model)}, {label(augmentation)}"
+    untrained = ", random backbone" if weights == "none" else ""
+    return f"{label(model)}, {label(strategy)}{untrained}"
+
+
 def settings(runs: list[Run]) -> pd.DataFrame:
     """A row for each model and way of training it, as good as it got: the best by val.
 
@@ -56,13 +64,9 @@ def _sum_up(group: pd.DataFrame) -> dict[str, object]:
     accuracy = mean_accuracy(group["test_accuracy"])
     if len(group) == 1:
         accuracy = Interval(best["test_accuracy"], best["test_low"], best["test_high"])
-    how = label(best["augmentation"])
-    if best["model"] != "small_cnn":
-        untrained = ", random backbone" if best["weights"] == "none" else ""
-        how = label(best["strategy"]) + untrained
     return {
         **{name: best[name] for name in SETTING},
-        "label": f"{label(best['model'])}, {how}",
+        "label": setting(best["model"], best["augmentation"], best["strategy"], best["weights"]),
         "val_accuracy": group["val_accuracy"].mean(),
         "seconds": group["seconds"].mean(),
         "accuracy": accuracy.value,

@@ -78,8 +78,12 @@ def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, ti
 def test_every_way_of_training_has_its_best_run(several):
     _, runs = several
     ways = diagnosis.best_by(runs, diagnosis.setting_of)
-    assert set(ways) == {"small_cnn-none", "small_cnn-cutout", "resnet18-head-random"}
-    assert ways["small_cnn-none"] == best_of(runs[:2])
+    assert set(ways) == {
+        "small CNN, none",
+        "small CNN, Cutout",
+        "ResNet-18, head only, random backbone",
+    }
+    assert ways["small CNN, none"] == best_of(runs[:2])
 
 
 def test_looks_show_right_answers_then_mistakes(several, tiny):
