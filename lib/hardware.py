@@ -24,8 +24,8 @@ def resolve_precision(choice: str, device: torch.device) -> str:
     """What `auto` means on a device.
 
     CUDA from Ampere on: bf16. Older CUDA with tensor cores: fp16 with a gradient scaler. A CPU with
-    AMX tiles: bf16. All else: fp32, the careful choice: on other CPUs bf16 ranges from several times
-    slower to twice as fast, by processor, network and layout; `lib.timing` measures it.
+    AMX tiles: bf16. All else: fp32, the careful choice: on other CPUs bf16 ranges from several
+    times slower to twice as fast, by processor, network and layout; `lib.timing` measures it.
     """
     if choice != "auto":
         return choice
