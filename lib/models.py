@@ -63,6 +63,12 @@ class Classifier(nn.Module):
         for part in self.frozen:
             part.requires_grad_(False)
 
+    def moving_state(self) -> dict[str, Tensor]:
+        """The part of the state dict that training can change: all but the frozen parts."""
+        frozen = {id(part) for part in self.frozen}
+        fixed = tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
+        return {k: value for k, value in self.state_dict().items() if not k.startswith(fixed)}
+
     def train(self, mode: bool = True) -> Self:
         """Training or evaluation mode; frozen parts stay in evaluation mode."""
         super().train(mode)

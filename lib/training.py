@@ -3,8 +3,8 @@
 Stochastic gradient descent with Nesterov momentum, a linear warm-up and cosine annealing
 (Loshchilov & Hutter, "SGDR", 2017), label smoothing (Szegedy et al., 2016) and automatic mixed
 precision (Micikevicius et al., 2018). The whole dataset lies on the device as uint8; batches are
-drawn and augmented there. After each epoch all state goes to a checkpoint, so a killed run goes on
-and ends as it would have ended.
+drawn and augmented there. After each epoch all that changes goes to a checkpoint, so a killed run
+goes on and ends as it would have ended.
 """
 
 import math
@@ -80,7 +80,7 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "model": self.model.state_dict(),
+            "model": self.model.moving_state(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": self.generator.get_state(),
@@ -89,7 +89,7 @@ class State:
         }
 
     def load_dict(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
+        self.model.load_state_dict(saved["model"], strict=False)  # what is frozen is not in it
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
         self.generator.set_state(saved["generator"].cpu())
@@ -242,15 +242,15 @@ def keep_best(state: State) -> None:
         -best["val_loss"],
     ):
         return
-    weights = {name: value.clone() for name, value in state.model.state_dict().items()}
+    weights = {name: value.clone() for name, value in state.model.moving_state().items()}
     state.best = {name: row[name] for name in ("epoch", "val_accuracy", "val_loss")}
     state.best["weights"] = weights
 
 
 def finish(run: Run, state: State, dataset: Dataset, precision: str) -> None:
     """Write the record of a trained run, its summary last."""
-    weights = state.best.pop("weights")
-    state.model.load_state_dict(weights)
+    state.model.load_state_dict(state.best.pop("weights"), strict=False)
+    weights = state.model.state_dict()
     history = pd.DataFrame(state.history)
     with replacing(run.path / "history.csv") as temporary:
         history.to_csv(temporary, index=False)

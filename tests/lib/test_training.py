@@ -96,6 +96,31 @@ def test_a_stopped_run_resumes_and_ends_as_if_it_had_not_stopped(
     assert not (resumed.path / "checkpoint.pt").exists()
 
 
+def test_a_checkpoint_leaves_out_what_is_frozen_and_a_head_still_resumes(
+    tiny, tmp_path, monkeypatch
+):
+    recipe = Recipe(model="resnet18", strategy="head", epochs=3, batch_size=32, lr=0.1)
+    whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
+
+    def stop(event, **facts):
+        if event == "epoch" and facts["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    stopped = RunStore(tmp_path).run(recipe, tiny)
+    assert (stopped.path / "checkpoint.pt").stat().st_size < 100_000  # the backbone has 45 MB
+
+    resumed = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(whole.history[UNTIMED], resumed.history[UNTIMED])
+    expected, weights = (load_file(r.path / "model.safetensors") for r in (whole, resumed))
+    assert expected.keys() == weights.keys() == whole.load_model().state_dict().keys()
+    for name in expected:
+        assert torch.equal(expected[name], weights[name]), name
+
+
 def train_in_a_process(recipe, dataset, root):
     fit(recipe, dataset, RunStore(root), "cpu")
 
@@ -153,7 +178,7 @@ def test_every_augmentation_trains(tiny, quick, tmp_path, policy):
 
 def test_a_loss_that_explodes_is_one_line_with_the_remedy(tiny, quick, tmp_path):
     with pytest.raises(UserError, match=r"the loss is .* lower lr"):
-        fit(quick.but(lr=100.0, momentum=0.999, epochs=9), tiny, RunStore(tmp_path), "cpu")
+        fit(quick.but(lr=100.0, weight_decay=10.0, epochs=9), tiny, RunStore(tmp_path), "cpu")
 
 
 def test_a_store_that_cannot_be_written_is_one_line(tiny, quick, tmp_path):
