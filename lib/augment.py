@@ -25,7 +25,7 @@ def augment(
     policy: str,
     classes: int,
     generator: torch.Generator,
-    flip: bool = True,
+    flip: bool | Tensor = True,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch by one of `POLICIES`; all but "none" begin with `flip_crop`.
 
@@ -34,7 +34,7 @@ def augment(
     images : uint8 (N, 3, H, W)
     labels : int64 (N,)   in [0, classes)
     generator : torch.Generator   on the device of the images
-    flip : bool           whether a mirrored picture keeps its label
+    flip : bool or bool (N,)   whether half of the pictures, by chance, are mirrored; or which are
 
     Returns
     -------
@@ -67,14 +67,16 @@ def augment(
 # Flip and crop
 
 
-def flip_crop(images: Tensor, generator: torch.Generator, flip: bool = True) -> Tensor:
-    """`random_crop`, and `random_flip` unless a mirrored picture would lose its label, at once."""
+def flip_crop(images: Tensor, generator: torch.Generator, flip: bool | Tensor = True) -> Tensor:
+    """`random_crop` and `random_flip` at once; `flip` as in `augment`."""
     n, _, height, width = images.shape
     padding = min(height, width) // 8
     rows = _shifted(n, height, padding, generator)
     columns = _shifted(n, width, padding, generator)
-    if flip:
-        columns = _mirrored(columns, generator)
+    if flip is True:
+        flip = _coins(n, generator)
+    if flip is not False:
+        columns = _mirrored(columns, flip)
     return _pick_columns(_pick_rows(images, rows), columns)
 
 
@@ -95,7 +97,7 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each picture left to right with probability 1/2."""
     n, _, _, width = images.shape
     columns = torch.arange(width, device=images.device).expand(n, width)
-    return _pick_columns(images, _mirrored(columns, generator))
+    return _pick_columns(images, _mirrored(columns, _coins(n, generator)))
 
 
 def _shifted(n: int, size: int, padding: int, generator: torch.Generator) -> Tensor:
@@ -105,10 +107,13 @@ def _shifted(n: int, size: int, padding: int, generator: torch.Generator) -> Ten
     return (size - 1) - ((size - 1) - index.abs()).abs()  # reflected at both edges
 
 
-def _mirrored(columns: Tensor, generator: torch.Generator) -> Tensor:
-    """Reverse the columns (N, W) of half of the pictures, by chance."""
-    mirrored = _integers(0, 2, (len(columns), 1), generator) == 1
-    return torch.where(mirrored, columns.flip(1), columns)
+def _mirrored(columns: Tensor, mirrored: Tensor) -> Tensor:
+    """Reverse the columns (N, W) of the pictures that are mirrored, bool (N,)."""
+    return torch.where(mirrored[:, None], columns.flip(1), columns)
+
+
+def _coins(n: int, generator: torch.Generator) -> Tensor:
+    return _integers(0, 2, (n,), generator) == 1
 
 
 def _pick_rows(images: Tensor, rows: Tensor) -> Tensor:
@@ -242,9 +247,9 @@ def _autocontrast(images: Tensor, _: float) -> Tensor:
 def _equalize(images: Tensor, _: float) -> Tensor:
     """Flatten each channel's histogram by PIL's table, which needs more than 255 pixels."""
     values = images.flatten(2).long()
-    histogram = values.new_zeros(*values.shape[:2], 256)
-    histogram.scatter_add_(2, values, values.new_ones(1).expand_as(values))
-    brightest = histogram.gather(2, values.amax(2, keepdim=True))
+    histogram = values.new_zeros(*values.shape[:2], 256, dtype=torch.int32)
+    histogram.scatter_add_(2, values, histogram.new_ones(1).expand_as(values))
+    brightest = histogram.gather(2, images.flatten(2).amax(2, keepdim=True).long())
     step = (values.shape[2] - brightest) // 255
     below = histogram.cumsum(2) - histogram
     table = ((below + step // 2) / step).clamp(max=255)
@@ -311,9 +316,12 @@ def mixup(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[
     """
     partner = torch.randperm(len(images), generator=generator, device=images.device)
     taken = torch.rand(len(images), generator=generator, device=images.device)
-    others = images.index_select(0, partner).float()
-    blended = images.float().lerp_(others, taken[:, None, None, None])
-    return blended.div_(255), torch.lerp(targets, targets[partner], taken[:, None])
+    pixels = images.float()
+    # in slices, for a second float copy of the whole batch costs more than the blending
+    slices = zip(pixels.split(64), partner.split(64), taken.split(64), strict=True)
+    for blended, others, share in slices:
+        blended.lerp_(images.index_select(0, others).float(), share[:, None, None, None])
+    return pixels.div_(255), torch.lerp(targets, targets[partner], taken[:, None])
 
 
 def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

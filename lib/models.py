@@ -100,8 +100,9 @@ def build(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[flo
             body, features = resnet18()
             head: nn.Module = nn.Linear(features, classes)
         else:
-            body, features = small_cnn(recipe.width)
-            head = nn.Sequential(nn.Linear(features, classes, bias=False), Scale(1 / 9))
+            body, features = small_cnn(recipe.width, recipe.identity)
+            linear = nn.Linear(features, classes, bias=False)
+            head = nn.Sequential(linear, Scale(recipe.logit_scale))
     model = Classifier(body, head, mean, std, recipe.image_size)
     model.freeze(frozen_parts(model, recipe.strategy))
     return model
@@ -118,13 +119,14 @@ def frozen_parts(model: Classifier, strategy: str) -> list[nn.Module]:
     return [*below, parts["layer4"][0]] if strategy == "last_block" else below  # type: ignore[index]
 
 
-def small_cnn(width: int) -> tuple[nn.Module, int]:
+def small_cnn(width: int, identity: bool) -> tuple[nn.Module, int]:
     """The body of the small network, and its number of features.
 
     A 32 px picture passes at 31, 16, 8 and 4 px; pictures down to 4 px work. At width 32 there are
-    half a million parameters.
+    half a million parameters. With `identity`, the first filters of each block's convolutions pass
+    the input on unchanged, which lets gradients reach the first block from the first step on.
     """
-    layers = {
+    layers: dict[str, nn.Module] = {
         "whitening": nn.Conv2d(3, 24, kernel_size=2),
         "activation": nn.GELU(),
         "block1": _block(24, width),
@@ -133,6 +135,10 @@ def small_cnn(width: int) -> tuple[nn.Module, int]:
         "pool": nn.AdaptiveMaxPool2d(1),
         "flatten": nn.Flatten(),
     }
+    if identity:
+        for convolution in (part for name in layers for part in layers[name].children()):
+            if isinstance(convolution, nn.Conv2d):
+                nn.init.dirac_(convolution.weight[: convolution.in_channels].detach())
     return nn.Sequential(OrderedDict(layers)), 4 * width
 
 

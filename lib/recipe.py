@@ -18,15 +18,20 @@ CHOICES = {
     "model": ("small_cnn", "resnet18"),
     "strategy": ("head", "last_block", "layer4", "all"),
     "augmentation": ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"),
+    "flip": ("random", "alternating"),
+    "optimizer": ("sgd", "muon"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
 LIMITS = {  # smallest and largest sensible value
     "width": (1, 1024),
+    "logit_scale": (1e-6, 1e6),
     "image_size": (0, 1024),
     "views": (0, 1000),
     "epochs": (1, 10_000),
     "batch_size": (2, 65_536),
     "lr": (1e-8, 100.0),
+    "muon_lr": (1e-8, 100.0),
+    "bias_lr": (0.0, 1000.0),
     "layer_decay": (0.0, 1.0),
     "momentum": (0.0, 0.9999),
     "weight_decay": (0.0, 10.0),
@@ -48,28 +53,44 @@ class Recipe:
     # the network
     model: str = "small_cnn"
     width: int = 32  # channels of small_cnn's first block; the later ones have four times as many
+    whitening: bool = (
+        True  # small_cnn's first convolution is fixed and whitens; otherwise it trains
+    )
+    identity: bool = True  # small_cnn's other convolutions begin by passing their input on
+    logit_scale: float = 1 / 9  # small_cnn's logits are multiplied by it
     weights: str = "none"  # where resnet18's backbone comes from; see lib.weights
     strategy: str = "all"  # which part of resnet18 trains
     image_size: int = 0  # side in pixels that the network resizes its input to; 0 leaves it
 
     # the pictures
     augmentation: str = "flip_crop"
+    flip: str = (
+        "alternating"  # which pictures are mirrored: by chance, or each in every other epoch
+    )
     # Under `head` the frozen backbone sees that many augmented views of each picture, once, and its
     # features are kept; 0 keeps none, and every epoch's pictures pass through the backbone.
     views: int = 1
 
-    # the optimiser: SGD with Nesterov momentum, linear warm-up, cosine annealing to zero
+    # the optimiser: Nesterov momentum, linear warm-up, cosine annealing to zero
     epochs: int = 12
     batch_size: int = 512
+    optimizer: str = "sgd"  # muon orthogonalises the steps of convolutions' filters
     lr: float = 0.4  # the peak, for a batch's mean loss
+    muon_lr: float = 0.24  # the peak for filters under muon
+    bias_lr: float = 1.0  # norms' and convolutions' biases learn at that multiple of the rate
     layer_decay: float = 1.0  # each layer learns at that share of the rate of the one above it
     momentum: float = 0.9
     weight_decay: float = 5e-4  # not on norms and biases
     label_smoothing: float = 0.1
     warmup: float = 0.2  # share of all steps
+    lookahead: bool = False  # weights return to a running average of themselves
+
+    # beside the test accuracy, that of logits averaged over each picture and its mirror image
+    test_flip: bool = False
 
     # the machine's part
     precision: str = "auto"  # auto takes what the hardware is fast at
+    compile: bool = False  # by torch.compile: a minute first, then faster steps on a GPU
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -33,7 +33,15 @@ from lib.errors import UserError
 from lib.files import read_json, write_json
 from lib.recipe import Recipe
 
-MODULES_THAT_TRAIN = ("augment", "feeds", "models", "recipe", "training", "weights")
+MODULES_THAT_TRAIN = (
+    "augment",
+    "feeds",
+    "models",
+    "optimizers",
+    "recipe",
+    "training",
+    "weights",
+)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """The training loop: a recipe and a dataset in, a run out.
 
-Stochastic gradient descent with Nesterov momentum, a linear warm-up and cosine annealing
-(Loshchilov & Hutter, "SGDR", 2017), label smoothing (Szegedy et al., 2016) and automatic mixed
-precision (Micikevicius et al., 2018). The whole dataset lies on the device as uint8; batches are
-drawn and augmented there. After each epoch all that changes goes to a checkpoint, so a killed run
-goes on and ends as it would have ended.
+Label smoothing (Szegedy et al., 2016), automatic mixed precision (Micikevicius et al., 2018), the
+optimisers and learning rates of `lib.optimizers`. The whole dataset lies on the device as uint8;
+batches are drawn and augmented there. After each epoch all that changes goes to a checkpoint, so a
+killed run goes on and ends as it would have ended.
 """
 
 import math
@@ -28,6 +27,7 @@ from lib.evaluation import accuracy_interval, predict
 from lib.feeds import feed_for
 from lib.files import replacing, write_json
 from lib.hardware import autocast, best_device, environment, peak_memory_mib, resolve_precision
+from lib.optimizers import Lookahead, learning_rates, optimizers_for
 from lib.recipe import Recipe
 from lib.runs import Run, RunStore
 from lib.weights import IMAGENET_MEAN, IMAGENET_STD, load_backbone
@@ -44,7 +44,8 @@ def fit(
     The run's summary holds: best_epoch (from 1), its val_accuracy and val_loss; test_accuracy with
     its 95 % Wilson interval test_low and test_high, test_loss; seconds; images_per_second (the
     median epoch's); parameters, trainable_parameters; peak_memory_mib (the GPU's, else the
-    process's); precision, as resolved; device; finished (UTC).
+    process's); precision, as resolved; device; finished (UTC); with the recipe's `test_flip` also
+    test_accuracy_flip, unless a mirrored picture loses its label.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ class State:
     """All that changes while a run trains."""
 
     model: models.Classifier
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
+    lookahead: Lookahead | None
     scaler: torch.amp.GradScaler
     generator: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
@@ -81,7 +83,8 @@ class State:
     def to_dict(self) -> dict[str, Any]:
         return {
             "model": self.model.moving_state(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "lookahead": self.lookahead and self.lookahead.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": self.generator.get_state(),
             "history": self.history,
@@ -90,7 +93,10 @@ class State:
 
     def load_dict(self, saved: dict[str, Any]) -> None:
         self.model.load_state_dict(saved["model"], strict=False)  # what is frozen is not in it
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, its_state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(its_state)
+        if self.lookahead:
+            self.lookahead.load_state_dict(saved["lookahead"])
         self.scaler.load_state_dict(saved["scaler"])
         self.generator.set_state(saved["generator"].cpu())
         self.history, self.best = saved["history"], saved["best"]
@@ -108,7 +114,9 @@ def train(
     if checkpoint.exists():
         state.load_dict(torch.load(checkpoint, map_location=device, weights_only=True))
     feed = feed_for(state.model, recipe, dataset)
-    steps = math.ceil(len(dataset.train) / recipe.batch_size)
+    if recipe.compile:
+        feed.network.compile()
+    steps = steps_per_epoch(recipe, dataset)
     rates = learning_rates(recipe, steps * recipe.epochs)
 
     for epoch in range(len(state.history) + 1, recipe.epochs + 1):
@@ -139,7 +147,7 @@ def train(
             torch.save(state.to_dict(), temporary)
         progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, **row)
 
-    finish(run, state, dataset, precision)
+    finish(run, state, recipe, dataset, precision)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -150,36 +158,25 @@ def begin(
     pretrained = recipe.weights == "imagenet"  # its backbone expects its own normalisation
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (dataset.mean, dataset.std)
     model = models.build(recipe, len(dataset.classes), mean, std)
-    if recipe.model == "small_cnn":
+    if recipe.model == "small_cnn" and recipe.whitening:
         models.whiten(model, dataset.train.images)
     if recipe.weights != "none":
         models.load_body(model, load_backbone(recipe.weights, store), recipe.weights)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(
-        parameter_groups(model, recipe), lr=recipe.lr, momentum=recipe.momentum, nesterov=True
+    return State(
+        model,
+        optimizers_for(model, recipe),
+        Lookahead(model, recipe.epochs * steps_per_epoch(recipe, dataset))
+        if recipe.lookahead
+        else None,
+        torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        torch.Generator(device).manual_seed(recipe.seed),
     )
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-    return State(model, optimizer, scaler, torch.Generator(device).manual_seed(recipe.seed))
 
 
-def parameter_groups(model: models.Classifier, recipe: Recipe) -> list[dict[str, Any]]:
-    """What trains, from the head down, each layer at `layer_decay` times the rate of the one above.
-
-    Within a layer, matrices and filters decay; norms and biases do not. A group's `share` is its
-    part of the learning rate.
-    """
-    groups: list[dict[str, Any]] = []
-    share = 1.0
-    for layer in [model.head, *reversed(list(model.body.children()))]:
-        trains = [parameter for parameter in layer.parameters() if parameter.requires_grad]
-        if not trains:
-            continue
-        for decays in (True, False):
-            chosen = [parameter for parameter in trains if (parameter.ndim > 1) is decays]
-            decay = recipe.weight_decay if decays else 0.0
-            groups.append({"params": chosen, "weight_decay": decay, "share": share})
-        share *= recipe.layer_decay
-    return [group for group in groups if group["params"]]
+def steps_per_epoch(recipe: Recipe, dataset: Dataset) -> int:
+    """How many batches the training pictures make."""
+    return math.ceil(len(dataset.train) / recipe.batch_size)
 
 
 def train_one_epoch(
@@ -195,19 +192,22 @@ def train_one_epoch(
     With mixed pictures (MixUp, CutMix) a prediction counts as right if it names the larger part.
     """
     state.model.train()
-    optimizer, scaler, device = state.optimizer, state.scaler, state.generator.device
+    scaler, device = state.scaler, state.generator.device
     sums = torch.zeros(3, device=device)  # loss, right, pictures: read once, at the epoch's end
     for (inputs, targets), rate in zip(batches, rates, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["share"]
-        optimizer.zero_grad(set_to_none=True)
+        state.model.zero_grad(set_to_none=True)
         with autocast(device, precision):
             logits = network(inputs)
         logits = logits.float()
         loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
         scaler.scale(loss).backward()
-        scaler.step(optimizer)
+        for optimizer in state.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["share"]
+            scaler.step(optimizer)
         scaler.update()
+        if state.lookahead:
+            state.lookahead.step()
         right = (logits.argmax(1) == targets.argmax(1)).sum()
         count = loss.new_tensor(len(inputs))
         sums += torch.stack([loss.detach() * count, right, count])
@@ -217,14 +217,6 @@ def train_one_epoch(
         "train_loss": loss_sum / pictures,
         "train_accuracy": right_sum / pictures,
     }
-
-
-def learning_rates(recipe: Recipe, steps: int) -> list[float]:
-    """Each step's rate: linear up to the peak, then half a cosine down to nearly zero."""
-    warm = round(recipe.warmup * steps)
-    rising = [(step + 1) / (warm + 1) for step in range(warm)]
-    falling = [(1 + math.cos(math.pi * step / (steps - warm))) / 2 for step in range(steps - warm)]
-    return [recipe.lr * share for share in rising + falling]
 
 
 def loss_and_accuracy(logits: np.ndarray, labels: Tensor) -> tuple[float, float]:
@@ -247,7 +239,7 @@ def keep_best(state: State) -> None:
     state.best["weights"] = weights
 
 
-def finish(run: Run, state: State, dataset: Dataset, precision: str) -> None:
+def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: str) -> None:
     """Write the record of a trained run, its summary last."""
     state.model.load_state_dict(state.best.pop("weights"), strict=False)
     weights = state.model.state_dict()
@@ -285,4 +277,7 @@ def finish(run: Run, state: State, dataset: Dataset, precision: str) -> None:
         "device": state.model.mean.device.type,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if recipe.test_flip and dataset.flip:
+        both = arrays["test_logits"] + predict(state.model, dataset.test.images.flip(3))
+        summary["test_accuracy_flip"] = loss_and_accuracy(both, dataset.test.labels)[1]
     write_json(run.path / "summary.json", summary)

@@ -5,6 +5,8 @@ from torch.nn import functional as F
 
 from lib import models
 from lib.recipe import Recipe
+from lib.runs import RunStore
+from lib.training import begin
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -21,7 +23,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_touched():
         models.build(Recipe(width=4, seed=seed), 3, MEAN, STD).state_dict() for seed in (1, 1, 2)
     )
     assert torch.equal(torch.get_rng_state(), before)
-    name = "body.block1.0.weight"
+    name = "head.0.weight"
     assert torch.equal(first[name], again[name])
     assert not torch.equal(first[name], other[name])
 
@@ -60,3 +62,22 @@ def test_the_maps_of_32_px_pictures_keep_8_px_for_attribution():
     table = models.layers(model, 32).set_index("layer")
     assert table.loc["block2", "output"] == "128 × 8 × 8"
     assert table["parameters"].sum() == models.count_parameters(model)[1]
+
+
+@pytest.mark.parametrize("width", [4, 32])
+def test_identity_lets_the_input_through_every_convolution_of_a_block(width):
+    model = models.build(Recipe(width=width), 3, MEAN, STD)
+    for block in ("block1", "block2", "block3"):
+        for layer in model.body.get_submodule(block):
+            if isinstance(layer, torch.nn.Conv2d):
+                x = torch.rand(1, layer.in_channels, 5, 5)
+                kept = min(layer.in_channels, layer.out_channels)
+                assert torch.equal(layer(x)[:, :kept], x[:, :kept])
+    plain = models.build(Recipe(width=width, identity=False), 3, MEAN, STD)
+    assert not torch.equal(plain.body.block1[0].weight, model.body.block1[0].weight)
+
+
+def test_without_whitening_the_first_convolution_trains(tiny):
+    recipe = Recipe(width=4, whitening=False, epochs=1)
+    model = begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32").model
+    assert all(parameter.requires_grad for parameter in model.body.whitening.parameters())

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from lib.errors import UserError
-from lib.recipe import Recipe
+from lib.recipe import CHOICES, Recipe
 
 
 def test_a_recipe_survives_the_way_through_plain_values():
@@ -14,11 +14,13 @@ def test_a_recipe_survives_the_way_through_plain_values():
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Recipe)])
 def test_every_field_counts_in_the_digest(field):
     recipe = Recipe(model="resnet18")
-    other = {"model": "small_cnn", "strategy": "head", "augmentation": "none", "precision": "fp32"}
     value = getattr(recipe, field)
-    changed = other.get(field, "rotation" if isinstance(value, str) else value + 1)
-    if isinstance(value, float):
-        changed = value / 2 + 1e-4
+    if isinstance(value, bool):
+        changed = not value
+    elif isinstance(value, str):
+        changed = next((c for c in CHOICES.get(field, ()) if c != value), "rotation")
+    else:
+        changed = value + 1 if isinstance(value, int) else value / 2 + 1e-4
     assert recipe.but(**{field: changed}).digest() != recipe.digest()
 
 

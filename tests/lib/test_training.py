@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -121,6 +122,38 @@ def test_a_checkpoint_leaves_out_what_is_frozen_and_a_head_still_resumes(
         assert torch.equal(expected[name], weights[name]), name
 
 
+@pytest.mark.parametrize(
+    "choice", [{"optimizer": "muon", "muon_lr": 0.1}, {"lookahead": True}, {"flip": "alternating"}]
+)
+def test_every_way_of_stepping_learns_and_resumes(tiny, quick, tmp_path, monkeypatch, choice):
+    recipe = quick.but(**choice)
+    whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
+    assert whole.summary["test_accuracy"] > 0.8
+
+    def stop(event, **facts):
+        if event == "epoch" and facts["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    resumed = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(whole.history[UNTIMED], resumed.history[UNTIMED])
+
+
+def test_averaging_over_mirror_images_is_reported_apart(tiny, quick, tmp_path):
+    run = fit(quick.but(test_flip=True, epochs=2), tiny, RunStore(tmp_path), "cpu")
+    model, images = run.load_model(), tiny.test.images / 255
+    with torch.inference_mode():
+        logits = model(images) + model(images.flip(3))
+    expected = (logits.argmax(1) == tiny.test.labels).double().mean().item()
+    assert run.summary["test_accuracy_flip"] == pytest.approx(expected)
+    upright = dataclasses.replace(tiny, flip=False, fingerprint="upright")
+    run = fit(quick.but(test_flip=True, epochs=1), upright, RunStore(tmp_path), "cpu")
+    assert "test_accuracy_flip" not in run.summary
+
+
 def train_in_a_process(recipe, dataset, root):
     fit(recipe, dataset, RunStore(root), "cpu")
 
@@ -185,31 +218,6 @@ def test_a_store_that_cannot_be_written_is_one_line(tiny, quick, tmp_path):
     (tmp_path / "runs").write_text("a file, not a folder")
     with pytest.raises(UserError, match="cannot write"):
         fit(quick, tiny, RunStore(tmp_path / "runs"))
-
-
-def test_the_learning_rate_warms_up_then_follows_half_a_cosine():
-    rates = training.learning_rates(Recipe(lr=1.0, warmup=0.2), steps=100)
-    reference = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(reference, T_max=80)
-    expected = []
-    for _ in range(80):
-        expected.append(reference.param_groups[0]["lr"])
-        reference.step()
-        cosine.step()
-    assert len(rates) == 100
-    assert np.all(np.diff(rates[:21]) > 0)
-    np.testing.assert_allclose(rates[20:], expected, atol=1e-6)
-
-
-def test_norms_and_biases_do_not_decay_and_whitening_does_not_train(tiny, quick):
-    state = training.begin(quick, tiny, RunStore(), torch.device("cpu"), "fp32")
-    groups = state.optimizer.param_groups
-    for group in groups:
-        weights = {parameter.ndim > 1 for parameter in group["params"]}
-        assert weights == {group["weight_decay"] == quick.weight_decay}
-    trained = {id(parameter) for group in groups for parameter in group["params"]}
-    frozen = [n for n, p in state.model.named_parameters() if id(p) not in trained]
-    assert frozen == ["body.whitening.weight", "body.whitening.bias"]
 
 
 def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):

@@ -58,14 +58,14 @@ def test_a_strategy_trains_its_part_and_leaves_the_rest(tiny, tmp_path, resnet_f
 def test_only_what_trains_is_given_to_the_optimiser(tiny, resnet_file, strategy):
     recipe = recipe_from(resnet_file, strategy=strategy)
     state = training.begin(recipe, tiny, RunStore(), CPU, "fp32")
-    given = sum(p.numel() for group in state.optimizer.param_groups for p in group["params"])
+    given = sum(p.numel() for group in state.optimizers[0].param_groups for p in group["params"])
     assert given == models.count_parameters(state.model)[0]
 
 
 def test_deeper_layers_learn_at_lower_rates(tiny, resnet_file):
     recipe = recipe_from(resnet_file, layer_decay=0.5)
     state = training.begin(recipe, tiny, RunStore(), CPU, "fp32")
-    share = {id(p): g["share"] for g in state.optimizer.param_groups for p in g["params"]}
+    share = {id(p): g["share"] for g in state.optimizers[0].param_groups for p in g["params"]}
     rates = {name: share[id(p)] for name, p in state.model.named_parameters()}
     assert rates["head.weight"] == rates["head.bias"] == 1
     assert rates["body.layer4.0.conv1.weight"] == 0.5

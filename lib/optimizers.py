@@ -1,0 +1,142 @@
+"""What turns gradients into new weights, and at what rate.
+
+Stochastic gradient descent with Nesterov momentum, a linear warm-up and cosine annealing
+(Loshchilov & Hutter, "SGDR", 2017); Muon for the filters of convolutions (Jordan et al., "Muon: An
+optimizer for hidden layers in neural networks", 2024); Lookahead (Zhang et al., 2019).
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.models import Classifier
+from lib.recipe import Recipe
+
+
+def optimizers_for(model: Classifier, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """The recipe's optimisers, which share out what trains among themselves."""
+    groups = parameter_groups(model, recipe)
+    filters = [group for group in groups if group["muon"]]
+    others = [group for group in groups if not group["muon"]]
+    sgd = torch.optim.SGD(others, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
+    return [sgd, Muon(filters, recipe.muon_lr, recipe.momentum)] if filters else [sgd]
+
+
+def parameter_groups(model: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
+    """What trains, from the head down, each layer at `layer_decay` times the rate of the one above.
+
+    Within a layer, matrices and filters decay; norms and biases do not. A group's `share` is its
+    part of the learning rate, `muon` whether Muon steps it.
+    """
+    groups: list[dict[str, Any]] = []
+    depth = 1.0
+    for layer in [model.head, *reversed(list(model.body.children()))]:
+        trains = [parameter for parameter in layer.parameters() if parameter.requires_grad]
+        if not trains:
+            continue
+        for decays in (True, False):
+            chosen = [parameter for parameter in trains if (parameter.ndim > 1) is decays]
+            muon = decays and recipe.optimizer == "muon" and layer is not model.head
+            rate = recipe.muon_lr / recipe.lr if muon else 1.0 if decays else recipe.bias_lr
+            decay = recipe.weight_decay if decays and not muon else 0.0
+            groups.append(
+                {"params": chosen, "weight_decay": decay, "share": depth * rate, "muon": muon}
+            )
+        depth *= recipe.layer_decay
+    return [group for group in groups if group["params"]]
+
+
+def learning_rates(recipe: Recipe, steps: int) -> list[float]:
+    """Each step's rate: linear up to the peak, then half a cosine down to nearly zero."""
+    warm = round(recipe.warmup * steps)
+    rising = [(step + 1) / (warm + 1) for step in range(warm)]
+    falling = [(1 + math.cos(math.pi * step / (steps - warm))) / 2 for step in range(steps - warm)]
+    return [recipe.lr * share for share in rising + falling]
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum whose steps are orthogonalised: all directions move by the same amount.
+
+    For filters that a batch norm follows, so that their scale does not matter: it is reset at every
+    step to one per output, instead of a weight decay. PyTorch's own Muon takes matrices alone.
+
+    Parameters
+    ----------
+    params : groups of filters (outputs, inputs, height, width)
+    lr : float         how far a step goes, in units of a filter of length one
+    momentum : float   in [0, 1)
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for filters in group["params"]:
+                gradient, state = filters.grad, self.state[filters]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(gradient)
+                velocity = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+                direction = gradient.add(velocity, alpha=group["momentum"]).flatten(1)
+                filters.mul_(len(filters) ** 0.5 / filters.norm())
+                filters.add_(orthogonalised(direction).view_as(filters), alpha=-group["lr"])
+
+
+def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """Roughly U V^T of the singular value decomposition U S V^T of (rows, columns).
+
+    By a Newton-Schulz iteration whose quintic brings every singular value near 1 (0.7 to 1.2) in
+    few steps, with the coefficients of Jordan et al. (2024).
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.bfloat16() if matrix.is_cuda else matrix
+    tall = len(x) > x.shape[1]
+    x = x.mT if tall else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).to(matrix.dtype)
+
+
+class Lookahead:
+    """Every five steps the weights return to a running average of themselves.
+
+    The average forgets quickly at first and slowly towards the end (Jordan, "94% on CIFAR-10 in
+    3.29 seconds", 2024); after the last step the average is what stays. Batch norm's statistics are
+    averaged as well.
+
+    Parameters
+    ----------
+    model : Classifier   whose weights lie where they will be trained
+    steps : int          of the whole training
+    """
+
+    EVERY = 5
+
+    def __init__(self, model: Classifier, steps: int):
+        self.weights = {k: v for k, v in model.moving_state().items() if v.is_floating_point()}
+        self.average = {name: value.clone() for name, value in self.weights.items()}
+        self.taken, self.steps = 0, steps
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """To be called after every step of the optimisers."""
+        self.taken += 1
+        if self.taken % self.EVERY and self.taken < self.steps:
+            return
+        kept = 0.95**self.EVERY * (self.taken / self.steps) ** 3
+        for name, value in self.weights.items():
+            value.copy_(self.average[name].lerp_(value, 1 - kept))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"average": self.average, "taken": self.taken}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        for name, value in saved["average"].items():
+            self.average[name].copy_(value)
+        self.taken = saved["taken"]
