@@ -1,7 +1,9 @@
 """What machine this is, and what it computes fastest."""
 
+import os
 import platform
 import resource
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import torch
 import torchvision
+
+from lib.errors import UserError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,6 +44,20 @@ def resolve_precision(choice: str, device: torch.device) -> str:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass computes at a precision."""
     return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
+
+
+def check_compiler(device: torch.device) -> None:
+    """Make sure that `torch.compile` can work on a device.
+
+    Raises
+    ------
+    UserError   if the CPU's code cannot be compiled for lack of a C++ compiler
+    """
+    compilers = [os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl"]
+    if device.type == "cpu" and not any(shutil.which(name) for name in compilers if name):
+        raise UserError(
+            "recipe: compile = True needs a C++ compiler on the PATH; install g++, or leave it out"
+        )
 
 
 def peak_memory_mib(device: torch.device) -> float:

@@ -26,7 +26,14 @@ from lib.errors import UserError
 from lib.evaluation import accuracy_interval, predict
 from lib.feeds import feed_for
 from lib.files import replacing, write_json
-from lib.hardware import autocast, best_device, environment, peak_memory_mib, resolve_precision
+from lib.hardware import (
+    autocast,
+    best_device,
+    check_compiler,
+    environment,
+    peak_memory_mib,
+    resolve_precision,
+)
 from lib.optimizers import Lookahead, learning_rates, optimizers_for
 from lib.recipe import Recipe
 from lib.runs import Run, RunStore
@@ -115,6 +122,7 @@ def train(
         state.load_dict(torch.load(checkpoint, map_location=device, weights_only=True))
     feed = feed_for(state.model, recipe, dataset)
     if recipe.compile:
+        check_compiler(device)
         feed.network.compile()
     steps = steps_per_epoch(recipe, dataset)
     rates = learning_rates(recipe, steps * recipe.epochs)

@@ -3,6 +3,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,23 @@ def test_averaging_over_mirror_images_is_reported_apart(tiny, quick, tmp_path):
     upright = dataclasses.replace(tiny, flip=False, fingerprint="upright")
     run = fit(quick.but(test_flip=True, epochs=1), upright, RunStore(tmp_path), "cpu")
     assert "test_accuracy_flip" not in run.summary
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ["c++", "g++"])), reason="needs a C++ compiler")
+def test_a_compiled_head_trains_as_the_plain_one(tiny, tmp_path):
+    recipe = Recipe(model="resnet18", strategy="head", epochs=2, batch_size=32, lr=0.1)
+    plain = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    compiled = fit(recipe.but(compile=True), tiny, RunStore(tmp_path), "cpu")
+    np.testing.assert_allclose(
+        plain.history["train_loss"], compiled.history["train_loss"], rtol=1e-3
+    )
+
+
+def test_compiling_without_a_compiler_is_one_line(tiny, quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(UserError, match=r"needs a C\+\+ compiler"):
+        fit(quick.but(compile=True), tiny, RunStore(tmp_path), "cpu")
 
 
 def train_in_a_process(recipe, dataset, root):
