@@ -79,7 +79,7 @@ def plan(options: argparse.Namespace) -> list[Job]:
     jobs: list[Job] = []
     for notebook in notebooks:
         old = records[notebook.name]
-        asked = options.only in (None, notebook.day)
+        asked = options.only in (None, notebook.day) or notebook.day == "home"
         profile, overrides = old.get("profile", last_profile), old.get("overrides", {})
         if asked and (options.profile or changes):
             profile, overrides = options.profile or profile, notebook.parameters(changes)
@@ -94,7 +94,7 @@ def plan(options: argparse.Namespace) -> list[Job]:
             "command": remake(notebook, profile, overrides),
         }
         changed = record["key"] != old.get("key")
-        due = (asked and (changed or options.force)) or (notebook.day == "home" and changed)
+        due = asked and (changed or options.force)
         jobs.append(Job(notebook, parameters, record if due else old or record, due))
     return jobs
 

@@ -132,6 +132,13 @@ def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study)
     assert sorted(os.listdir(small_study / "report" / "days")) == ["day1_first.ipynb"]
 
 
+def test_home_is_about_the_pictures_of_the_day_that_was_asked_for(small_study):
+    (small_study / "analysis" / "profiles" / "other.yaml").write_text("dataset: digits\nfactor: 3")
+    command.main(["--profile", "other", "--only", "day1"])
+    home = study.read_notebook(small_study / "index.ipynb")
+    assert home["metadata"]["daybook"]["profile"] == "other"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
