@@ -38,6 +38,7 @@ from lib.training import fit, loss_and_accuracy
 
 PLAIN = Recipe(whitening=False, identity=False, logit_scale=1.0, batch_size=128, lr=0.1)
 AIRBENCH94 = Recipe(
+    optimizer="sgd",
     width=64,
     batch_size=1024,
     lr=1.5,

@@ -31,6 +31,7 @@ def parameter_groups(model: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
     Within a layer, matrices and filters decay; norms and biases do not. A group's `share` is its
     part of the learning rate, `muon` whether Muon steps it.
     """
+    takes_muon = recipe.optimizer == "muon" and recipe.model == "small_cnn"
     groups: list[dict[str, Any]] = []
     depth = 1.0
     for layer in [model.head, *reversed(list(model.body.children()))]:
@@ -39,7 +40,7 @@ def parameter_groups(model: Classifier, recipe: Recipe) -> list[dict[str, Any]]:
             continue
         for decays in (True, False):
             chosen = [parameter for parameter in trains if (parameter.ndim > 1) is decays]
-            muon = decays and recipe.optimizer == "muon" and layer is not model.head
+            muon = decays and layer is not model.head and takes_muon
             rate = recipe.muon_lr / recipe.lr if muon else 1.0 if decays else recipe.bias_lr
             decay = recipe.weight_decay if decays and not muon else 0.0
             groups.append(

@@ -25,7 +25,7 @@ def test_the_learning_rate_warms_up_then_follows_half_a_cosine():
 
 
 def test_norms_and_biases_do_not_decay_and_whitening_does_not_train(tiny, quick):
-    state = begin(quick, tiny, RunStore(), torch.device("cpu"), "fp32")
+    state = begin(quick.but(optimizer="sgd"), tiny, RunStore(), torch.device("cpu"), "fp32")
     groups = state.optimizers[0].param_groups
     for group in groups:
         weights = {parameter.ndim > 1 for parameter in group["params"]}
@@ -65,12 +65,14 @@ def test_orthogonalised_keeps_directions_and_evens_out_their_sizes():
 
 
 def test_muon_takes_the_filters_and_sgd_the_rest():
-    recipe = Recipe(width=4, optimizer="muon", muon_lr=0.2, lr=0.4, bias_lr=8.0)
+    recipe = Recipe(width=4, muon_lr=0.2, lr=0.4, bias_lr=8.0)
+    resnet = Recipe(model="resnet18")
     model = models.build(recipe, 3, MEAN, STD)
     sgd, muon = optimizers.optimizers_for(model, recipe)
     filters = {id(p) for g in muon.param_groups for p in g["params"]}
     rest = {id(p): g for g in sgd.param_groups for p in g["params"]}
     assert all(g["share"] == 0.5 for g in muon.param_groups)
+    assert len(optimizers.optimizers_for(models.build(resnet, 3, MEAN, STD), resnet)) == 1
     for name, parameter in model.named_parameters():
         if parameter.ndim == 4:
             assert id(parameter) in filters
