@@ -45,14 +45,16 @@ class UnreadablePicture(UserError):
         return f"cannot read {self.name}: {self.reason}"
 
 
-def decode(
-    source: str | PathLike[str] | bytes | BinaryIO, size: int | tuple[int, int] | None = None
-) -> np.ndarray:
+# Where a picture comes from. One that Pillow holds already is left as it is.
+Source = str | PathLike[str] | bytes | BinaryIO | Image.Image
+
+
+def decode(source: Source, size: int | tuple[int, int] | None = None) -> np.ndarray:
     """Pixels of one picture, uint8 RGB (H, W, 3).
 
     Parameters
     ----------
-    source : path, bytes or binary file
+    source : path, bytes, binary file or Pillow image
     size : None (as it is), the side of a square, or (height, width), in pixels
 
     Raises
@@ -61,9 +63,8 @@ def decode(
     ValueError          if the size is below one pixel
     """
     target = _height_width(size)
-    opened = BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(opened, formats=FORMATS) as image:
+        with _opened(source) as image:
             if target is not None:
                 # A large JPEG is decoded at half, quarter or eighth scale, still twice the target.
                 image.draft(None, (2 * max(target), 2 * max(target)))
@@ -71,6 +72,13 @@ def decode(
             return np.array(_fit(_rgb(image), target))
     except Exception as error:  # Pillow's readers meet damaged bytes with any kind of exception
         raise UnreadablePicture(_name(source), _reason(error)) from error
+
+
+def _opened(source: Source) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source.copy()
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    return Image.open(file, formats=FORMATS)
 
 
 def resize(pixels: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
@@ -117,7 +125,7 @@ def _eight_bit_grey(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.round(values / 257).astype(np.uint8))  # 65535 / 255 = 257
 
 
-def _name(source: str | PathLike[str] | bytes | BinaryIO) -> str:
+def _name(source: Source) -> str:
     if isinstance(source, str | PathLike):
         return str(source)
     return str(getattr(source, "name", "the picture"))
