@@ -2,81 +2,97 @@
 
 | file | holds |
 |---|---|
-| `model.safetensors` | the weights |
-| `bundle.json` | what they are: the fields of `Bundle` below |
-| `model.onnx` | the same network for other runtimes, from uint8 pictures to probabilities |
+| `model.safetensors` | the network's weights |
+| `bundle.json` | what they are: the fields of `Bundle` |
+| `model.onnx` | the same for other runtimes: uint8 pictures in, logits and probabilities out |
 | `README.md` | the model card |
 
-Nothing in it is a pickle: reading one runs no code of its maker's. `lib.export` writes bundles.
+Nothing in it is a pickle, so reading a bundle runs no code of its maker's. `lib.export` writes one.
 """
 
 import dataclasses
 import hashlib
+import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from lib import models
 from lib.errors import UserError
-from lib.files import read_json
 from lib.recipe import Recipe
 
 SCHEMA_VERSION = 1
 WEIGHTS, FACTS, ONNX, CARD = "model.safetensors", "bundle.json", "model.onnx", "README.md"
-MAKE_ONE = "make one with python -m analysis"
+LARGEST = 1024  # pixels on a side, as in lib.data
+REMEDY = "export the run again, with python -m analysis --only day5"
+KINDS = {  # of each field in the file
+    "schema_version": int,
+    "name": str,
+    "run_id": str,
+    "recipe": dict,
+    "classes": list,
+    "image_size": int,
+    "mean": list,
+    "std": list,
+    "temperature": float,
+    "metrics": dict,
+    "dataset": dict,
+    "training": dict,
+    "environment": dict,
+    "onnx": dict,
+    "sha256": dict,
+}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What `bundle.json` says, read and checked, and the folder that it lies in."""
+    """The facts in `bundle.json`, read and checked, and the folder that they lie in."""
 
     path: Path
     schema_version: int
-    name: str  # of letters, digits, dots, dashes and underscores
+    name: str  # what servers call the model: letters, digits, dots, hyphens, underscores
     run_id: str
-    created: str  # UTC
     recipe: Recipe
     classes: tuple[str, ...]
     image_size: int  # height and width in pixels of the pictures that the network takes
     mean: tuple[float, ...]  # that the network subtracts from pixels in [0, 1]
-    std: tuple[float, ...]  # and divides by
-    temperature: float  # fitted on val
-    metrics: dict[str, Any]  # of test, with intervals; see `lib.export`
-    dataset: dict[str, Any]  # name, pictures of each split, fingerprint, ...
-    training: dict[str, Any]  # the run's summary
-    environment: dict[str, Any]  # what it was trained on
-    sha256: str  # of the weights
-    onnx: dict[str, Any]  # its sha256, inputs, outputs, and how far it is from PyTorch
+    std: tuple[float, ...]  # and then divides by
+    temperature: float  # that logits are divided by, fitted on val
+    metrics: dict[str, Any]  # measured on test; see `lib.export`
+    dataset: dict[str, Any]  # the run's, as are the next two: `lib.runs.Run`
+    training: dict[str, Any]
+    environment: dict[str, Any]
+    onnx: dict[str, Any]  # inputs and outputs, and by how much it differs from PyTorch
+    sha256: dict[str, str]  # of the weights and of the ONNX network, by file name
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The bundle in that folder.
+        """The bundle in that folder, its weights compared with their hash and with its recipe.
 
         Raises
         ------
-        UserError   if there is none, it is damaged, of another version, or its weights are not the
-                    ones that it describes
+        UserError   if there is none, or it is damaged, changed or of another schema version
         """
         folder = Path(path)
-        if not (folder / FACTS).is_file():
-            raise UserError(f"{folder}: no bundle there (it has no {FACTS}); {MAKE_ONE}")
+        file = folder / FACTS
         try:
-            values = read_json(folder / FACTS)
-            version = values["schema_version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder / FACTS}: damaged or not a bundle's; {MAKE_ONE}") from error
-        if version != SCHEMA_VERSION:
+            values = json.loads(file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(
-                f"{folder / FACTS}: schema version {version!r}, but this program reads "
-                f"{SCHEMA_VERSION}; export the run again"
-            )
-        bundle = cls(path=folder, **_checked(values, folder / FACTS))
-        bundle.weights()
+                f"{folder}: no bundle there, for it has no {FACTS}; "
+                "python -m analysis makes one in models/best"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot read {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise UserError(f"{file}: not JSON ({error}); {REMEDY}") from error
+        bundle = cls(path=folder, **_checked(values, file))
+        bundle.load_model()
         return bundle
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,66 +101,66 @@ class Bundle:
         del values["path"]
         return values
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The tensors of the network by name, of the very bytes whose hash is on record.
+    def read(self, name: str) -> bytes:
+        """The content of one of its files, if it is still what was exported.
 
         Raises
         ------
-        UserError   if the file is missing, or not the one on record
+        UserError   if the file is missing, or its hash is not the one on record
         """
-        file = self.path / WEIGHTS
+        file = self.path / name
         try:
-            data = file.read_bytes()
+            content = file.read_bytes()
         except OSError as error:
-            raise UserError(f"{file}: {error.strerror}; export the run again") from error
-        if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise UserError(
-                f"{file}: damaged, or of another bundle: its sha256 is not the one in {FACTS}; "
-                "export the run again"
-            )
-        return safetensors.torch.load(data)
+            raise UserError(f"cannot read {file}: {error.strerror}; {REMEDY}") from error
+        if hashlib.sha256(content).hexdigest() != self.sha256.get(name):
+            raise UserError(f"{file}: not the file that {FACTS} describes (sha256); {REMEDY}")
+        return content
 
     def load_model(self, device: str | torch.device = "cpu") -> models.Classifier:
         """The network in evaluation mode.
 
         Raises
         ------
-        UserError   if the weights do not fit what the bundle says of them
+        UserError   if its weights are missing, changed, or not those of its recipe
         """
-        model = models.build(self.recipe, len(self.classes), self.mean, self.std)
+        with torch.device("meta"):  # no weights are drawn only to be replaced
+            model = models.build(self.recipe, len(self.classes), self.mean, self.std)
         try:
-            model.load_state_dict(self.weights())
-        except RuntimeError as error:
+            weights = safetensors.torch.load(self.read(WEIGHTS))
+            model.load_state_dict(weights, assign=True)
+        except (RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[-1].strip()
-            raise UserError(f"{self.path}: its weights do not fit {FACTS}: {reason}") from error
+            raise UserError(f"{self.path}: its weights are not its recipe's ({reason})") from error
         return model.to(device).eval()
 
 
-def _checked(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The fields of a bundle from what was read, each of its type."""
-    fields = {f.name: f for f in dataclasses.fields(Bundle) if f.name != "path"}
-    read = {name: values[name] for name in fields if name in values}
-    for name in fields:
-        if name not in read:
-            raise UserError(f"{file}: lacks {name!r}, so it is not a whole bundle's; {MAKE_ONE}")
-    try:
-        read["recipe"] = Recipe.from_dict(read["recipe"])
-        for name in ("classes", "mean", "std"):
-            read[name] = tuple(read[name])
-        sound = (
-            len(read["classes"]) >= 2
-            and len(read["mean"]) == len(read["std"]) == 3
-            and read["image_size"] >= 1
-            and 0 < read["temperature"] < math.inf
+def _checked(values: Any, file: Path) -> dict[str, Any]:
+    """A bundle's fields from what its file holds."""
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{file}: its schema version is {version!r}, and this program reads {SCHEMA_VERSION}; "
+            f"{REMEDY}"
         )
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{file}: a value is of the wrong kind ({error})") from error
-    if not sound:
-        raise UserError(f"{file}: classes, mean, std, image_size or temperature make no sense")
-    return read
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    for name, kind in KINDS.items():
+        if not isinstance(values.get(name), kind):
+            raise UserError(f"{file}: {name!r} is missing or of the wrong type; {REMEDY}")
+    fields = {name: values[name] for name in KINDS}
+    try:
+        fields["recipe"] = Recipe.from_dict(fields["recipe"])
+    except UserError as error:
+        raise UserError(f"{file}: {error}; {REMEDY}") from error
+    for name, kind in (("classes", str), ("mean", float), ("std", float)):
+        fields[name] = tuple(value for value in fields[name] if isinstance(value, kind))
+    sound = {
+        "classes": 2 <= len(set(fields["classes"])) == len(values["classes"]),
+        "image_size": 1 <= fields["image_size"] <= LARGEST,
+        "mean": len(fields["mean"]) == len(values["mean"]) == 3,
+        "std": len(fields["std"]) == len(values["std"]) == 3 and min(fields["std"]) > 0,
+        "temperature": 0 < fields["temperature"] < math.inf,
+    }
+    for name, fits in sound.items():
+        if not fits:
+            raise UserError(f"{file}: {name} = {values[name]!r} cannot be; {REMEDY}")
+    return fields

@@ -4,30 +4,33 @@
 on test, and the ONNX network compared with the PyTorch one before anything is put in place.
 """
 
+import dataclasses
+import hashlib
+import math
 import os
 import re
 import shutil
 import warnings
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from lib import models
-from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle, file_digest
-from lib.calibration import calibrate
+from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
+from lib.calibration import Calibration, calibrate
 from lib.data import Dataset
 from lib.errors import UserError
 from lib.evaluation import accuracy_interval, per_class
 from lib.files import write_json
 from lib.runs import Run
 
-TOLERANCE = 1e-4  # of ONNX against PyTorch, in logits and in probabilities
+TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
 COMPARED = 256  # pictures at most
+OUTPUTS = ["logits", "probabilities"]
 
 
 class Served(nn.Module):
@@ -59,128 +62,155 @@ def export(
     Raises
     ------
     UserError    if `path` holds something other than a bundle, cannot be written, or ONNX does not
-                 agree with PyTorch to 1e-4
+                 agree with PyTorch to `TOLERANCE`
     ValueError   if the run saw other val pictures than the dataset's
     """
     target = Path(path)
-    if target.exists() and not (target / FACTS).is_file() and any(target.iterdir()):
-        raise UserError(f"{target}: holds something other than a bundle; name another folder")
     if tuple(run.predictions("val").ids) != dataset.val.ids:
-        raise ValueError(f"run {run.run_id} was not validated on the pictures of {dataset.name}")
+        raise ValueError(f"run {run.run_id} was not validated on these pictures of {dataset.name}")
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        if target.exists() and not (target / FACTS).is_file() and os.listdir(target):
+            raise UserError(f"{target}: holds something other than a bundle; name another folder")
         temporary.mkdir(parents=True)
-        _fill(temporary, run, dataset, name)
+        write(run, dataset.val.images[:COMPARED], temporary, name)
         _swap(temporary, target)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"cannot write {target}: {reason}; make room or name another") from error
+        raise UserError(
+            f"cannot write {target}: {reason}; make room there or name another folder"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Bundle.load(target)
 
 
-def _fill(folder: Path, run: Run, dataset: Dataset, name: str | None) -> None:
-    """Write every file of the bundle, the facts last."""
-    model = run.load_model()
+def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> None:
+    """Write the files of the run's bundle into an empty folder, the facts last.
+
+    `images` are uint8 (N, 3, S, S), on which ONNX must agree with PyTorch.
+    """
+    model, facts = run.load_model(), run.dataset
     val, test = run.predictions("val"), run.predictions("test")
-    calibration = calibrate(val.logits, val.labels, test.logits, test.labels)
-    shutil.copyfile(run.path / "model.safetensors", folder / WEIGHTS)
-    facts = {
-        "schema_version": SCHEMA_VERSION,
-        "name": re.sub(r"[^\w.-]+", "-", name or f"{run.dataset['name']}-{run.recipe.model}"),
-        "run_id": run.run_id,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "recipe": run.recipe.to_dict(),
-        "classes": run.dataset["classes"],
-        "image_size": run.dataset["image_size"],
-        "mean": model.mean.flatten().tolist(),
-        "std": model.std.flatten().tolist(),
-        "temperature": calibration.temperature,
-        "metrics": _metrics(run, calibration.metrics),
-        "dataset": run.dataset,
-        "training": run.summary,
-        "environment": run.environment,
-        "sha256": file_digest(folder / WEIGHTS),
-        "onnx": write_onnx(
-            folder / ONNX, model, calibration.temperature, dataset.val.images[:COMPARED]
-        ),
-    }
-    write_json(folder / FACTS, facts)
+    scaled = calibrate(val.logits, val.labels, test.logits, test.labels)
+    shutil.copyfile(run.path / WEIGHTS, folder / WEIGHTS)
+    onnx = write_onnx(folder / ONNX, model, scaled.temperature, images)
+    bundle = Bundle(
+        path=folder,
+        schema_version=SCHEMA_VERSION,
+        name=slug(name or f"{facts['name']}-{run.recipe.model}"),
+        run_id=run.run_id,
+        recipe=run.recipe,
+        classes=tuple(facts["classes"]),
+        image_size=facts["image_size"],
+        mean=tuple(model.mean.flatten().tolist()),
+        std=tuple(model.std.flatten().tolist()),
+        temperature=scaled.temperature,
+        metrics=metrics(run, scaled),
+        dataset=facts,
+        training=run.summary,
+        environment=run.environment,
+        onnx=onnx,
+        sha256={name: file_hash(folder / name) for name in (WEIGHTS, ONNX)},
+    )
+    write_json(folder / FACTS, plain(bundle.to_dict()))
 
 
-def _metrics(run: Run, calibration: Any) -> dict[str, Any]:
-    """Of test: accuracy, per_class, and each measure of calibration before and after."""
+def slug(name: str) -> str:
+    """The name in letters that need no escaping in an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
+def metrics(run: Run, scaled: Calibration) -> dict[str, Any]:
+    """What the run is worth on the test split, with 95 % intervals.
+
+    accuracy (Wilson's interval); per_class, a row a class as of `lib.evaluation.per_class`;
+    calibration: each measure of `lib.calibration.calibration_table`, before and after scaling.
+    """
     test = run.predictions("test")
     predicted = test.logits.argmax(1)
-    right, total = int((predicted == test.labels).sum()), len(test.labels)
-    accuracy = accuracy_interval(right, total)
-    measures: dict[str, Any] = {}
-    for row in calibration.itertuples():
-        interval = {"value": row.value, "low": row.low, "high": row.high}
-        measures.setdefault(row.metric, {})[row.scaling] = interval
+    accuracy = accuracy_interval(int((predicted == test.labels).sum()), len(test.labels))
+    calibration: dict[str, Any] = {}
+    for row in scaled.metrics.to_dict("records"):
+        interval = {name: row[name] for name in ("value", "low", "high")}
+        calibration.setdefault(row["metric"], {})[row["scaling"]] = interval
     return {
         "split": "test",
-        "pictures": total,
-        "accuracy": {"value": accuracy.value, "low": accuracy.low, "high": accuracy.high},
+        "pictures": len(test.labels),
+        "accuracy": dataclasses.asdict(accuracy),
         "per_class": per_class(test.labels, predicted, run.dataset["classes"]).to_dict("records"),
-        "calibration": measures,
+        "calibration": calibration,
     }
+
+
+def plain(value: Any) -> Any:
+    """The value with None for numbers that are not finite, which JSON lacks."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def file_hash(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_onnx(
     file: Path, model: models.Classifier, temperature: float, images: Tensor
 ) -> dict[str, Any]:
-    """Write the network as ONNX and compare it with PyTorch on pictures uint8 (N, 3, S, S).
+    """Write the network as ONNX, and compare it with PyTorch on pictures uint8 (N, 3, S, S).
 
     Raises
     ------
-    UserError   if logits or probabilities differ by more than 1e-4
+    UserError   if they differ by more than `TOLERANCE`
     """
-    import onnxruntime
-
     served = Served(model, temperature).eval()
-    outputs = ["logits", "probabilities"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of the exporter about itself
         torch.onnx.export(
             served,
             (images[:2],),
             file,
             input_names=["images"],
-            output_names=outputs,
+            output_names=OUTPUTS,
             dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
             external_data=False,
             dynamo=True,
             verbose=False,
         )
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
-        expected = [values.numpy() for values in served(images)]
-    found = session.run(outputs, {"images": images.numpy()})
-    difference = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
-    if not difference <= TOLERANCE:
+        expected = served(images)
+    found = session.run(OUTPUTS, {"images": images.numpy()})
+    difference = max(
+        float(np.abs(theirs - ours.numpy()).max() / max(1, np.abs(theirs).max()))
+        for ours, theirs in zip(expected, found, strict=True)
+    )
+    if not difference <= TOLERANCE:  # nor NaN
         raise UserError(
-            f"ONNX and PyTorch differ by {difference:.1e} on {len(images)} val pictures, more than "
-            f"{TOLERANCE:.0e}; nothing was exported"
+            f"ONNX and PyTorch differ by {difference:.1e} on {len(images)} pictures, more than "
+            f"{TOLERANCE:.0e}, so nothing was exported; try another version of onnxruntime"
         )
     return {
-        "sha256": file_digest(file),
-        "input": "images",
-        "outputs": outputs,
+        "inputs": ["images"],
+        "outputs": OUTPUTS,
         "compared_pictures": len(images),
         "largest_difference": difference,
     }
 
 
 def _swap(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    with suppress(FileNotFoundError):
+    """Put the folder `new` into the place of `target`."""
+    old = new.with_name(f"{new.name}.old")
+    if target.exists():
         os.rename(target, old)
     try:
         os.rename(new, target)
     except OSError:
-        os.rename(old, target)
+        if old.exists():
+            os.rename(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)

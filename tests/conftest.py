@@ -1,4 +1,4 @@
-"""What many tests need: a dataset that trains in milliseconds, and its finished run."""
+"""What many tests need: a dataset that trains in milliseconds, its finished run and bundle."""
 
 import os
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lib.data import Dataset, Split
+from lib.export import export
 from lib.recipe import Recipe
 from lib.runs import RunStore
 from lib.training import fit
@@ -52,3 +53,9 @@ def quick():
 def run(tiny, quick, tmp_path_factory):
     """A finished run of `quick` on `tiny`; not to be written to."""
     return fit(quick, tiny, RunStore(tmp_path_factory.mktemp("runs")), "cpu")
+
+
+@pytest.fixture(scope="session")
+def bundle(run, tiny, tmp_path_factory):
+    """The bundle of `run`; not to be written to."""
+    return export(run, tiny, tmp_path_factory.mktemp("models") / "best")

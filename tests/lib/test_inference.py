@@ -1,13 +1,21 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from lib.export import export
-from lib.inference import Bundle, Predictor
+from lib import inference
+from lib.attribution import grad_cam
+from lib.errors import UserError
+from lib.inference import Prediction, Predictor
+from lib.pictures import UnreadablePicture
 
-
-@pytest.fixture(scope="module")
-def bundle(run, tiny, tmp_path_factory):
-    return export(run, tiny, tmp_path_factory.mktemp("models") / "best")
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -15,12 +23,242 @@ def predictor(bundle):
     return Predictor.load(bundle.path, "cpu")
 
 
-def test_what_was_exported_reads_back(bundle, run):
-    again = Bundle.load(bundle.path)
-    assert again == bundle
-    assert (again.run_id, again.recipe) == (run.run_id, run.recipe)
+@pytest.fixture(scope="module")
+def files(tiny, tmp_path_factory):
+    """The test pictures as PNG files, half of them in a sub-folder, in the split's order."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "more").mkdir()
+    for number, image in enumerate(tiny.test.images):
+        name = f"{number:02d}.png" if number < 15 else f"more/{number:02d}.png"
+        picture(image).save(folder / name)
+    return folder
 
 
-def test_the_predictor_says_what_the_run_said(predictor, run, tiny):
-    said = torch.from_numpy(run.predictions("test").logits)
-    torch.testing.assert_close(predictor.logits(tiny.test.images), said, rtol=1e-4, atol=1e-4)
+def picture(image):
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+def saved(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def same(first, second):
+    return np.array_equal(np.asarray(first), np.asarray(second))
+
+
+# The predictor
+
+
+def test_the_predictor_agrees_with_the_run_and_with_pytorch(predictor, bundle, run, tiny):
+    logits = predictor.logits(tiny.test.images)
+    assert (logits.dtype, logits.shape) == (torch.float32, (30, 3))
+    close = {"rtol": 0, "atol": 1e-4}
+    torch.testing.assert_close(logits, torch.from_numpy(run.predictions("test").logits), **close)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            logits, bundle.load_model()(tiny.test.images.float() / 255), **close
+        )
+
+
+def test_pytorch_stands_in_where_the_device_is_not_a_cpu(bundle, predictor, tiny):
+    network = inference._torch_network(bundle, torch.device("cpu"))
+    torch.testing.assert_close(
+        network(tiny.test.images), predictor.logits(tiny.test.images), rtol=0, atol=1e-4
+    )
+
+
+def test_probabilities_are_divided_by_the_bundles_temperature_or_another(predictor, bundle, tiny):
+    logits = predictor.logits(tiny.test.images)
+    calibrated = (logits / bundle.temperature).softmax(1)
+    torch.testing.assert_close(predictor.probabilities(tiny.test.images), calibrated)
+    torch.testing.assert_close(predictor.probabilities(tiny.test.images, 1), logits.softmax(1))
+    assert bundle.temperature != 1
+
+
+def test_more_pictures_than_a_batch_are_predicted_each_as_if_alone(predictor, tiny, monkeypatch):
+    alone = torch.cat([predictor.logits(image[None]) for image in tiny.test.images])
+    monkeypatch.setattr(inference, "BATCH", 7)
+    together = predictor.logits(tiny.test.images)
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    assert len(predictor.logits(tiny.test.images[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    "images",
+    [torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 9, 8, dtype=torch.uint8), torch.zeros(3, 8, 8)],
+)
+def test_pictures_of_another_type_or_shape_are_refused(predictor, images):
+    with pytest.raises(ValueError, match=r"pictures are uint8 \(N, 3, 8, 8\), not"):
+        predictor.logits(images)
+
+
+def test_a_path_bytes_a_file_and_a_pillow_image_are_predicted_alike(predictor, files, tiny):
+    path = files / "03.png"
+    with path.open("rb") as file:
+        said = predictor.predict([path, str(path), path.read_bytes(), file, Image.open(path)])
+    expected = predictor.named(predictor.probabilities(tiny.test.images[3:4]))[0]
+    assert [prediction.label for prediction in said] == [expected.label] * 5
+    assert [p.confidence for p in said] == pytest.approx([expected.confidence] * 5)
+    assert list(said[0].probabilities) == list(predictor.classes)
+    assert predictor.predict([]) == []
+
+
+def test_pictures_of_every_kind_come_out_as_the_rules_of_lib_pictures_say(predictor):
+    upright = Image.new("RGB", (8, 8), "blue")
+    upright.paste("red", (0, 0, 8, 4))
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    grey = Image.fromarray(np.full((8, 8), 128 * 257, np.uint16))
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    as_it_is = torch.from_numpy(np.array(upright)).permute(2, 0, 1)
+    assert torch.equal(predictor.prepare(saved(turned, "PNG", exif=exif)), as_it_is)
+    assert torch.equal(predictor.prepare(upright), as_it_is)
+    assert (predictor.prepare(saved(grey, "PNG")) == 128).all()
+    assert (predictor.prepare(saved(clear, "PNG")) == 255).all()
+    cmyk = predictor.prepare(saved(Image.new("CMYK", (40, 30), (0, 255, 255, 0)), "JPEG"))
+    assert cmyk.shape == (3, 8, 8)
+    assert (cmyk[0] > 200).all()
+    assert (cmyk[1:] < 60).all()
+
+
+def test_a_damaged_picture_is_named(predictor, files, tmp_path):
+    (tmp_path / "bad.png").write_bytes((files / "00.png").read_bytes()[:60])
+    with pytest.raises(UnreadablePicture, match=r"cannot read .*bad\.png"):
+        predictor.predict([files / "00.png", tmp_path / "bad.png"])
+
+
+def test_the_most_probable_come_first():
+    prediction = Prediction("b", 0.6, {"a": 0.1, "b": 0.6, "c": 0.3})
+    assert list(prediction.top(2).items()) == [("b", 0.6), ("c", 0.3)]
+    assert len(prediction.top(9)) == 3
+
+
+def test_an_explanation_shows_where_the_heat_is_in_whole_pixels(predictor, bundle, tiny):
+    image = tiny.test.images[4]
+    overlay = predictor.explain(picture(image), "green")
+    assert (overlay.mode, overlay.size) == ("RGB", (448, 448))
+    pixels = np.asarray(overlay).reshape(8, 56, 8, 56, 3)
+    assert (pixels == pixels[:, :1, :, :1]).all()
+    heat = grad_cam(bundle.load_model(), image[None] / 255, torch.tensor([1]))[0].numpy()
+    warmth = pixels[:, 0, :, 0].astype(int) @ [1, 1, -1]  # viridis goes from violet to yellow
+    assert np.corrcoef(warmth.ravel(), heat.ravel())[0, 1] > 0.7
+    assert not same(overlay, predictor.explain(picture(image), "red"))
+
+
+def test_an_explanation_is_of_the_predicted_class_unless_another_is_named(predictor, tiny):
+    shown = picture(tiny.test.images[1])
+    label = predictor.predict([shown])[0].label
+    assert same(predictor.explain(shown), predictor.explain(shown, label))
+    with pytest.raises(UserError, match="no class 'gren'; did you mean 'green'"):
+        predictor.explain(shown, "gren")
+
+
+def test_explaining_leaves_the_predictions_alone(predictor, tiny):
+    before = predictor.logits(tiny.test.images)
+    predictor.explain(picture(tiny.test.images[0]))
+    assert torch.equal(predictor.logits(tiny.test.images), before)
+
+
+# The command
+
+
+def ask(capsys, *arguments):
+    """What the command prints, as text, with its exit status and what it complains of."""
+    status = inference.main(list(map(str, arguments)))
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def test_the_command_predicts_files_and_folders_as_the_run_did(capsys, bundle, files, run, tiny):
+    status, out, err = ask(
+        capsys, files, files / "00.png", "--bundle", bundle.path, "--json", "--top", 3
+    )
+    answers = json.loads(out)
+    assert (status, err) == (0, "")
+    assert [Path(answer["picture"]).stem for answer in answers] == [
+        *(f"{number:02d}" for number in range(30)),
+        "00",
+    ]
+    said = torch.from_numpy(run.predictions("test").logits / bundle.temperature).softmax(1)
+    for answer, row in zip(answers, [*said, said[0]], strict=True):
+        expected = dict(zip(tiny.classes, row.tolist(), strict=True))
+        assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
+        assert answer["confidence"] == next(iter(answer["probabilities"].values()))
+        assert answer["label"] == next(iter(answer["probabilities"]))
+
+
+def test_the_listing_has_a_line_a_picture_in_columns(capsys, bundle, files):
+    _, out, _ = ask(capsys, files, "--bundle", bundle.path, "--top", 2)
+    lines = out.splitlines()
+    assert len(lines) == 30
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].startswith(str(files / "00.png"))
+    assert lines[0].count(" %") == 2
+
+
+def test_an_unreadable_picture_costs_only_its_own_line(capsys, bundle, files, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    given = [files / "00.png", tmp_path / "bad.png", tmp_path / "gone.png", files / "01.png"]
+    status, out, err = ask(capsys, *given, "--bundle", bundle.path)
+    assert status == 2
+    assert [line.split()[0] for line in out.splitlines()] == [str(given[0]), str(given[3])]
+    assert err.splitlines() == [
+        f"error: cannot read {given[1]}: not a picture, or its beginning is damaged",
+        f"error: cannot read {given[2]}: No such file or directory",
+    ]
+
+
+def test_a_hidden_file_and_one_that_is_no_picture_are_passed_over(capsys, bundle, files, tmp_path):
+    shown = (files / "00.png").read_bytes()
+    for name in ("a.PNG", ".b.png", ".thumbs/c.png", "notes.txt", "deep/er/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(shown)
+    _, out, _ = ask(capsys, tmp_path, "--bundle", bundle.path)
+    assert [line.split()[0] for line in out.splitlines()] == [
+        str(tmp_path / "a.PNG"),
+        str(tmp_path / "deep/er/d.jpg"),
+    ]
+
+
+def test_a_real_process_reads_standard_input_and_draws_an_explanation(bundle, predictor, files):
+    drawn = bundle.path.parent / "heat.png"
+    command = [sys.executable, "-m", "lib.inference", "-", "--bundle", bundle.path, "--json"]
+    shown = (files / "05.png").read_bytes()
+    done = subprocess.run(
+        [*command, "--explain", drawn], cwd=PROJECT, input=shown, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    answer = json.loads(done.stdout)[0]
+    assert answer["picture"] == "-"
+    said = predictor.predict([shown])[0]
+    assert answer["probabilities"] == pytest.approx(said.probabilities)
+    assert same(Image.open(drawn), predictor.explain(shown))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["x.png", "--bundle", "nowhere"],
+            "nowhere: no bundle there.*python -m analysis makes one",
+        ),
+        (["a.png", "b.png", "--explain", "heat.png"], "--explain draws one picture, and 2 are"),
+        (["a.png", "--top", "0"], "--top 0: at least one class"),
+        (["."], r"\.: no picture in that folder"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_remedy(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words) as raised:
+        inference.main(arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_to_start_needs_neither_training_nor_charts():
+    code = "import sys, lib.inference; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    heavy = {"altair", "captum", "IPython", "onnx", "scipy", "sklearn", "lib.data", "lib.training"}
+    assert not heavy & set(done.stdout.split())

@@ -1,0 +1,223 @@
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import safetensors
+import torch
+
+from lib import export as exporting
+from lib.bundle import FACTS, ONNX, WEIGHTS, Bundle
+from lib.calibration import expected_calibration_error, fit_temperature, softmax
+from lib.errors import UserError
+from lib.evaluation import accuracy_interval
+from lib.export import export
+from lib.recipe import Recipe
+from lib.runs import RunStore
+from lib.training import fit
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    """The folder of a copy of the bundle, to be damaged."""
+    return shutil.copytree(bundle.path, tmp_path / "copy")
+
+
+# What is exported
+
+
+def test_what_was_exported_reads_back(bundle, run, tiny):
+    assert Bundle.load(bundle.path) == bundle
+    assert (bundle.run_id, bundle.recipe, bundle.classes) == (run.run_id, run.recipe, tiny.classes)
+    assert (bundle.name, bundle.image_size) == ("tiny-small_cnn", 8)
+    assert bundle.mean == pytest.approx(tiny.mean)
+    assert bundle.std == pytest.approx(tiny.std)
+    assert bundle.training == run.summary
+    again, model = bundle.load_model().state_dict(), run.load_model().state_dict()
+    assert again.keys() == model.keys()
+    assert all(torch.equal(again[name], model[name]) for name in model)
+    assert not bundle.load_model().training
+
+
+def test_the_temperature_is_of_val_and_the_figures_are_of_test(bundle, run):
+    val, test = run.predictions("val"), run.predictions("test")
+    assert bundle.temperature == fit_temperature(val.logits, val.labels)
+    right = test.logits.argmax(1) == test.labels
+    assert bundle.metrics["accuracy"] == dataclasses.asdict(accuracy_interval(right.sum(), 30))
+    assert [row["class"] for row in bundle.metrics["per_class"]] == ["red", "green", "blue"]
+    ece = bundle.metrics["calibration"]["ece"]
+    for scaling, temperature in (("before", 1), ("after", bundle.temperature)):
+        confidence = softmax(test.logits, temperature).max(1)
+        assert ece[scaling]["value"] == pytest.approx(expected_calibration_error(confidence, right))
+        assert ece[scaling]["low"] <= ece[scaling]["value"] <= ece[scaling]["high"]
+
+
+def test_a_bundle_holds_safetensors_json_and_onnx_and_no_pickle(bundle):
+    assert (
+        {WEIGHTS, FACTS, ONNX}
+        <= set(os.listdir(bundle.path))
+        <= {WEIGHTS, FACTS, ONNX, "README.md"}
+    )
+    with safetensors.safe_open(bundle.path / WEIGHTS, "pt") as file:
+        assert set(file.keys()) == set(bundle.load_model().state_dict())
+    onnx.checker.check_model(bundle.path / ONNX, full_check=True)
+    json.loads((bundle.path / FACTS).read_text(), parse_constant=pytest.fail)  # no NaN
+    for path in bundle.path.iterdir():
+        content = path.read_bytes()
+        assert not content.startswith((b"\x80", b"PK"))  # a pickle, and torch.save's archive
+
+
+def test_figures_that_are_not_numbers_are_null(run):
+    assert exporting.plain({"a": [float("nan"), 1.5], "b": (np.float64("inf"), "x")}) == {
+        "a": [None, 1.5],
+        "b": [None, "x"],
+    }
+
+
+def test_the_onnx_network_takes_any_number_of_pictures(bundle, run, tiny):
+    session = onnxruntime.InferenceSession(bundle.path / ONNX)
+    said = run.predictions("test").logits
+    for count in (1, 2, 30):
+        logits, probabilities = session.run(None, {"images": tiny.test.images[:count].numpy()})
+        np.testing.assert_allclose(logits, said[:count], atol=1e-4)
+        calibrated = softmax(said[:count], bundle.temperature)
+        np.testing.assert_allclose(probabilities, calibrated, atol=1e-4)
+    assert bundle.onnx["compared_pictures"] == len(tiny.val)
+    assert 0 < bundle.onnx["largest_difference"] < 1e-4
+
+
+def test_a_partly_frozen_resnet_that_enlarges_its_pictures_is_exported_too(tiny, tmp_path):
+    recipe = Recipe(model="resnet18", strategy="head", image_size=32, epochs=1, batch_size=32)
+    run = fit(recipe, tiny, RunStore(tmp_path / "runs"), "cpu")
+    bundle = export(run, tiny, tmp_path / "best", name="My ResNet/1")
+    assert bundle.name == "My-ResNet-1"
+    assert bundle.onnx["largest_difference"] < 1e-4
+    said = run.predictions("test")
+    session = onnxruntime.InferenceSession(bundle.path / ONNX)
+    logits = session.run(["logits"], {"images": tiny.test.images.numpy()})[0]
+    np.testing.assert_allclose(logits, said.logits, atol=1e-4)
+
+
+# Whole or not at all
+
+
+def test_an_onnx_network_that_disagrees_leaves_the_bundle_as_it_was(
+    bundle, run, tiny, copy, monkeypatch
+):
+    class Off(exporting.Served):
+        """In ONNX, says something else than in PyTorch."""
+
+        def forward(self, images):
+            logits, probabilities = super().forward(images)
+            return logits + 0.01 * torch.compiler.is_exporting(), probabilities
+
+    monkeypatch.setattr(exporting, "Served", Off)
+    with pytest.raises(UserError, match=r"ONNX and PyTorch differ by \d\.\de-03 on 24 pictures"):
+        export(run, tiny, copy)
+    assert Bundle.load(copy) == dataclasses.replace(bundle, path=copy)
+    assert os.listdir(copy.parent) == ["copy"]
+
+
+def test_a_full_disk_leaves_the_bundle_as_it_was(bundle, run, tiny, copy, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write_onnx", full)
+    with pytest.raises(UserError, match=r"cannot write .*copy: No space left on device; make room"):
+        export(run, tiny, copy)
+    assert Bundle.load(copy) == dataclasses.replace(bundle, path=copy)
+    assert os.listdir(copy.parent) == ["copy"]
+
+
+def test_a_new_bundle_takes_the_place_of_the_old_one(bundle, run, tiny, copy):
+    (copy / "README.md").write_text("of the old one")
+    again = export(run, tiny, copy, name="other")
+    assert again == dataclasses.replace(bundle, path=copy, name="other", sha256=again.sha256)
+    assert again.sha256[WEIGHTS] == bundle.sha256[WEIGHTS]
+    assert "of the old one" not in [path.read_text() for path in copy.glob("README.md")]
+    assert os.listdir(copy.parent) == ["copy"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(run, tiny, tmp_path):
+    (tmp_path / "holiday.jpg").write_text("precious")
+    for target in (tmp_path, tmp_path / "holiday.jpg"):
+        with pytest.raises(UserError):
+            export(run, tiny, target)
+    assert os.listdir(tmp_path) == ["holiday.jpg"]
+
+
+def test_another_dataset_is_a_mistake_of_the_program(run, tiny, tmp_path):
+    with pytest.raises(ValueError, match="was not validated on these pictures"):
+        export(run, dataclasses.replace(tiny, val=tiny.test), tmp_path / "best")
+
+
+# What is refused
+
+
+def test_a_folder_without_a_bundle_says_how_to_make_one(tmp_path):
+    with pytest.raises(UserError, match=r"no bundle there.*python -m analysis makes one"):
+        Bundle.load(tmp_path / "best")
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, ONNX])
+def test_a_file_with_one_bit_changed_is_refused(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: not the file that bundle.json describes"):
+        Bundle.load(copy).read(name)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, ONNX])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(UserError, match=f"cannot read .*{name}: No such file"):
+        Bundle.load(copy).read(name)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_schema_version_is_refused(copy, version):
+    change(copy, schema_version=version)
+    with pytest.raises(UserError, match=f"schema version is {version!r}, and this program reads 1"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ["red", "green"]}, "its weights are not its recipe's"),
+        ({"recipe": {"width": 16}}, "its weights are not its recipe's"),
+        ({"recipe": {"wdith": 8}}, "unknown field 'wdith'; did you mean 'width'"),
+        ({"recipe": {"model": "gpt"}}, "model = 'gpt' should be one of"),
+        ({"classes": ["red", "red", "blue"]}, "classes = .* cannot be"),
+        ({"classes": [1, 2, 3]}, "classes = .* cannot be"),
+        ({"mean": [0.5]}, "mean = .* cannot be"),
+        ({"std": [0.5, 0.5, 0.0]}, "std = .* cannot be"),
+        ({"image_size": 0}, "image_size = 0 cannot be"),
+        ({"temperature": -1.0}, "temperature = -1.0 cannot be"),
+        ({"temperature": "hot"}, "'temperature' is missing or of the wrong type"),
+        ({"metrics": None}, "'metrics' is missing or of the wrong type"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused_in_one_line(copy, changes, words):
+    change(copy, **changes)
+    with pytest.raises(UserError, match=words) as raised:
+        Bundle.load(copy)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"name": "x"}', "\x00\xff"])
+def test_a_file_that_is_not_a_bundles_is_refused_in_one_line(copy, text):
+    (copy / FACTS).write_text(text)
+    with pytest.raises(UserError, match=r"bundle\.json") as raised:
+        Bundle.load(copy)
+    assert "\n" not in str(raised.value)
+
+
+def change(folder, **values):
+    facts = json.loads((folder / FACTS).read_text())
+    (folder / FACTS).write_text(json.dumps(facts | values))
