@@ -21,14 +21,15 @@ from torch import Tensor, nn
 
 from lib import models
 from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
-from lib.calibration import Calibration, calibrate
+from lib.calibration import Calibration, calibrate, softmax
 from lib.data import Dataset
 from lib.errors import UserError
-from lib.evaluation import accuracy_interval, per_class
+from lib.evaluation import accuracy_interval, per_class, predict
 from lib.files import write_json
 from lib.runs import Run
 
 TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
+RECORD_TOLERANCE = 0.02  # in probabilities, which on a GPU come of shorter floats
 COMPARED = 256  # pictures at most
 OUTPUTS = ["logits", "probabilities"]
 
@@ -94,6 +95,7 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
     val, test = run.predictions("val"), run.predictions("test")
     scaled = calibrate(val.logits, val.labels, test.logits, test.labels)
     shutil.copyfile(run.path / WEIGHTS, folder / WEIGHTS)
+    check_record(run, model, images)
     onnx = write_onnx(folder / ONNX, model, scaled.temperature, images)
     bundle = Bundle(
         path=folder,
@@ -114,6 +116,22 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
         sha256={name: file_hash(folder / name) for name in (WEIGHTS, ONNX)},
     )
     write_json(folder / FACTS, plain(bundle.to_dict()))
+
+
+def check_record(run: Run, model: models.Classifier, images: Tensor) -> None:
+    """Make sure that the network says of val pictures (N, 3, S, S) what the run recorded of them.
+
+    Raises
+    ------
+    UserError   if it does not: the code of the networks is another one than the run's
+    """
+    said = run.predictions("val").logits[: len(images)]
+    difference = np.abs(softmax(said) - softmax(predict(model, images))).max()
+    if not difference <= RECORD_TOLERANCE:
+        raise UserError(
+            f"{run.path}: its weights do not give its predictions (off by {difference:.2g}), so "
+            "another version of this program made it; train it again"
+        )
 
 
 def slug(name: str) -> str:

@@ -163,6 +163,8 @@ def _onnx_network(bundle: Bundle) -> Network:
     """The network by ONNX Runtime, which on a CPU is 1.3 to 7 times as fast as PyTorch."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Idle threads that spin would take the cores from whatever reads the next pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
         bundle.read(ONNX), options, providers=["CPUExecutionProvider"]
     )

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import safetensors
 import torch
+from safetensors.torch import load_file, save_file
 
 from lib import export as exporting
 from lib.bundle import FACTS, ONNX, WEIGHTS, Bundle
@@ -17,7 +18,7 @@ from lib.errors import UserError
 from lib.evaluation import accuracy_interval
 from lib.export import export
 from lib.recipe import Recipe
-from lib.runs import RunStore
+from lib.runs import Run, RunStore
 from lib.training import fit
 
 
@@ -153,6 +154,16 @@ def test_a_folder_of_something_else_is_never_replaced(run, tiny, tmp_path):
 def test_another_dataset_is_a_mistake_of_the_program(run, tiny, tmp_path):
     with pytest.raises(ValueError, match="was not validated on these pictures"):
         export(run, dataclasses.replace(tiny, val=tiny.test), tmp_path / "best")
+
+
+def test_a_run_whose_weights_do_not_give_its_predictions_is_refused(run, tiny, tmp_path):
+    other = shutil.copytree(run.path, tmp_path / run.run_id)
+    weights = load_file(other / WEIGHTS)
+    weights["head.0.weight"] *= -1
+    save_file(weights, other / WEIGHTS)
+    with pytest.raises(UserError, match="its weights do not give its predictions"):
+        export(Run(other), tiny, tmp_path / "best")
+    assert os.listdir(tmp_path) == [run.run_id]
 
 
 # What is refused

@@ -1,0 +1,141 @@
+"""Which run won, by how much, and what does its bundle cost? What day 5 puts together."""
+
+import time
+from collections.abc import Iterable
+
+import pandas as pd
+from torch import Tensor
+
+from lib.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
+from lib.calibration import softmax
+from lib.chart_titles import count, duration, per_cent
+from lib.data import Split
+from lib.diagnosis import best_by, setting_of
+from lib.evaluation import Interval, bootstrap_interval
+from lib.hardware import processor
+from lib.inference import Predictor
+from lib.palette import label
+from lib.runs import Run
+
+HOLDS = {
+    WEIGHTS: "the weights",
+    FACTS: "what they are: classes, sizes, temperature, figures, hashes",
+    ONNX: "the same network for other runtimes, calibration included",
+    CARD: "the model card",
+}
+
+
+def candidates(runs: Iterable[Run]) -> dict[str, Run]:
+    """The best run of each model and way of training it, by name, the best by val first.
+
+    Runs that are alike on val come in the order of their loss there, as in `lib.runs.best_of`.
+    """
+    best = best_by(runs, setting_of)
+
+    def rank(item: tuple[str, Run]) -> tuple[float, float]:
+        summary = item[1].summary
+        return -summary["val_accuracy"], summary["val_loss"]
+
+    return dict(sorted(best.items(), key=rank))
+
+
+def standings(competing: dict[str, Run]) -> pd.DataFrame:
+    """A row a candidate, with the 95 % interval of its test accuracy and the address of its run."""
+    return pd.DataFrame(
+        {
+            "candidate": name,
+            "val_accuracy": run.summary["val_accuracy"],
+            "test_accuracy": tested(run),
+            "parameters": run.summary["parameters"],
+            "training": duration(run.summary["seconds"]),
+            "page": f"runs.html#run={run.run_id}",
+        }
+        for name, run in competing.items()
+    )
+
+
+def tested(run: Run) -> Interval:
+    """The run's test accuracy with its interval."""
+    return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
+
+
+def lead(first: Run, second: Run) -> Interval:
+    """By how much the first is right more often than the second, on the same test pictures.
+
+    The bootstrap draws pictures, each with both answers, so what is hard for both cancels out.
+    """
+    right = [
+        (said.logits.argmax(1) == said.labels).astype(float)
+        for said in (first.predictions("test"), second.predictions("test"))
+    ]
+    return bootstrap_interval(lambda differences: float(differences.mean()), right[0] - right[1])
+
+
+def winner_sentence(competing: dict[str, Run]) -> str:
+    """Who is best on val, how good on test, and how far ahead of the runner-up there."""
+    (name, winner), *others = competing.items()
+    val = per_cent(winner.summary["val_accuracy"])
+    text = f"Best on validation at {val}: {name}. On the test split it is right in {tested(winner)}"
+    if not others:
+        return f"{text}."
+    gap = lead(winner, others[0][1])
+    low, value, high = (f"{100 * x:+.1f}".replace("-", "−") for x in (gap.low, gap.value, gap.high))
+    clear = "" if gap.low > 0 or gap.high < 0 else ", within noise"
+    return f"{text}: {value} points ({low} to {high}) against the runner-up, {others[0][0]}{clear}."
+
+
+def agreement_sentence(predictor: Predictor, run: Run, test: Split) -> str:
+    """Whether the bundle says of the test pictures what its run said, in words."""
+    said = softmax(run.predictions("test").logits, predictor.bundle.temperature)
+    found = predictor.probabilities(test.images).numpy()
+    same = int((said.argmax(1) == found.argmax(1)).sum())
+    return (
+        f"The bundle names the class that its run named for {same:,} of "
+        f"{count(len(test), 'test picture')}; no probability differs by more than "
+        f"{abs(said - found).max():.1g}."
+    )
+
+
+def contents(bundle: Bundle) -> pd.DataFrame:
+    """A row a file of the bundle: file, holds, size."""
+    return pd.DataFrame(
+        {"file": name, "holds": holds, "size": size((bundle.path / name).stat().st_size)}
+        for name, holds in HOLDS.items()
+        if (bundle.path / name).exists()
+    )
+
+
+def size(octets: int) -> str:
+    """`812 bytes`, `4.1 kB`, `44.7 MB`."""
+    if octets < 1000:
+        return count(octets, "byte")
+    return f"{octets / 1e3:.1f} kB" if octets < 1e6 else f"{octets / 1e6:.1f} MB"
+
+
+def costs(predictor: Predictor, images: Tensor, batch: int = 64, repeats: int = 20) -> pd.DataFrame:
+    """What it took to train, and takes to predict on this machine: what, cost.
+
+    Times are medians over `repeats`, of decoded pictures uint8 (N, 3, S, S) as they are given.
+    """
+    facts = predictor.bundle.training
+    alone = median_seconds(predictor, images[:1], repeats)
+    many = images.repeat(-(-batch // len(images)), 1, 1, 1)[:batch]
+    together = median_seconds(predictor, many, repeats) / batch
+    rows = {
+        "parameters": f"{facts['parameters']:,} ({label(predictor.bundle.recipe.model)})",
+        "training": f"{duration(facts['seconds'])} on {predictor.bundle.environment['device']}",
+        "one picture": f"{1e3 * alone:.2g} ms",
+        f"{batch} pictures at once": f"{1e3 * together:.2g} ms each, {1 / together:,.0f} a second",
+        "predicted on": f"{predictor.device.type}: {processor()}",
+    }
+    return pd.DataFrame(rows.items(), columns=["what", "cost"])
+
+
+def median_seconds(predictor: Predictor, images: Tensor, repeats: int) -> float:
+    """Seconds that the probabilities of these pictures take; a first time is not counted."""
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        predictor.probabilities(images)
+        seconds.append(time.perf_counter() - started)
+    return sorted(seconds[1:])[repeats // 2]
