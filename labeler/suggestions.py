@@ -34,9 +34,8 @@ def load(path: Path) -> "Suggestions":
     LabelerError   if the bundle, or what is needed to run it, is missing
     """
     try:
-        from lib.inference import Predictor
-
         from lib.errors import UserError
+        from lib.inference import Predictor
     except ImportError as error:
         raise LabelerError(
             f"--suggest needs the training package, and {error.name} is not installed:"

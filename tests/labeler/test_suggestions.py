@@ -3,11 +3,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from labeler import suggestions
 from labeler.errors import LabelerError
 from labeler.suggestions import Hint, Suggestions
-from lib.errors import UserError
+from lib.inference import Predictor
 
 
 class Model:
@@ -68,32 +69,35 @@ def test_another_folder_begins_without_hints(tmp_path):
     stop_second()
 
 
-@pytest.fixture
-def bundle(monkeypatch):
-    """Puts a stand-in for `lib.inference` in place, whose predictor loads by the given function."""
-
-    def use(load):
-        module = SimpleNamespace(Predictor=SimpleNamespace(load=load)) if load else None
-        monkeypatch.setitem(sys.modules, "lib.inference", module)
-
-    return use
-
-
-def test_a_bundle_gives_classes_and_hints(bundle, tmp_path):
-    bundle(lambda path: Model() if path == tmp_path else None)
-    assert suggestions.load(tmp_path).classes == ("cat", "dog")
-
-
-def test_a_bundle_that_is_not_there_is_a_mistake_of_the_user(bundle, tmp_path):
-    def load(path):
-        raise UserError(f"{path} is no bundle")
-
-    bundle(load)
-    with pytest.raises(LabelerError, match="is no bundle"):
+def test_without_the_training_package_there_are_no_suggestions(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "lib.inference", None)
+    with pytest.raises(LabelerError, match="needs the training package"):
         suggestions.load(tmp_path)
 
 
-def test_without_the_training_package_there_are_no_suggestions(bundle, tmp_path):
-    bundle(None)
-    with pytest.raises(LabelerError, match="needs the training package"):
+def test_a_real_bundle_suggests_what_it_predicts(bundle, tiny, tmp_path):
+    for number, image in enumerate(tiny.test.images):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{number:02d}.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    hints = suggestions.load(bundle.path)
+    assert hints.classes == tiny.classes
+    stop = hints.start(tmp_path)
+    hints.ask(names)
+    wait_for(hints, 30)
+    stop()
+
+    said = Predictor.load(bundle.path).probabilities(tiny.test.images)
+    confidence, labels = said.max(1)
+    for number in range(30):
+        hint = hints.hints[f"{number:02d}.png"]
+        assert hint.label == tiny.classes[labels[number]]
+        assert hint.confidence == pytest.approx(confidence[number].item(), abs=1e-5)
+    assert hints.most_doubtful()[0] == f"{int(confidence.argmin()):02d}.png"
+    complaint = hints.take_complaints()[0]
+    assert complaint.startswith("No suggestion for bad.png: cannot read")
+
+
+def test_a_folder_that_is_no_bundle_is_a_mistake_of_the_user(tmp_path):
+    with pytest.raises(LabelerError, match="no bundle there"):
         suggestions.load(tmp_path)
