@@ -24,7 +24,7 @@ from lib.errors import UserError, command, nearest
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook with the parameters that it is to be executed with, and why."""
+    """A notebook with the parameters that it is to be executed with, and its copy's record."""
 
     notebook: study.Notebook
     parameters: dict[str, Any]
@@ -86,16 +86,17 @@ def plan(options: argparse.Namespace) -> list[Job]:
         values = study.read_profile(profile)
         study.check_parameters(values, f"profile {profile}")
         parameters = notebook.parameters(values) | overrides
-        upstream = [job.record["key"] for job in jobs] if notebook.day == "home" else []
+        made = [job.record["key"] for job in jobs if job.record]
+        upstream = made if notebook.day in study.SUMS_UP else []
         record = {
             "key": study.key(notebook, parameters, upstream),
             "profile": profile,
             "overrides": overrides,
             "command": remake(notebook, profile, overrides),
         }
-        changed = record["key"] != old.get("key")
+        changed = record["key"] != old.get("key") or notebook.lacks_bundle(parameters)
         due = asked and (changed or options.force)
-        jobs.append(Job(notebook, parameters, record if due else old or record, due))
+        jobs.append(Job(notebook, parameters, record if due else old, due))
     return jobs
 
 

@@ -26,6 +26,7 @@ from lib.pictures import UnreadablePicture
 
 ROOT = Path(__file__).parent.parent
 PROFILES = Path(__file__).parent / "profiles"
+SUMS_UP = ("day4", "day5", "home")  # notebooks that read the runs of those before them
 USER_ERRORS = {UserError.__name__, UnreadablePicture.__name__}  # a kernel tells only the name
 
 
@@ -70,6 +71,11 @@ class Notebook:
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `values` that this notebook takes."""
         return {name: value for name, value in values.items() if name in self.defaults()}
+
+    def lacks_bundle(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether the notebook writes a bundle, and that is not there (any more)."""
+        folder = (self.defaults() | dict(parameters)).get("bundle")
+        return folder is not None and not (ROOT / folder / "bundle.json").is_file()
 
     def record(self) -> dict[str, Any]:
         """What the executed copy says of its making; nothing if there is no copy."""
@@ -147,7 +153,7 @@ def check_parameters(values: Mapping[str, Any], where: str) -> None:
 def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) -> str:
     """What the executed copy depends on, hashed: its source, parameters, `lib`, dataset.
 
-    `upstream` holds the keys of the notebooks whose runs this one sums up.
+    `upstream` holds the keys of the notebooks whose runs this one sums up, as far as they are made.
     """
     used = notebook.defaults() | dict(parameters)
     cells = [
@@ -161,10 +167,11 @@ def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) 
 
 @cache
 def library_digest() -> str:
-    """A hash of all code in lib/."""
+    """A hash of all files in lib/, the code and the texts that it fills in."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "lib").glob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted((ROOT / "lib").iterdir()):
+        if path.is_file():
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -32,11 +33,11 @@ print(dataset, factor * 21)
 """
 
 
-def write_notebook(path, heading):
+def write_notebook(path, heading, parameters=PARAMETERS, body=BODY):
     cells = [
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": [f"# {heading}\n"]},
-        code(PARAMETERS, ["parameters"]),
-        code(BODY),
+        code(parameters, ["parameters"]),
+        code(body),
     ]
     path.write_text(json.dumps({**NOTEBOOK, "cells": cells}))
 
@@ -104,6 +105,35 @@ def test_a_parameter_a_profile_and_a_changed_source_each_make_a_day_due(small_st
     assert states(capsys) == ["made", "made"]  # home sums the day up
     command.main(["--only", "day1", "--force"])
     assert states(capsys)[0] == "made"
+
+
+def test_a_day_that_sums_up_the_runs_of_others_follows_them(small_study, capsys):
+    write_notebook(small_study / "analysis" / "day4_sums_up.ipynb", "Sums up")
+    command.main(["--only", "day4"])
+    capsys.readouterr()
+    command.main([])  # there is a first day now
+    assert states(capsys) == ["made", "made", "made"]
+    command.main(["--only", "day1", "-p", "factor", "5"])
+    assert states(capsys) == ["made", "unchanged", "made"]
+    command.main([])
+    assert states(capsys) == ["unchanged", "made", "made"]
+
+
+def test_a_bundle_that_was_deleted_is_made_again(small_study, capsys):
+    body = """
+from pathlib import Path
+Path(bundle).mkdir(parents=True)
+Path(bundle, "bundle.json").write_text("{}")
+"""
+    parameters = PARAMETERS + 'bundle = "models/best"\n'
+    write_notebook(small_study / "analysis" / "day5_last.ipynb", "Last day", parameters, body)
+    command.main([])
+    command.main([])
+    assert states(capsys)[3:] == ["unchanged", "unchanged", "unchanged"]
+    shutil.rmtree(small_study / "models")
+    command.main([])
+    assert states(capsys) == ["unchanged", "made", "unchanged"]
+    assert (small_study / "models" / "best" / "bundle.json").exists()
 
 
 def test_an_executed_copy_is_the_same_every_time_and_free_of_noise(small_study):
