@@ -3,16 +3,17 @@
 import time
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from lib.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.calibration import softmax
-from lib.chart_titles import count, duration, per_cent
+from lib.chart_titles import count, duration, per_cent, points, signed
 from lib.data import Split
 from lib.diagnosis import best_by, setting_of
 from lib.evaluation import Interval, bootstrap_interval
-from lib.hardware import processor
+from lib.hardware import environment
 from lib.inference import Predictor
 from lib.palette import label
 from lib.runs import Run
@@ -45,13 +46,19 @@ def standings(competing: dict[str, Run]) -> pd.DataFrame:
         {
             "candidate": name,
             "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": tested(run),
+            "test_accuracy": unbroken(str(tested(run))),
             "parameters": run.summary["parameters"],
-            "training": duration(run.summary["seconds"]),
+            "training": unbroken(duration(run.summary["seconds"])),
             "page": f"runs.html#run={run.run_id}",
         }
         for name, run in competing.items()
     )
+
+
+def unbroken(text: str) -> str:
+    """The text as one word, for a narrow column."""
+    joined = text.replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
+    return joined.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def tested(run: Run) -> Interval:
@@ -75,13 +82,18 @@ def winner_sentence(competing: dict[str, Run]) -> str:
     """Who is best on val, how good on test, and how far ahead of the runner-up there."""
     (name, winner), *others = competing.items()
     val = per_cent(winner.summary["val_accuracy"])
-    text = f"Best on validation at {val}: {name}. On the test split it is right in {tested(winner)}"
+    text = (
+        f"Best on validation, with {val}: {name}. Of the test split it gets {tested(winner)} right"
+    )
     if not others:
         return f"{text}."
-    gap = lead(winner, others[0][1])
-    low, value, high = (f"{100 * x:+.1f}".replace("-", "−") for x in (gap.low, gap.value, gap.high))
-    clear = "" if gap.low > 0 or gap.high < 0 else ", within noise"
-    return f"{text}: {value} points ({low} to {high}) against the runner-up, {others[0][0]}{clear}."
+    runner_up, gap = others[0][0], lead(winner, others[0][1])
+    if gap.low <= 0 <= gap.high:
+        span = f"{signed(gap.low)} to {signed(gap.high)} points"
+        return f"{text}, not clearly more or less than the runner-up, {runner_up} ({span})."
+    least, most = sorted((abs(gap.low), abs(gap.high)))
+    by = f"{points(gap.value)} ({100 * least:.1f} to {100 * most:.1f})"
+    return f"{text}, {by} {'more' if gap.low > 0 else 'less'} than the runner-up, {runner_up}."
 
 
 def agreement_sentence(predictor: Predictor, run: Run, test: Split) -> str:
@@ -89,17 +101,17 @@ def agreement_sentence(predictor: Predictor, run: Run, test: Split) -> str:
     said = softmax(run.predictions("test").logits, predictor.bundle.temperature)
     found = predictor.probabilities(test.images).numpy()
     same = int((said.argmax(1) == found.argmax(1)).sum())
+    furthest = np.format_float_positional(abs(said - found).max(), 1, fractional=False)
     return (
         f"The bundle names the class that its run named for {same:,} of "
-        f"{count(len(test), 'test picture')}; no probability differs by more than "
-        f"{abs(said - found).max():.1g}."
+        f"{count(len(test), 'test picture')}; no probability differs by more than {furthest}."
     )
 
 
 def contents(bundle: Bundle) -> pd.DataFrame:
     """A row a file of the bundle: file, holds, size."""
     return pd.DataFrame(
-        {"file": name, "holds": holds, "size": size((bundle.path / name).stat().st_size)}
+        {"file": name, "holds": holds, "size": unbroken(size((bundle.path / name).stat().st_size))}
         for name, holds in HOLDS.items()
         if (bundle.path / name).exists()
     )
@@ -122,11 +134,11 @@ def costs(predictor: Predictor, images: Tensor, batch: int = 64, repeats: int = 
     many = images.repeat(-(-batch // len(images)), 1, 1, 1)[:batch]
     together = median_seconds(predictor, many, repeats) / batch
     rows = {
-        "parameters": f"{facts['parameters']:,} ({label(predictor.bundle.recipe.model)})",
-        "training": f"{duration(facts['seconds'])} on {predictor.bundle.environment['device']}",
-        "one picture": f"{1e3 * alone:.2g} ms",
+        "Parameters": f"{facts['parameters']:,} ({label(predictor.bundle.recipe.model)})",
+        "Training": f"{duration(facts['seconds'])} on {predictor.bundle.environment['device']}",
+        "One picture": f"{1e3 * alone:.2g} ms",
         f"{batch} pictures at once": f"{1e3 * together:.2g} ms each, {1 / together:,.0f} a second",
-        "predicted on": f"{predictor.device.type}: {processor()}",
+        "Predicted on": environment(predictor.device)["device"],
     }
     return pd.DataFrame(rows.items(), columns=["what", "cost"])
 

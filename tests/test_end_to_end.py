@@ -1,5 +1,6 @@
 """From a fresh checkout to a website: every notebook with tiny parameters, through every engine."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PROJECT = Path(__file__).parents[1]
 TINY = """
@@ -25,8 +27,15 @@ transfer_epochs: 1
 transfer_seeds: 1
 head_epochs: 1
 diagnosed_pictures: 40
+card_pictures: 40
 """
-PAGES = ["day1_augmentations", "day2_from_scratch", "day3_transfer", "day4_diagnostics"]
+PAGES = [
+    "day1_augmentations",
+    "day2_from_scratch",
+    "day3_transfer",
+    "day4_diagnostics",
+    "day5_artifacts",
+]
 
 
 def run(root, *arguments):
@@ -56,6 +65,15 @@ def test_a_second_study_executes_nothing(checkout):
     lines = run(checkout, "analysis").splitlines()
     assert len(lines) == len(PAGES) + 1
     assert all("unchanged" in line for line in lines)
+
+
+def test_the_study_leaves_a_bundle_that_predicts(checkout):
+    picture = checkout / "picture.png"
+    Image.new("RGB", (20, 20), "white").save(picture)
+    answers = json.loads(run(checkout, "lib.inference", picture, "--json", "--top", "10"))
+    assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
+    assert set(answers[0]["probabilities"]) == set("0123456789")
+    assert (checkout / "models" / "best" / "README.md").is_file()
 
 
 @pytest.mark.parametrize("engine", ["pandoc", "quarto"])
