@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from lib.data import Dataset
 from lib.errors import UserError
 from lib.evaluation import accuracy_interval, per_class, predict
 from lib.files import write_json
-from lib.runs import Run
+from lib.runs import Predictions, Run
 
 TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
 RECORD_TOLERANCE = 0.02  # in probabilities, which on a GPU come of shorter floats
@@ -62,8 +63,8 @@ def export(
 
     Raises
     ------
-    UserError    if `path` holds something other than a bundle, cannot be written, or ONNX does not
-                 agree with PyTorch to `TOLERANCE`
+    UserError    if `path` holds something other than a bundle or cannot be written, ONNX does not
+                 agree with PyTorch to `TOLERANCE`, or PyTorch not with what the run recorded
     ValueError   if the run saw other val pictures than the dataset's
     """
     target = Path(path)
@@ -108,7 +109,7 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
         mean=tuple(model.mean.flatten().tolist()),
         std=tuple(model.std.flatten().tolist()),
         temperature=scaled.temperature,
-        metrics=metrics(run, scaled),
+        metrics=metrics(test, facts["classes"], scaled),
         dataset=facts,
         training=run.summary,
         environment=run.environment,
@@ -139,13 +140,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
-def metrics(run: Run, scaled: Calibration) -> dict[str, Any]:
-    """What the run is worth on the test split, with 95 % intervals.
+def metrics(test: Predictions, classes: Sequence[str], scaled: Calibration) -> dict[str, Any]:
+    """What the test predictions are worth, with 95 % intervals.
 
     accuracy (Wilson's interval); per_class, a row a class as of `lib.evaluation.per_class`;
     calibration: each measure of `lib.calibration.calibration_table`, before and after scaling.
     """
-    test = run.predictions("test")
     predicted = test.logits.argmax(1)
     accuracy = accuracy_interval(int((predicted == test.labels).sum()), len(test.labels))
     calibration: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def metrics(run: Run, scaled: Calibration) -> dict[str, Any]:
         "split": "test",
         "pictures": len(test.labels),
         "accuracy": dataclasses.asdict(accuracy),
-        "per_class": per_class(test.labels, predicted, run.dataset["classes"]).to_dict("records"),
+        "per_class": per_class(test.labels, predicted, classes).to_dict("records"),
         "calibration": calibration,
     }
 

@@ -168,7 +168,12 @@ def _onnx_network(bundle: Bundle) -> Network:
     session = onnxruntime.InferenceSession(
         bundle.read(ONNX), options, providers=["CPUExecutionProvider"]
     )
-    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+    def network(images: Tensor) -> Tensor:
+        (logits,) = session.run(["logits"], {"images": images.cpu().numpy()})
+        return torch.from_numpy(logits)
+
+    return network
 
 
 def _torch_network(bundle: Bundle, device: torch.device) -> Network:
