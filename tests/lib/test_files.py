@@ -3,7 +3,7 @@ import os
 import pytest
 
 from lib.errors import UserError
-from lib.files import read_json, replacing, write_json
+from lib.files import read_json, replacing, replacing_folder, write_json
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -37,3 +37,38 @@ def test_a_full_disk_is_one_line_with_the_reason(tmp_path):
 
     with pytest.raises(UserError, match="No space left"):
         overfill()
+
+
+def test_a_folder_takes_the_old_ones_place_with_nothing_left_of_it(tmp_path):
+    path = tmp_path / "made" / "folder"
+    for name in ("first", "second"):
+        with replacing_folder(path) as fresh:
+            (fresh / name).write_text(name)
+    assert [file.name for file in path.iterdir()] == ["second"]
+    assert os.listdir(tmp_path / "made") == ["folder"]
+
+
+def test_an_interrupted_folder_leaves_the_old_one_and_no_other(tmp_path):
+    with replacing_folder(tmp_path / "folder") as fresh:
+        (fresh / "old").write_text("")
+
+    def stop_half_way():
+        with replacing_folder(tmp_path / "folder") as fresh:
+            (fresh / "new").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_half_way()
+    assert os.listdir(tmp_path) == ["folder"]
+    assert os.listdir(tmp_path / "folder") == ["old"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_with_the_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def misplace():
+        with replacing_folder(tmp_path / "file" / "folder"):
+            pass
+
+    with pytest.raises(UserError, match=r"cannot write .*file/folder: .*"):
+        misplace()
