@@ -13,6 +13,7 @@ from lib.attribution import grad_cam
 from lib.calibration import Calibration, calibrate, selective, softmax
 from lib.chart_titles import count
 from lib.data import Dataset, Split
+from lib.errors import UserError
 from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
 from lib.gallery import Caption, captions
 from lib.models import Classifier
@@ -25,13 +26,24 @@ EPSILONS = tuple(step / 255 for step in (0, 0.5, 1, 2, 4, 6, 8))
 
 
 def fitting(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
-    """The runs that were tested on the very pictures of this dataset's test split, in its order."""
-    return [
+    """The runs that were tested on the very pictures of this dataset's test split, in its order.
+
+    Raises
+    ------
+    UserError   if there are none
+    """
+    found = [
         run
         for run in runs
         if tuple(run.predictions("test").ids) == dataset.test.ids
         and run.dataset["image_size"] == dataset.image_size
     ]
+    if not found:
+        raise UserError(
+            f"no finished run on these {len(dataset.test):,} test pictures of "
+            f"{dataset.image_size} px; run the days before with the same dataset and image_size"
+        )
+    return found
 
 
 def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:

@@ -22,6 +22,7 @@ from lib.palette import label
 SHOWN = 96  # pixels that a picture is enlarged to, as near as a whole factor gets from below
 STRIP = 64  # the same where pictures stand in rows
 GAP = 8  # pixels between pictures
+HEAT_LEVELS = 32  # colours of a heat: steps too fine to see, at 40 % of the bytes of 256
 
 # Matplotlib's viridis (van der Walt and Smith 2015) at every sixteenth: perceptually even, also for
 # colour-blind eyes.
@@ -236,7 +237,7 @@ def _image(
     factor = _factor(picture.shape[-1], scale)
     height, width = (side * factor for side in picture.shape[-2:])
     return (
-        f'<img src="{uri or data_uri(picture)}" width="{width}" height="{height}" '
+        f'<img src="{uri or data_uri(png(picture))}" width="{width}" height="{height}" '
         f'alt="{escape(text)}" style="image-rendering:pixelated{style}">'
     )
 
@@ -247,14 +248,9 @@ def _heated(
     """The greyed picture under its heat, which lies over it in a see-through image of its own."""
     height, width = picture.shape[-2:]
     grey = np.asarray(Image.fromarray(picture.transpose(1, 2, 0)).convert("L"))
-    smooth = Image.fromarray(np.nan_to_num(heat).clip(0, 1).astype(np.float32))
-    smooth = smooth.resize((width, height), Image.Resampling.BILINEAR)
-    indices = (np.asarray(smooth) * 255).round().astype(np.uint8)
-    coloured = Image.fromarray(indices).convert("P")
-    coloured.putpalette(ramp(np.linspace(0, 1, 256)).tobytes())
     below = _image(np.broadcast_to(grey, (3, height, width)), text, scale)
     over = ";position:absolute;inset:0;opacity:var(--heat-opacity,.6)"
-    above = _image(picture, "", scale, uri=_png(coloured), style=over)
+    above = _image(picture, "", scale, uri=data_uri(heat_png(heat, height, width)), style=over)
     return f'<span style="position:relative;display:inline-flex">{below}{above}</span>'
 
 
@@ -269,16 +265,31 @@ def ramp(values: NDArray[Any]) -> NDArray[np.uint8]:
 # Pixels
 
 
-def data_uri(picture: NDArray[np.uint8]) -> str:
+def png(picture: NDArray[np.uint8]) -> bytes:
     """A picture (3, H, W) as a PNG, a grey one where its channels agree."""
     image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
-    return _png(image.convert("L") if (picture == picture[:1]).all() else image)
+    return _encoded(image.convert("L") if (picture == picture[:1]).all() else image)
 
 
-def _png(image: Image.Image) -> str:
+def heat_png(heat: NDArray[np.floating], height: int, width: int) -> bytes:
+    """A heat (h, w) in [0, 1] as a coloured PNG of a picture's size; NaN is cold."""
+    smooth = Image.fromarray(np.nan_to_num(heat).clip(0, 1).astype(np.float32))
+    smooth = smooth.resize((width, height), Image.Resampling.BILINEAR)
+    levels = (np.asarray(smooth) * (HEAT_LEVELS - 1)).round().astype(np.uint8)
+    coloured = Image.fromarray(levels).convert("P")
+    coloured.putpalette(ramp(np.linspace(0, 1, HEAT_LEVELS)).tobytes())
+    return _encoded(coloured)
+
+
+def data_uri(file: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+
+
+def _encoded(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _pixels(images: Any) -> NDArray[np.uint8]:

@@ -14,9 +14,9 @@ from lib.gallery import (
     Caption,
     before_after,
     captions,
-    data_uri,
     heatmaps,
     perturbations,
+    png,
     ramp,
     sheet,
 )
@@ -70,7 +70,7 @@ def test_a_grey_picture_weighs_less():
     grey = pictures(1, 32, 32, grey=True)[0].numpy()
     tinted = grey.copy()
     tinted[0, 0, 0] ^= 1
-    assert len(data_uri(grey)) < 0.6 * len(data_uri(tinted))
+    assert len(png(grey)) < 0.6 * len(png(tinted))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, ti
     assert list(best) == ["small_cnn", "resnet18"]
     assert best["small_cnn"] == best_of(runs[:4])
     other = dataclasses.replace(tiny, test=tiny.val)
-    assert diagnosis.fitting(runs, other) == []
+    with pytest.raises(UserError, match="no finished run on these 24 test pictures of 8 px"):
+        diagnosis.fitting(runs, other)
 
 
 def test_every_way_of_training_has_its_best_run(several):
