@@ -92,13 +92,86 @@
       config: configuration(daybook.isDark()),
       actions: false,
       renderer: "svg",
-      // A chart links to "gallery.html#..." from whatever page it stands on.
-      loader: { baseURL: new URL("report", daybook.root).href, target: "_self" },
       tooltip: { theme: daybook.isDark() ? "dark" : "light" },
     });
     view.daybookSpec = spec;
+    const chart = view.daybookResult.view;
+    link(view);
+    chart.addResizeListener(() => chart.runAsync().then(() => link(view)));
+    // A picture has no parts that could be operated; a group has.
+    if (view.querySelector("a, input")) view.setAttribute("role", "group");
     view.dataset.drawn = daybook.isDark() ? "dark" : "light";
   };
+
+  // Links over the marks that lead somewhere. Vega's own renderer draws none: it follows a mark's
+  // address by script, for the mouse alone. These can be tabbed to, opened elsewhere, read aloud.
+  function link(view) {
+    const svg = view.querySelector("svg");
+    svg.querySelector(".daybook-links")?.remove();
+    const links = new Map();
+    for (const mark of svg.querySelectorAll(".role-mark *")) {
+      const item = mark.__data__;
+      if (!item?.href) continue;
+      if (!links.has(item.href)) links.set(item.href, linkTo(item));
+      links.get(item.href).append(area(mark, item));
+    }
+    if (!links.size) return;
+    const layer = document.createElementNS(svg.namespaceURI, "g");
+    layer.setAttribute("class", "daybook-links");
+    layer.append(...links.values());
+    layer.addEventListener("keydown", step);
+    layer.firstChild.setAttribute("tabindex", "0");
+    svg.append(layer);
+  }
+
+  // A chart names "gallery.html#..." from whatever page it stands on.
+  function linkTo(item) {
+    const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
+    link.setAttribute("href", new URL(item.href, new URL("report/", daybook.root)));
+    link.setAttribute("tabindex", "-1");
+    const facts = Object.entries(item.tooltip ?? {});
+    link.setAttribute("aria-label", facts.map(([name, value]) => `${name}: ${value}`).join(", "));
+    link.addEventListener("click", (event) => event.stopPropagation()); // Vega would follow it too
+    return link;
+  }
+
+  // A mark's place, see-through; Vega still finds the mark there for its tooltip.
+  function area(mark, item) {
+    const { a, b, c, d, e, f } = mark.parentNode.getCTM();
+    const own = mark.getAttribute("transform") ?? "";
+    const copy = mark.cloneNode();
+    for (const { name } of [...copy.attributes])
+      if (name.startsWith("aria") || name === "role") copy.removeAttribute(name);
+    copy.setAttribute("transform", `matrix(${[a, b, c, d, e, f]}) ${own}`);
+    copy.__data__ = item;
+    return copy;
+  }
+
+  // The links of a chart are one stop of the tab key; arrow keys go from one to the next.
+  function step(event) {
+    const direction = {
+      ArrowRight: [1, 0],
+      ArrowLeft: [-1, 0],
+      ArrowDown: [0, 1],
+      ArrowUp: [0, -1],
+    };
+    if (!direction[event.key]) return;
+    event.preventDefault();
+    const [dx, dy] = direction[event.key];
+    const from = event.target.getBoundingClientRect();
+    const distance = (link) => {
+      const to = link.getBoundingClientRect();
+      const [x, y] = [to.x - from.x, to.y - from.y];
+      const ahead = x * dx + y * dy;
+      return ahead > 1 ? ahead + 3 * Math.abs(x * dy + y * dx) : Infinity;
+    };
+    const links = [...event.currentTarget.children].filter((each) => distance(each) < Infinity);
+    const [next] = links.sort((one, other) => distance(one) - distance(other));
+    if (!next) return;
+    event.target.setAttribute("tabindex", "-1");
+    next.setAttribute("tabindex", "0");
+    next.focus();
+  }
 
   daybook.onTheme(() => {
     for (const view of document.querySelectorAll("[data-drawn]"))

@@ -125,9 +125,51 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_pictures(site, address, con
     start = address if scheme == "http" else site.as_uri()
     visit = Visit(context, f"{start}/report/days/day2_from_scratch.html")
     visit.draw_all()
-    visit.page.locator("#chart-confusion .mark-rect path").nth(1).click()
-    visit.page.wait_for_url("**/report/gallery.html#true=*")
+    visit.page.locator("#chart-confusion .daybook-links a").nth(1).click()
+    visit.page.wait_for_url("**/report/gallery.html#true=aeroplane&predicted=car")
     visit.page.wait_for_selector(".gallery-grid")
+
+
+PLACES = """([name, kind]) => [...document.querySelectorAll(`#chart-${name} ${kind} path`)]
+    .map((path) => path.getBoundingClientRect()).map(({ x, y, width, height }) =>
+        [x, y, width, height].map(Math.round))"""
+
+
+def test_links_lie_on_the_marks_at_any_width(fullest_address, context):
+    visit = Visit(context, f"{fullest_address}/report/days/day2_from_scratch.html")
+    visit.draw_all()
+    for width in (1360, 500):
+        visit.page.set_viewport_size({"width": width, "height": 850})
+        visit.page.wait_for_timeout(500)  # charts are drawn again at the new width
+        marks = visit.page.evaluate(PLACES, ["confusion", ".mark-rect.role-mark"])
+        links = visit.page.evaluate(PLACES, ["confusion", ".daybook-links a"])
+        assert len(links) == 25
+        assert links == marks
+
+
+def test_links_of_a_chart_work_by_keyboard_and_keep_its_tooltip(fullest_address, context):
+    visit = Visit(context, f"{fullest_address}/report/days/day2_from_scratch.html")
+    visit.draw_all()
+    page, links = visit.page, visit.page.locator("#chart-confusion .daybook-links a")
+    assert links.nth(1).get_attribute("aria-label").startswith("predicted: car, true: aeroplane")
+    links.nth(1).hover()
+    assert "aeroplane" in page.locator("#vg-tooltip-element.visible").inner_text()
+
+    focused = "document.activeElement.getAttribute('href')?.split('#')[1]"
+    page.locator("#chart-confusion input").focus()  # under the matrix
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(focused) == "true=aeroplane&predicted=aeroplane"
+    for key, cell in [
+        ("ArrowDown", "true=bird&predicted=aeroplane"),
+        ("ArrowRight", "true=bird&predicted=bird"),
+        ("ArrowUp", "true=aeroplane&predicted=bird"),
+        ("ArrowUp", "true=aeroplane&predicted=bird"),  # the edge
+    ]:
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == cell
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/report/gallery.html#true=aeroplane&predicted=bird")
+    assert visit.complaints == []
 
 
 def test_heat_over_pictures_has_a_slider(address, context):
