@@ -6,8 +6,9 @@
   "use strict";
 
   const { element } = daybook;
+  const { data, described, named, picture, right, verdict } = daybook.galleryParts;
   const box = document.getElementById("daybook-gallery");
-  const folder = new URL("days/gallery/", new URL("report/", daybook.root));
+  const SHOWN = 128; // pixels that a picture is enlarged to, as near as a whole factor gets
   const SORTS = {
     "highest loss first": (a, b) => b.loss - a.loss,
     "lowest loss first": (a, b) => a.loss - b.loss,
@@ -25,75 +26,20 @@
   };
 
   if (daybook.study.gallery) {
-    daybook.load(new URL("gallery.js", folder)).then(() => start(daybook.gallery));
+    daybook.load(data).then(() => start(daybook.gallery));
   } else {
-    box.textContent = "There is no gallery yet: python -m analysis --only day4 makes it.";
+    box.textContent = "There is no gallery yet: python -m analysis --only day4 --force makes it.";
   }
 
-  function start({ classes, items, size }) {
+  function start(gallery) {
+    const { items, size } = gallery;
     let view = decode();
-    let shown = [];
-
-    const select = (name, label, options) => {
-      const input = element(
-        "select",
-        { onchange: () => change({ [name]: input.value }) },
-        ...options.map(([value, text]) => element("option", { value }, text)),
-      );
-      return { label: element("label", {}, `${label} `, input), input, name };
-    };
-    const either = (names) => [["", "any"], ...names.map((name) => [name, name])];
-    const selects = [
-      select("outcome", "Prediction", [
-        ["", "right or wrong"],
-        ["right", "right"],
-        ["wrong", "wrong"],
-      ]),
-      select("true", "True class", either(classes)),
-      select("predicted", "Predicted", either(classes)),
-      select(
-        "sort",
-        "Order",
-        Object.keys(SORTS).map((name) => [name, name]),
-      ),
-    ];
-    const bound = (name, label) => {
-      const input = element("input", {
-        type: "number",
-        min: 0,
-        max: 100,
-        step: 5,
-        onchange: () => change({ [name]: Math.min(100, Math.max(0, Number(input.value))) / 100 }),
-      });
-      return { label: element("label", {}, `${label} `, input, " %"), input, name };
-    };
-    const bounds = [bound("min", "Confidence from"), bound("max", "to")];
+    const { labels, fill } = controls(gallery, change);
     const count = element("span", { class: "count", role: "status" });
     const grid = element("ul", { class: "gallery-grid" });
-    const dialog = element("dialog", {
-      class: "daybook-dialog gallery-detail",
-      "aria-labelledby": "picture-title",
-    });
-    box.replaceChildren(
-      element(
-        "div",
-        { class: "daybook-controls" },
-        ...selects.map((each) => each.label),
-        ...bounds.map((each) => each.label),
-        count,
-      ),
-      grid,
-      dialog,
-    );
-
-    dialog.addEventListener("close", () => change({ id: "" }));
-    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step || event.target.type === "range") return;
-      const next = shown[shown.findIndex((item) => item.id === view.id) + step];
-      if (next) change({ id: next.id });
-    });
+    const bar = element("div", { class: "daybook-controls" }, ...labels, count);
+    box.replaceChildren(summary(gallery), bar, grid);
+    const detail = daybook.galleryDetail(box, gallery, change);
     window.addEventListener("hashchange", () => {
       view = decode();
       show();
@@ -114,9 +60,8 @@
     }
 
     function show() {
-      for (const { input, name } of selects) input.value = view[name];
-      for (const { input, name } of bounds) input.value = Math.round(100 * view[name]);
-      shown = items
+      fill(view);
+      const shown = items
         .filter((item) => matches(item, view))
         .sort(SORTS[view.sort] || SORTS[START.sort]);
       count.textContent = `${shown.length} of ${items.length} pictures`;
@@ -127,10 +72,72 @@
           ...shown.map((item) => card(item, size, () => change({ id: item.id }))),
         );
       }
-      const chosen = items.find((item) => item.id === view.id);
-      if (!chosen) dialog.close();
-      else if (dialog.dataset.id !== chosen.id || !dialog.open) fillDetail(dialog, chosen, size);
+      detail(
+        items.find((item) => item.id === view.id),
+        shown,
+      );
     }
+  }
+
+  // Whose pictures these are, and how many of all.
+  function summary({ run, items, tested, mistakes }) {
+    const wrong = items.filter((item) => !right(item)).length;
+    const answers = items.length - wrong;
+    const ofAll = wrong === mistakes ? "all" : `${wrong} of`;
+    return element(
+      "p",
+      {},
+      "What the best run on the validation split, ",
+      element("a", { href: run.href }, run.name),
+      `, makes of the test split: ${ofAll} ${mistakes} mistakes and ${answers} of ` +
+        `${tested - mistakes} right answers.`,
+    );
+  }
+
+  // The labelled filters, and what sets them to a view.
+  function controls({ classes }, change) {
+    const inputs = new Map();
+    const select = (name, label, options) => {
+      const input = element(
+        "select",
+        { onchange: () => change({ [name]: input.value }) },
+        ...options.map(([value, text]) => element("option", { value }, text)),
+      );
+      inputs.set(name, input);
+      return element("label", {}, `${label} `, input);
+    };
+    const bound = (name, label) => {
+      const input = element("input", {
+        type: "number",
+        min: 0,
+        max: 100,
+        step: 5,
+        onchange: () => change({ [name]: Math.min(100, Math.max(0, Number(input.value))) / 100 }),
+      });
+      inputs.set(name, input);
+      return element("label", {}, `${label} `, input, " %");
+    };
+    const either = [["", "any"], ...classes.map((name) => [name, name])];
+    const labels = [
+      select("outcome", "Prediction", [
+        ["", "right or wrong"],
+        ["right", "right"],
+        ["wrong", "wrong"],
+      ]),
+      select("true", "True class", either),
+      select("predicted", "Predicted", either),
+      element("span", {}, bound("min", "Confidence from"), " ", bound("max", "to")),
+      select(
+        "sort",
+        "Order",
+        Object.keys(SORTS).map((name) => [name, name]),
+      ),
+    ];
+    const fill = (view) => {
+      for (const [name, input] of inputs)
+        input.value = input.type === "number" ? Math.round(100 * view[name]) : view[name];
+    };
+    return { labels, fill };
   }
 
   function decode() {
@@ -141,51 +148,12 @@
     return view;
   }
 
-  const right = (item) => item.true === item.predicted;
   const matches = (item, view) =>
     (!view.outcome || (view.outcome === "right") === right(item)) &&
     (!view.true || item.true === view.true) &&
     (!view.predicted || item.predicted === view.predicted) &&
     item.confidence >= view.min &&
     item.confidence <= view.max;
-
-  // A picture enlarged by a whole factor to at most `room` pixels. All of a gallery have one size.
-  let natural = null;
-  function picture(file, alt, room, size, name = null) {
-    const image = element("img", {
-      src: new URL(file, folder),
-      alt,
-      loading: "lazy",
-      decoding: "async",
-      class: name,
-    });
-    const fit = (side) => {
-      const factor = Math.max(1, Math.floor(room / side));
-      image.width = image.height = side * factor;
-    };
-    if (size || natural) fit(size || natural);
-    else {
-      image.width = image.height = room;
-      image.addEventListener("load", () => {
-        natural = image.naturalWidth;
-        fit(natural);
-      });
-    }
-    return image;
-  }
-
-  // Four beside one another in the dialog; on a phone two.
-  const room = () => (window.innerWidth < 600 ? 128 : 192);
-
-  const verdict = (item) =>
-    element(
-      "span",
-      { class: right(item) ? "daybook-right" : "daybook-wrong" },
-      right(item) ? "✓ right" : "✗ wrong",
-    );
-  const described = (item) =>
-    `${item.true}, predicted ${item.predicted} with ${daybook.percent(item.confidence, 0)}, ` +
-    (right(item) ? "right" : "wrong");
 
   function card(item, size, open) {
     return element(
@@ -194,111 +162,14 @@
       element(
         "button",
         { type: "button", onclick: open, "aria-label": described(item) },
-        picture(item.image, "", 128, size),
+        picture(item.image, "", size, SHOWN),
         element(
           "span",
           { class: "gallery-caption" },
-          element("span", {}, right(item) ? item.true : `${item.true} for ${item.predicted}`),
+          element("span", {}, named(item)),
           verdict(item),
           " ",
           daybook.percent(item.confidence, 0),
-        ),
-      ),
-    );
-  }
-
-  function fillDetail(dialog, item, size) {
-    const heated = (file, title) =>
-      element(
-        "figure",
-        {},
-        element(
-          "span",
-          { class: "stack" },
-          picture(item.image, `${title}: ${described(item)}`, room(), size, "under"),
-          picture(file, "", room(), size, "heat"),
-        ),
-        element("figcaption", {}, title),
-      );
-    const plain = (file, title) =>
-      element(
-        "figure",
-        {},
-        picture(file, `${title}: ${described(item)}`, room(), size),
-        element("figcaption", {}, title),
-      );
-    const slider = element("input", {
-      type: "range",
-      min: 0,
-      max: 1,
-      step: 0.05,
-      value: 0.6,
-      oninput: (event) => dialog.style.setProperty("--heat-opacity", event.target.value),
-    });
-    dialog.dataset.id = item.id;
-    dialog.replaceChildren(
-      element(
-        "header",
-        {},
-        element(
-          "h2",
-          { id: "picture-title" },
-          right(item)
-            ? `A ${item.true}, recognised `
-            : `A ${item.true}, taken for a ${item.predicted} `,
-          verdict(item),
-        ),
-        daybook.closeButton(dialog),
-      ),
-      element(
-        "p",
-        { class: "quiet" },
-        `${item.id} · confidence ${daybook.percent(item.confidence)} · loss ${item.loss.toFixed(3)}`,
-        item.href ? " · " : "",
-        item.href ? element("a", { href: item.href }, "its run") : null,
-      ),
-      element(
-        "div",
-        { class: "pictures" },
-        plain(item.image, "original"),
-        item.heat_predicted
-          ? heated(item.heat_predicted, `for ${item.predicted} (predicted)`)
-          : null,
-        item.heat_true && !right(item) ? heated(item.heat_true, `for ${item.true} (true)`) : null,
-        item.adversarial ? plain(item.adversarial, "after FGSM") : null,
-      ),
-      item.heat_predicted ? element("label", { class: "opacity" }, "Heat ", slider) : null,
-      element(
-        "div",
-        { class: "pictures" },
-        bars("Before calibration", item.top5_before, item),
-        bars("After calibration", item.top5_after, item),
-      ),
-    );
-    if (!dialog.open) dialog.showModal();
-  }
-
-  function bars(title, top, item) {
-    if (!top) return null;
-    return element(
-      "table",
-      { class: "bars" },
-      element("caption", {}, title),
-      element(
-        "tbody",
-        {},
-        ...top.map(([name, p]) =>
-          element(
-            "tr",
-            { class: name === item.true ? "true" : null },
-            element("th", { scope: "row" }, name === item.true ? `${name} (true)` : name),
-            element(
-              "td",
-              {},
-              element("span", { class: "bar-of", style: `width: ${(100 * p).toFixed(1)}%` }),
-            ),
-            element("td", { class: "daybook-number" }, daybook.percent(p)),
-          ),
         ),
       ),
     );

@@ -404,12 +404,23 @@ def write_gallery(root: Path, count: int = 12) -> None:
                 "confidence": confidence,
                 "loss": float(random.uniform(0, 4)),
                 "heat_predicted": picture(f"{number}-predicted", "RGBA"),
-                "heat_true": picture(f"{number}-true", "RGBA"),
+                **({} if number % 2 else {"heat_true": picture(f"{number}-true", "RGBA")}),
                 "adversarial": picture(f"{number}-fgsm"),
+                "adversarial_predicted": CLASSES[(number + 2) % 5],
                 "top5_before": top,
                 "top5_after": [[name, round(p * 0.8 + 0.04, 4)] for name, p in top],
             }
         )
-    data = json.dumps({"classes": CLASSES, "items": items})
+    data = json.dumps(
+        {
+            "run": {"id": "0" * 12, "name": "small CNN", "href": f"runs.html#run={'0' * 12}"},
+            "classes": CLASSES,
+            "size": 32,
+            "tested": 100,
+            "mistakes": 8,
+            "epsilon": 4,
+            "items": items,
+        }
+    )
     script = f"window.daybook = window.daybook || {{}};\nwindow.daybook.gallery = {data};\n"
     (folder / "gallery.js").write_text(script, encoding="utf-8")

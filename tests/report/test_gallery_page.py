@@ -41,6 +41,14 @@ def test_all_pictures_by_loss(visit, items):
     assert labels(page) == [described(item) for item in ordered]
 
 
+def test_the_page_says_whose_pictures_these_are_and_how_many_of_all(visit):
+    page = visit().page
+    said = page.inner_text("#daybook-gallery > p")
+    assert said.endswith("test split: 6 of 8 mistakes and 6 of 92 right answers.")
+    page.click("#daybook-gallery > p a")
+    page.wait_for_url("**/report/runs.html#run=000000000000")
+
+
 @pytest.mark.parametrize(
     ("label", "choice", "keeps"),
     [
@@ -83,7 +91,7 @@ def test_one_picture_close_by(visit, items):
         "original",
         f"for {wrong['predicted']} (predicted)",
         f"for {wrong['true']} (true)",
-        "after FGSM",
+        f"after FGSM, ε = 4/255: taken for {wrong['adversarial_predicted']}",
     ]
     assert dialog.locator(".bars").count() == 2
     assert (
@@ -99,13 +107,20 @@ def test_one_picture_close_by(visit, items):
     assert opened.complaints == []
 
 
-def test_arrow_keys_turn_the_pages(visit, items):
-    first, second = sorted(items, key=lambda item: -item["loss"])[:2]
+def test_arrow_keys_and_buttons_turn_the_pages(visit, items):
+    first, second, third, *_ = sorted(items, key=lambda item: -item["loss"])
     page = visit().page
     page.locator(".gallery-grid button").first.click()
-    assert first["id"] in page.inner_text("dialog[open]")
+    dialog = page.locator("dialog[open]")
+    assert f"{first['id']} " in dialog.inner_text()
+    assert dialog.get_by_role("button", name="Previous picture").is_disabled()
     page.keyboard.press("ArrowRight")
-    assert second["id"] in page.inner_text("dialog[open]")
+    assert f"{second['id']} " in dialog.inner_text()
+    dialog.get_by_role("button", name="Next picture").click()
+    assert f"{third['id']} " in dialog.inner_text()
+    assert f"3 of {len(items)}" in dialog.inner_text()
+    page.keyboard.press("Enter")  # the button keeps the focus
+    assert f"4 of {len(items)}" in dialog.inner_text()
 
 
 def test_pictures_are_crisp_and_lazy(visit):
