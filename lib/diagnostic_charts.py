@@ -115,7 +115,7 @@ def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
     cells = means.reset_index()
     base_accuracy = cells["corruption"].map(means.get(reference, pd.Series(dtype=float)))
     cells = cells.assign(
-        gain=cells["accuracy"] - base_accuracy,
+        gain=cells["accuracy"] - base_accuracy.astype(float),
         corruption=cells["corruption"].map(_spelled),
     )
     others = cells[cells["augmentation"] != reference]
