@@ -159,17 +159,21 @@ DURATION = (  # a Vega expression: 30 s, 2 min, 3 h
 )
 
 
+def time_domain(seconds: pd.Series, log: bool = False) -> list[float]:
+    """From where to where an axis of training time goes."""
+    low, high = (float(seconds.min()), float(seconds.max())) if len(seconds) else (0.0, 1.0)
+    return [low / 1.4, high * 1.4] if log else [0.0, 1.02 * high or 1.0]
+
+
 def time_axis(seconds: pd.Series, log: bool = False) -> alt.X:
     """An axis of training time with at most six ticks, at round seconds, minutes and hours."""
-    low, high = (float(seconds.min()), float(seconds.max())) if len(seconds) else (0.0, 1.0)
+    domain = time_domain(seconds, log)
     if log:
-        domain = [low / 1.4, high * 1.4]
         rounds = [step * unit for unit in (0.01, 1, 60, 3600) for step in (1, 2, 5, 10, 20, 30)]
         ticks = [tick for tick in rounds if domain[0] <= tick <= domain[1]]
         ticks = ticks[:: -(-len(ticks) // 6) or 1]
     else:
-        domain = [0.0, high or 1.0]
-        step = next((step for step in STEPS if high <= 6 * step), high / 5)
+        step = next((step for step in STEPS if domain[1] <= 6 * step), domain[1] / 5)
         ticks = [step * i for i in range(1, 7) if step * i <= domain[1]]
     return alt.X(
         "seconds:Q",

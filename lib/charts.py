@@ -6,10 +6,13 @@ Two panels in one chart are two vertical scales, each over its share of the heig
 concatenated charts these fit any width and share one legend.
 """
 
+from typing import Literal
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from lib.chart_labels import GAP, places
 from lib.chart_parts import (
     EXACT,
     LABELLED,
@@ -25,8 +28,8 @@ from lib.chart_parts import (
     named_colour,
     share_x,
     share_y,
-    spread,
     time_axis,
+    time_domain,
     toggle,
     with_words,
 )
@@ -183,10 +186,10 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     names = list(table["model"].unique())
     shown = with_words(with_words(table, "model"), "label")
     shown = shown.assign(low=shown["low"].clip(0, 1), high=shown["high"].clip(0, 1))
-    domain = around(shown["accuracy"], shown["low"], shown["high"])
+    domain = _domain(shown)
     seconds = shown["seconds"]
     log = len(shown) > 1 and bool(seconds.max() > 20 * seconds.min() > 0)
-    shown = _with_names(shown, log, 15 / 260 * (domain[1] - domain[0]))
+    shown = _with_names(shown, domain, time_domain(seconds, log), log)
     base = alt.Chart(shown).encode(
         x=time_axis(seconds, log),
         color=named_colour("model", names, legend=bool((shown["name"] != shown["label"]).any())),
@@ -199,31 +202,67 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     def y(column: str) -> alt.Y:
         return share_y(column, "Test accuracy", domain)
 
-    right = base.transform_filter("datum.side == 'right'").mark_text(align="left", dx=9)
-    left = base.transform_filter("datum.side == 'left'").mark_text(align="right", dx=-9)
-    chart = layered(
-        base.mark_rule(strokeWidth=2, opacity=0.4).encode(y=y("low"), y2="high:Q"),
+    layers = [
+        base.mark_rule(strokeWidth=2, opacity=0.4, clip=True).encode(y=y("low"), y2="high:Q"),
         base.mark_circle(size=90, opacity=1).encode(y=y("accuracy")),
-        right.encode(y=y("at"), text="name:N"),
-        left.encode(y=y("at"), text="name:N"),
-    )
+    ]
+    fits = f"width < {WIDTHS['wide']} ? datum.{{0}}_narrow : datum.{{0}}_wide"
+    named = base.transform_calculate(at=fits.format("at"), side=fits.format("side"))
+    for side, (align, away) in ASIDE.items():
+        here = named.transform_filter(f"datum.side == '{side}'")
+        lead = here.mark_rule(strokeWidth=1, opacity=0.5, x2Offset=(GAP - 1) * away)
+        text = here.mark_text(align=align, dx=GAP * away)
+        layers.append(lead.encode(y=y("accuracy"), y2="at:Q", x2="seconds:Q"))
+        layers.append(text.encode(y=y("at"), text="name:N"))
     subtitle = "Test accuracy with its 95 % interval against training time"
     if "seeds" in shown and len(shown):
         subtitle += f", mean of {span(shown['seeds'], 'seed')}"
     subtitle += ", on a logarithmic scale" if log else ""
-    return finished(chart, 320, time_title(shown), subtitle)
+    return finished(layered(*layers), 340, time_title(shown), subtitle)
 
 
-def _with_names(table: pd.DataFrame, log: bool, gap: float) -> pd.DataFrame:
-    """The table with each point's name, its height, and the side of the point with more room."""
-    seconds = table["seconds"]
-    middle = np.sqrt(seconds.min() * seconds.max()) if log else seconds.max() / 2
-    pairs = zip(table["label"], table["model"], strict=True)
-    return table.assign(
-        name=[text.removeprefix(f"{model}, ") for text, model in pairs],
-        side=np.where(seconds > middle, "left", "right"),
-        at=spread(table["accuracy"].tolist(), gap),
+ASIDE: dict[str, tuple[Literal["left", "right", "center"], int]] = {
+    "right": ("left", 1),
+    "left": ("right", -1),
+    "middle": ("center", 0),
+}  # where a name stands: how its text is aligned, and to which side of its point it goes
+WIDTHS = {"narrow": 260, "wide": 560}  # pixels between the axes, at least, on a phone and elsewhere
+HEIGHT = 250  # pixels between the axes, at least
+
+
+def _domain(table: pd.DataFrame) -> list[float]:
+    """A domain around the accuracies and what of their intervals isn't far from all of them.
+
+    The interval of two seeds may go from 0 to 1; it runs to the edges then, and squeezes nothing.
+    """
+    accuracy, low, high = table["accuracy"], table["low"], table["high"]
+    air = max((accuracy.max() - accuracy.min()) / 2, (high - low).median())
+    return around(
+        accuracy, low.clip(lower=accuracy.min() - air), high.clip(upper=accuracy.max() + air)
     )
+
+
+def _with_names(
+    table: pd.DataFrame, domain: list[float], times: list[float], log: bool
+) -> pd.DataFrame:
+    """The table with each point's name, and for either width the name's side and height.
+
+    A name has no side where it would cover another.
+    """
+    pairs = zip(table["label"], table["model"], strict=True)
+    names = [text.removeprefix(f"{model}, ") for text, model in pairs]
+    low, high = domain
+    y = HEIGHT * (high - table["accuracy"]) / (high - low)
+    bounds, seconds = (np.log(v) if log else np.asarray(v) for v in (times, table["seconds"]))
+    x = (seconds - bounds[0]) / (bounds[1] - bounds[0])
+    shown = table.assign(name=names)
+    for kind, width in WIDTHS.items():
+        found = places(x * width, y, names, (width, HEIGHT))
+        shown[f"side_{kind}"] = [place.side if place else "" for place in found]
+        shown[f"at_{kind}"] = [
+            high - place.y / HEIGHT * (high - low) if place else high for place in found
+        ]
+    return shown
 
 
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:
