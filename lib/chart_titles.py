@@ -16,11 +16,12 @@ from lib.palette import label
 
 Groups = Mapping[str, NDArray[np.float64]]
 REFERENCE = label("none")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def per_cent(share: float, digits: int = 1) -> str:
     """0.9312 as `93.1 %`, with a space that doesn't break."""
-    return f"{share:.{digits}%}".replace("%", "\N{NO-BREAK SPACE}%")
+    return f"{share:.{digits}%}".replace("%", f"{NO_BREAK}%")
 
 
 def points(difference: float) -> str:

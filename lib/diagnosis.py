@@ -11,14 +11,15 @@ from torch import Tensor
 
 from lib.attribution import grad_cam
 from lib.calibration import Calibration, calibrate, selective, softmax
-from lib.chart_titles import count
+from lib.chart_titles import count, per_cent
 from lib.data import Dataset, Split
 from lib.errors import UserError
 from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
+from lib.files import write_text
 from lib.gallery import Caption, captions
 from lib.models import Classifier
-from lib.overview import setting
-from lib.robustness import ATTACKS, accuracy_under_attack, corruption_accuracy
+from lib.overview import setting_of as setting_of
+from lib.robustness import ATTACKS, ATTACKS_FILE, accuracy_under_attack, corruption_accuracy
 from lib.runs import Predictions, Run, best_of
 
 K = TypeVar("K", bound=Hashable)
@@ -63,12 +64,6 @@ def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
 def model_of(run: Run) -> str:
     """The kind of network: `small_cnn` or `resnet18`."""
     return run.recipe.model
-
-
-def setting_of(run: Run) -> str:
-    """The network and the way it was trained, as `lib.overview.setting` names them."""
-    recipe = run.recipe
-    return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
 def ablation(runs: Iterable[Run]) -> list[Run]:
@@ -182,15 +177,21 @@ def coverage(said: Predictions, temperature: float) -> pd.DataFrame:
     return selective(confidence, said.logits.argmax(1) == said.labels)
 
 
-def attacks(model: Classifier, test: Split, generator: torch.Generator) -> pd.DataFrame:
-    """FGSM and PGD at every `EPSILONS`: the columns of `lib.robustness.accuracy_under_attack`."""
-    return pd.concat(
+def attacks(run: Run, test: Split, generator: torch.Generator) -> pd.DataFrame:
+    """FGSM and PGD at every `EPSILONS`: the columns of `lib.robustness.accuracy_under_attack`.
+
+    The table stays in the run's folder, where `lib.overview.under_attack` finds it.
+    """
+    model = run.load_model()
+    table = pd.concat(
         [
             accuracy_under_attack(model, test.images, test.labels, EPSILONS, attack, generator)
             for attack in ATTACKS
         ],
         ignore_index=True,
     )
+    write_text(run.path / ATTACKS_FILE, table.to_csv(index=False))
+    return table
 
 
 def corruption_by_augmentation(
@@ -226,7 +227,7 @@ def confusion_sentence(run: Run) -> str:
         return "No picture of the test split is mistaken for another class."
     first = confused.iloc[0]
     pair, times = f"{first['first']} and {first['second']}", count(first["count"], "time")
-    share = f"{first['share']:.1%}".replace("%", " %")
+    share = per_cent(first["share"])
     return f"Most often confused are {pair}: {times}, {share} of their pictures."
 
 

@@ -39,11 +39,12 @@ from torch import Tensor
 from lib.attribution import grad_cam
 from lib.calibration import fit_temperature, softmax
 from lib.data import Split
-from lib.diagnosis import confusion_of, setting_of
+from lib.diagnosis import confusion_of
 from lib.evaluation import predict
 from lib.files import replacing_folder
 from lib.gallery import heat_png, png
 from lib.models import Classifier
+from lib.overview import setting_of
 from lib.robustness import fgsm
 from lib.runs import Predictions, Run
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from lib.calibration import calibrate
 from lib.chart_output import Fragment
-from lib.chart_titles import duration
+from lib.chart_titles import NO_BREAK, count, duration, per_cent
 from lib.errors import UserError
 from lib.evaluation import Interval, mean_accuracy
 from lib.palette import label
+from lib.robustness import ATTACKS_FILE
 from lib.runs import Run, RunStore, results
 
 SETTING = ["model", "weights", "strategy", "augmentation"]  # what a reader tells models apart by
@@ -37,6 +38,12 @@ def setting(model: str, augmentation: str, strategy: str, weights: str) -> str:
         return f"{label(model)}, {label(augmentation)}"
     untrained = ", random backbone" if weights == "none" else ""
     return f"{label(model)}, {label(strategy)}{untrained}"
+
+
+def setting_of(run: Run) -> str:
+    """A run's model and the way it was trained."""
+    recipe = run.recipe
+    return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
 def settings(runs: list[Run]) -> pd.DataFrame:
@@ -79,31 +86,97 @@ def _sum_up(group: pd.DataFrame) -> dict[str, object]:
 
 def headline(run: Run) -> Fragment:
     """The run's figures as large numbers, each a link to the run."""
-    facts = run.summary
-    test = Interval(facts["test_accuracy"], facts["test_low"], facts["test_high"])
-    val, tested = run.predictions("val"), run.predictions("test")
-    scaled = calibrate(val.logits, val.labels, tested.logits, tested.labels, resamples=200)
-    ece = scaled.metrics.query("metric == 'ece'").set_index("scaling")
-    before, after = (Interval(*ece.loc[s, ["value", "low", "high"]]) for s in ("before", "after"))
-    figures = [
-        ("Test accuracy", f"{test.value:.1%}", f"95 % interval {test.low:.1%} to {test.high:.1%}"),
-        (
-            "Calibration error (ECE)",
-            f"{after.value:.1%}",
-            f"after temperature scaling; {before.value:.1%} before",
-        ),
-        ("Time to train", duration(facts["seconds"]), f"on {run.environment['device']}"),
-        ("Parameters", f"{facts['parameters']:,}", f"{label(run.recipe.model)}"),
-    ]
+    figures = [_accuracy(run), _calibration(run), _attacks(run), _training(run)]
     page = f"runs.html#run={run.run_id}"
     cells = "".join(
         f'<a class="daybook-figure" href="{page}"><span>{escape(name)}</span>'
-        f"<strong>{escape(value.replace('%', ' %'))}</strong>"
-        f"<small>{escape(more.replace('%', ' %').replace('  ', ' '))}</small></a>"
+        f"<strong>{escape(value)}</strong><small>{escape(more)}</small></a>"
         for name, value, more in figures
     )
     text = "; ".join(f"{name}: {value} ({more})" for name, value, more in figures)
     return Fragment(f'<div class="daybook-headline">{cells}</div>', text)
+
+
+Figure = tuple[str, str, str]  # its name, its value, what else there is to say of it
+
+
+def _accuracy(run: Run) -> Figure:
+    test = _tested(run)
+    return "Test accuracy", per_cent(test.value), _interval(test)
+
+
+def _calibration(run: Run) -> Figure:
+    val, test = run.predictions("val"), run.predictions("test")
+    scaled = calibrate(val.logits, val.labels, test.logits, test.labels, resamples=200)
+    ece = scaled.metrics.query("metric == 'ece'").set_index("scaling")
+    before, after = (Interval(*ece.loc[s, ["value", "low", "high"]]) for s in ("before", "after"))
+    more = f"{_interval(after)}; {per_cent(before.value)} before temperature scaling"
+    return "Calibration error (ECE)", per_cent(after.value), more
+
+
+def _attacks(run: Run) -> Figure:
+    """Accuracy after the strongest attack by the smallest and by a larger step."""
+    name, found = "Accuracy under attack", under_attack(run)
+    if found is None:
+        return name, "–", "not measured yet: day 4 does"
+    small, large = found
+    more = f"{_interval(small)}, PGD with ε = 1/255; {per_cent(large.value)} with 4/255"
+    return name, per_cent(small.value), more
+
+
+def under_attack(run: Run) -> tuple[Interval, Interval] | None:
+    """Accuracy under PGD with ε = 1/255 and 4/255, if day 4 has measured it."""
+    path = run.path / ATTACKS_FILE
+    if not path.exists():
+        return None
+    table = pd.read_csv(path).query("attack == 'pgd'")
+    rows = table.set_index(table["epsilon_255"].round(3))[["accuracy", "low", "high"]]
+    return Interval(*rows.loc[1]), Interval(*rows.loc[4])
+
+
+def _training(run: Run) -> Figure:
+    facts = run.summary
+    more = f"on {run.environment['device']}, {facts['parameters']:,} parameters"
+    return "Time to train", duration(facts["seconds"]).replace(" ", NO_BREAK), more
+
+
+def _tested(run: Run) -> Interval:
+    return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
+
+
+def _interval(figure: Interval) -> str:
+    return f"95{NO_BREAK}% interval {per_cent(figure.low)} to {per_cent(figure.high)}"
+
+
+def studied(runs: list[Run], best: Run) -> Fragment:
+    """What the figures rest on: the pictures, how many runs, and which one is the best."""
+    facts, name = best.dataset, setting_of(best)
+    pictures = facts["pictures"]
+    before = (
+        f"Studied: {facts['name']}, {count(sum(pictures.values()), 'picture')} of "
+        f"{count(len(facts['classes']), 'class', 'classes')}. Of {count(len(runs), 'run')}, "
+        "the best on the validation split is "
+    )
+    after = f". The figures are its own, measured on {count(pictures['test'], 'test picture')}."
+    link = f'<a href="runs.html#run={best.run_id}">{escape(name)}</a>'
+    return Fragment(f"<p>{escape(before)}{link}{escape(after)}</p>", f"{before}{name}{after}")
+
+
+def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
+    """The runs that are best on val: a row each, with what they are and where they are shown."""
+    ranked = sorted(runs, key=lambda run: (-run.summary["val_accuracy"], run.summary["val_loss"]))
+    return pd.DataFrame(
+        {
+            "run": run.run_id,
+            "model": setting_of(run),
+            "val_accuracy": run.summary["val_accuracy"],
+            "test_accuracy": _tested(run),
+            "training": duration(run.summary["seconds"]),
+            "seed": run.recipe.seed,
+            "page": f"runs.html#run={run.run_id}",
+        }
+        for run in ranked[:top]
+    )
 
 
 def day_cards(days: str | Path = "report/days") -> Fragment:
@@ -112,8 +185,8 @@ def day_cards(days: str | Path = "report/days") -> Fragment:
     for path in sorted(Path(days).glob("day*.ipynb")):
         title, finding = _title_and_finding(json.loads(path.read_text(encoding="utf-8")))
         cards.append(
-            f'<a class="daybook-card" href="{path.stem}.html"><strong>{escape(title)}</strong>'
-            f"<span>{escape(finding)}</span></a>"
+            f'<a class="daybook-card" href="{path.stem}.html"><small>Day {path.stem[3]}</small>'
+            f"<strong>{escape(title)}</strong><span>{escape(finding)}</span></a>"
         )
         lines.append(f"{title}: {finding}")
     return Fragment(f'<div class="daybook-cards">{"".join(cards)}</div>', "\n".join(lines))

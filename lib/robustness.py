@@ -15,6 +15,7 @@ from lib.corruptions import CORRUPTIONS, corrupted
 from lib.evaluation import Interval, accuracy_interval, device_of, differs, evaluating, predict
 
 ATTACKS = ("fgsm", "pgd")
+ATTACKS_FILE = "attacks.csv"  # in a run's folder: rows of `accuracy_under_attack`, once measured
 
 
 def fgsm(model: nn.Module, pixels: Tensor, labels: Tensor, epsilon: float) -> Tensor:

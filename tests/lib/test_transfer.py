@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lib import diagnosis, overview, transfer
+from lib.chart_titles import per_cent
 from lib.errors import UserError
 from lib.recipe import Recipe
 from lib.runs import RunStore, best_of
@@ -62,7 +63,7 @@ def test_the_headline_states_the_runs_own_figures(several):
     _, runs = several
     best = best_of(runs)
     fragment = overview.headline(best)
-    assert f"{best.summary['test_accuracy']:.1%}" in fragment.text
+    assert f"Test accuracy: {per_cent(best.summary['test_accuracy'])}" in fragment.text
     assert fragment.html.count(f"runs.html#run={best.run_id}") == 4
 
 
@@ -104,7 +105,7 @@ def test_looks_show_right_answers_then_mistakes(several, tiny):
 def test_attacks_begin_at_the_clean_accuracy(several, tiny):
     run = several[1][0]
     generator = torch.Generator().manual_seed(0)
-    table = diagnosis.attacks(run.load_model(), tiny.test, generator)
+    table = diagnosis.attacks(run, tiny.test, generator)
     clean = table[table["epsilon"] == 0]["accuracy"]
     assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
     assert set(table["attack"]) == {"fgsm", "pgd"}
