@@ -1,0 +1,232 @@
+"""The paths of the service, and what each answers."""
+
+import hmac
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from api import docs, errors, v2
+from api.errors import Problem, documented
+from api.gate import Gate
+from api.service import Service, Settings
+from lib.inference import Predictor
+
+PAGE = Path(__file__).parent / "page" / "index.html"
+# The page and what it loads are this service's own; nothing comes from another host.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class ClassProbability(BaseModel):
+    label: str
+    probability: float
+
+
+class PicturePrediction(BaseModel):
+    file: str
+    label: str
+    confidence: float
+    probabilities: list[ClassProbability]
+
+
+class Predictions(BaseModel):
+    """One prediction a picture, in the order in which they came."""
+
+    model: str
+    predictions: list[PicturePrediction]
+
+
+class ModelFacts(BaseModel):
+    """What the bundle says of itself, and what this service accepts."""
+
+    name: str
+    run_id: str
+    created: str
+    sha256: str
+    engine: str
+    classes: list[str]
+    image_size: int
+    temperature: float
+    metrics: dict[str, Any]
+    limits: dict[str, int]
+
+
+class State(BaseModel):
+    status: str
+
+
+def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAPI:
+    """The application that serves a predictor's bundle."""
+    settings = settings or Settings()
+    service = Service(predictor, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.close()
+
+    app = FastAPIOffline(
+        title=f"Vision Daybook: {predictor.bundle.name}",
+        description=docs.DESCRIPTION,
+        version="1",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    errors.install(app)
+    app.include_router(public_routes(service))
+    app.include_router(v2.health_routes(service))
+    guards = [Security(bearer(settings.token))] if settings.token else []
+    refusals = documented(401) if settings.token else {}
+    for routes in (model_routes(service), v2.model_routes(service)):
+        app.include_router(routes, dependencies=guards, responses=refusals)
+    app.add_middleware(Gate, metrics=service.metrics)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    return app
+
+
+def bearer(token: str) -> Any:
+    """A dependency that lets only requests with this token pass."""
+    scheme = HTTPBearer(auto_error=False)
+
+    async def check(
+        given: Annotated[HTTPAuthorizationCredentials | None, Security(scheme)],
+    ) -> None:
+        if not given or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+            message = "this service asks for its bearer token in the header Authorization"
+            raise Problem(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def public_routes(service: Service) -> APIRouter:
+    """What needs no token: the page, and whether the service is well."""
+    router = APIRouter()
+    page = PAGE.read_text(encoding="utf-8")
+
+    @router.get("/", include_in_schema=False)
+    async def the_page() -> HTMLResponse:
+        return HTMLResponse(page, headers=PAGE_HEADERS)
+
+    @router.get("/healthz", tags=["health"])
+    async def healthz() -> State:
+        """The process answers."""
+        return State(status="alive")
+
+    @router.get("/readyz", tags=["health"], responses=documented(503))
+    async def readyz() -> State:
+        """The model can predict."""
+        service.check_ready()
+        return State(status="ready")
+
+    return router
+
+
+def model_routes(service: Service) -> APIRouter:
+    """What is about the model."""
+    router = APIRouter()
+    bundle = service.predictor.bundle
+    refusals = documented(400, 408, 413, 415, 422, 503)
+
+    @router.post(
+        "/predict",
+        tags=["pictures"],
+        response_model=Predictions,
+        responses=refusals,
+        openapi_extra=docs.picture_form(many=True),
+    )
+    async def predict(request: Request, top: Top = None) -> Response:
+        """Calibrated probabilities of the classes, for one or many pictures."""
+        names, rows = await service.predict(request)
+        with service.stage("writing"):
+            body = predictions(names, rows.tolist(), bundle.classes, top)
+            return Response(
+                json.dumps({"model": bundle.name, "predictions": body}),
+                media_type="application/json",
+            )
+
+    @router.post(
+        "/explain",
+        tags=["pictures"],
+        response_class=Response,
+        responses={200: docs.PNG, **refusals},
+        openapi_extra=docs.picture_form(many=False),
+    )
+    async def explain(request: Request, target: Target = None) -> Response:
+        """Where the model looked (Grad-CAM), as a PNG over the greyed picture."""
+        return Response(await service.explain(request, target), media_type="image/png")
+
+    @router.get("/model", tags=["model"])
+    async def model() -> ModelFacts:
+        """What the model is, and how good it was on the test split."""
+        limits = service.limits
+        return ModelFacts(
+            name=bundle.name,
+            run_id=bundle.run_id,
+            created=bundle.created,
+            sha256=bundle.sha256,
+            engine=service.engine,
+            classes=list(bundle.classes),
+            image_size=bundle.image_size,
+            temperature=bundle.temperature,
+            metrics=bundle.metrics,
+            limits={
+                "file_bytes": limits.file_bytes,
+                "files": limits.files,
+                "request_bytes": limits.request_bytes,
+                "pixels": limits.pixels,
+            },
+        )
+
+    @router.get("/metrics", tags=["health"], response_class=Response, responses={200: docs.TEXT})
+    async def metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+Top = Annotated[int | None, Query(ge=1, description="only so many classes, the most probable ones")]
+Target = Annotated[
+    str | None, Query(description="the class asked about; the predicted one when left out")
+]
+
+
+def predictions(
+    names: Sequence[str], rows: list[list[float]], classes: Sequence[str], top: int | None
+) -> list[dict[str, Any]]:
+    """What `Predictions` describes, of probabilities (n, classes)."""
+    answers = []
+    for name, row in zip(names, rows, strict=True):
+        order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]
+        ranked = [{"label": classes[i], "probability": round(row[i], 6)} for i in order]
+        answers.append(
+            {
+                "file": name,
+                "label": ranked[0]["label"],
+                "confidence": ranked[0]["probability"],
+                "probabilities": ranked,
+            }
+        )
+    return answers

@@ -1,0 +1,30 @@
+"""Log lines as JSON, one object a line. No picture and no file's name is ever logged."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+log = logging.getLogger("daybook.api")
+
+
+class JsonLines(logging.Formatter):
+    """time, level, event, the fields given as `extra={"fields": {...}}`, and a traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure(level: str = "info") -> None:
+    """Write this process's log, uvicorn's included, to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,0 +1,79 @@
+"""What Prometheus reads at /metrics: how many requests, how fast, how full, how sure.
+
+Each application has a registry of its own, so that two in one process do not share counts.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+STAGES = ("reading", "decoding", "waiting", "model", "writing")
+
+
+class Metrics:
+    """Counts of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "daybook_requests_total",
+            "Requests by path and status; 499 is a client that left.",
+            ("method", "path", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "daybook_request_seconds",
+            "From a request's head to its last byte.",
+            ("path",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        stages = Histogram(
+            "daybook_stage_seconds",
+            "Where a request's time went.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._batch = Histogram(
+            "daybook_batch_pictures",
+            "Pictures that the model saw at once.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+            registry=self.registry,
+        )
+        self.queue = Gauge(
+            "daybook_queue_pictures",
+            "Pictures that wait for the model.",
+            registry=self.registry,
+        )
+        self._confidence = Histogram(
+            "daybook_confidence",
+            "Calibrated probability of the predicted class, of each picture.",
+            buckets=[tenth / 10 for tenth in range(1, 11)],
+            registry=self.registry,
+        )
+
+    def request(self, method: str, path: str, status: int, seconds: float) -> None:
+        self._requests.labels(method, path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def stage(self, name: str, seconds: float) -> None:
+        self._stages[name].observe(seconds)
+
+    def batch(self, pictures: int) -> None:
+        self._batch.observe(pictures)
+
+    def confidence(self, probability: float) -> None:
+        self._confidence.observe(probability)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,178 @@
+"""The Open Inference Protocol's tensors, as JSON or as bytes.
+
+The request and response objects are those of the protocol's text; bytes follow Triton's binary
+tensor data extension, which its clients use unasked: the body is the JSON object, then the tensors
+one after the other, and a header says where the JSON ends.
+"""
+
+import json
+import struct
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import BaseModel, FailFast, Strict, TypeAdapter, ValidationError
+
+from api.errors import Problem
+
+INPUT, DATATYPE = "images", "UINT8"
+PROBABILITIES, LABELS = "probabilities", "labels"
+JSON_LENGTH = "Inference-Header-Content-Length"
+
+Whole = Annotated[int, Strict(), Ge(0), Le(2**63)]
+Pixel = Annotated[int, Strict(), Ge(0), Le(255)]
+Flat = Annotated[list[Pixel], FailFast()]
+Rows = Annotated[list[Flat], FailFast()]
+Channels = Annotated[list[Rows], FailFast()]
+FLAT = TypeAdapter(Flat)
+NESTED = TypeAdapter(Annotated[list[Channels], FailFast()])
+Parameters = dict[str, bool | int | float | str]
+
+
+class RequestInput(BaseModel):
+    name: str
+    shape: list[Whole]
+    datatype: str
+    parameters: Parameters = {}
+    data: list[Any] | None = None
+
+
+class RequestOutput(BaseModel):
+    name: str
+    parameters: Parameters = {}
+
+
+class InferRequest(BaseModel):
+    id: str | None = None
+    parameters: Parameters = {}
+    inputs: list[RequestInput]
+    outputs: list[RequestOutput] = []
+
+
+class ResponseOutput(BaseModel):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float] | list[str]
+
+
+class InferResponse(BaseModel):
+    """The answer to an inference request; `id` only if the request had one."""
+
+    model_name: str
+    id: str | None = None
+    outputs: list[ResponseOutput]
+
+
+def read(body: bytes, json_length: str | None, side: int) -> tuple[InferRequest, np.ndarray]:
+    """A request and its pictures uint8 (N, 3, side, side).
+
+    Parameters
+    ----------
+    json_length : str   what the header Inference-Header-Content-Length says, if it is there
+
+    Raises
+    ------
+    Problem   400 if anything is not as the protocol and the model's metadata have it
+    """
+    end = len(body)
+    if json_length is not None:
+        if not (json_length.isdecimal() and float(json_length) <= len(body)):
+            raise invalid(f"{JSON_LENGTH}: should be the length of the JSON object in bytes")
+        end = int(json_length)
+    try:
+        request = InferRequest.model_validate_json(body[:end])
+    except ValidationError as error:
+        raise invalid(_first(error, "the body")) from None
+    for output in request.outputs:
+        if output.name not in (PROBABILITIES, LABELS):
+            known = f"{PROBABILITIES} and {LABELS}"
+            raise invalid(f"unknown output {output.name[:40]!r}; the model's are {known}")
+    if len(request.inputs) != 1:
+        raise invalid(f"{len(request.inputs)} inputs; the model takes one, {INPUT!r}")
+    return request, _pixels(request.inputs[0], body[end:], side)
+
+
+def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
+    if tensor.name != INPUT:
+        raise invalid(f"unknown input {tensor.name[:40]!r}; the model takes {INPUT!r}")
+    if tensor.datatype != DATATYPE:
+        raise invalid(f"{INPUT}: datatype {tensor.datatype[:40]!r} should be {DATATYPE}")
+    if len(tensor.shape) != 4 or tensor.shape[0] < 1 or tensor.shape[1:] != [3, side, side]:
+        raise invalid(f"{INPUT}: shape {tensor.shape[:8]} should be [N, 3, {side}, {side}]")
+    shape = tuple(tensor.shape)
+    size = tensor.parameters.get("binary_data_size")
+    if (size is None) == (tensor.data is None):
+        raise invalid(f"{INPUT}: needs either data or the parameter binary_data_size")
+    if tensor.data is None:
+        if not size == len(binary) == shape[0] * 3 * side * side:
+            raise invalid(
+                f"{INPUT}: {len(binary)} bytes of data do not fill the shape {list(shape)}"
+            )
+        return np.frombuffer(binary, np.uint8).reshape(shape)
+    if binary:
+        raise invalid(f"{INPUT}: data is given twice, as JSON and as bytes")
+    nested = bool(tensor.data) and isinstance(tensor.data[0], list)
+    try:
+        values = np.array((NESTED if nested else FLAT).validate_python(tensor.data), np.uint8)
+        if nested and values.shape != shape:
+            raise ValueError
+        return values.reshape(shape)
+    except ValidationError as error:
+        raise invalid(_first(error, "data")) from None
+    except ValueError:  # ragged, or of another size
+        raise invalid(f"{INPUT}: data does not fill the shape {list(shape)}") from None
+
+
+def _first(error: ValidationError, whole: str) -> str:
+    """The first of the errors, and where it is."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
+
+
+def invalid(message: str) -> Problem:
+    return Problem(400, "invalid_tensor", message)
+
+
+def write(
+    model: str, request: InferRequest, rows: np.ndarray, labels: list[str]
+) -> tuple[bytes, dict[str, str]]:
+    """A response's body and headers.
+
+    Parameters
+    ----------
+    rows : float32 (N, classes)   probabilities
+    labels : N names              of the most probable classes
+    """
+    tensors: dict[str, tuple[str, list[int], Any]] = {
+        PROBABILITIES: ("FP32", list(rows.shape), rows.ravel()),
+        LABELS: ("BYTES", [len(labels)], labels),
+    }
+    asked = request.outputs or [RequestOutput(name=name) for name in tensors]
+    everywhere = request.parameters.get("binary_data_output", False)
+    outputs, binary = [], bytearray()
+    for output in asked:
+        datatype, shape, values = tensors[output.name]
+        entry: dict[str, Any] = {"name": output.name, "shape": shape, "datatype": datatype}
+        if output.parameters.get("binary_data", everywhere):
+            raw = _bytes(values)
+            entry["parameters"] = {"binary_data_size": len(raw)}
+            binary += raw
+        else:
+            entry["data"] = list(values) if datatype == "BYTES" else values.tolist()
+        outputs.append(entry)
+    answer: dict[str, Any] = {"model_name": model, "outputs": outputs}
+    if request.id is not None:
+        answer["id"] = request.id
+    text = json.dumps(answer).encode()
+    if not binary:
+        return text, {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(text))}
+    return text + binary, headers
+
+
+def _bytes(values: Any) -> bytes:
+    if isinstance(values, np.ndarray):
+        return values.astype("<f4").tobytes()
+    encoded = [value.encode() for value in values]
+    return b"".join(struct.pack("<I", len(value)) + value for value in encoded)

@@ -1,0 +1,142 @@
+"""The Open Inference Protocol (V2) over REST, for KServe, Triton's clients and their like.
+
+One model, one input: `images`, UINT8 [N, 3, S, S], pictures as the network takes them. Two outputs:
+`probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
+"""
+
+from typing import Annotated, Any
+
+import torch
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
+
+from api import docs, tensors
+from api.errors import Problem, documented
+from api.service import Service
+from api.uploads import receive
+
+Name = Annotated[str, Path(description="the model's name, as GET /model has it")]
+
+
+class ServerMetadata(BaseModel):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class TensorMetadata(BaseModel):
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    name: str
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class Live(BaseModel):
+    live: bool
+
+
+class Ready(Live):
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    name: str
+    ready: bool
+
+
+def health_routes(service: Service) -> APIRouter:
+    """What load balancers ask; needs no token."""
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+
+    @router.get("")
+    async def server_metadata() -> ServerMetadata:
+        """What this server is."""
+        return ServerMetadata(name="vision-daybook", version="1", extensions=["binary_tensor_data"])
+
+    @router.get("/health/live")
+    async def live() -> Live:
+        """The process answers."""
+        return Live(live=True)
+
+    @router.get("/health/ready", responses=documented(503))
+    async def ready() -> Ready:
+        """The model can predict."""
+        service.check_ready()
+        return Ready(live=True, ready=True)
+
+    @router.get("/models/{name}/ready", responses=documented(404, 503))
+    async def model_ready(name: Name) -> ModelReady:
+        """This model can predict."""
+        check_name(service, name)
+        service.check_ready()
+        return ModelReady(name=name, ready=True)
+
+    return router
+
+
+def model_routes(service: Service) -> APIRouter:
+    """What is about the model."""
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    predictor = service.predictor
+    side, classes = predictor.image_size, predictor.classes
+    # A pixel takes five characters at most ("255, "); the rest is for names and shapes.
+    most = service.limits.files * 3 * side * side * 5 + 65_536
+
+    @router.get("/models/{name}", responses=documented(404))
+    async def model_metadata(name: Name) -> ModelMetadata:
+        """What the model takes and gives; -1 stands for any number of pictures."""
+        check_name(service, name)
+        return ModelMetadata(
+            name=name,
+            platform="onnx_onnxv1" if service.engine == "onnx" else "pytorch_safetensors",
+            inputs=[metadata(tensors.INPUT, tensors.DATATYPE, -1, 3, side, side)],
+            outputs=[
+                metadata(tensors.PROBABILITIES, "FP32", -1, len(classes)),
+                metadata(tensors.LABELS, "BYTES", -1),
+            ],
+        )
+
+    @router.post(
+        "/models/{name}/infer",
+        response_model=tensors.InferResponse,
+        responses=documented(400, 404, 408, 413, 503),
+        openapi_extra=docs.tensor_body(side),
+    )
+    async def infer(name: Name, request: Request) -> Response:
+        """Calibrated probabilities and labels of pictures given as a tensor."""
+        check_name(service, name)
+        service.check_room()
+        body = bytearray()
+        with service.store.hold() as hold:
+            with service.stage("reading"):
+                await receive(request, hold, service.limits, most, body.extend)
+            with service.stage("decoding"):
+                header = request.headers.get(tensors.JSON_LENGTH)
+                asked, pixels = await service.aside(lambda: tensors.read(bytes(body), header, side))
+        if len(pixels) > service.limits.files:
+            message = f"more than {service.limits.files} pictures in one request"
+            raise Problem(413, "too_many_files", message)
+        rows = await service.probabilities(request, torch.tensor(pixels))
+        with service.stage("writing"):
+            labels = [classes[index] for index in rows.argmax(axis=1)]
+            content, headers = tensors.write(name, asked, rows, labels)
+            return Response(content, headers=headers)
+
+    return router
+
+
+def metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:
+    return TensorMetadata(name=name, datatype=datatype, shape=list(shape))
+
+
+def check_name(service: Service, name: str) -> None:
+    """Raises Problem 404 for a model that is not served here."""
+    served: Any = service.predictor.bundle.name
+    if name != served:
+        raise Problem(404, "unknown_model", f"no model {name[:80]!r} here; this one is {served!r}")
