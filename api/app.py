@@ -173,7 +173,16 @@ def model_routes(service: Service) -> APIRouter:
         responses={200: docs.PNG, **refusals},
         openapi_extra=docs.picture_form(many=False),
     )
-    async def explain(request: Request, target: Target = None) -> Response:
+    async def explain(
+        request: Request,
+        target: Annotated[
+            str | None,
+            Query(
+                description="the class asked about; the predicted one when left out",
+                json_schema_extra={"enum": [*bundle.classes]},
+            ),
+        ] = None,
+    ) -> Response:
         """Where the model looked (Grad-CAM), as a PNG over the greyed picture."""
         return Response(await service.explain(request, target), media_type="image/png")
 
@@ -208,9 +217,6 @@ def model_routes(service: Service) -> APIRouter:
 
 
 Top = Annotated[int | None, Query(ge=1, description="only so many classes, the most probable ones")]
-Target = Annotated[
-    str | None, Query(description="the class asked about; the predicted one when left out")
-]
 
 
 def predictions(

@@ -66,11 +66,11 @@ def tensor_body(side: int) -> dict[str, Any]:
             "parameters": parameters,
             "data": {
                 "type": "array",
-                "description": "flat, or nested as the shape; with the parameter binary_data_size "
-                "the bytes after the JSON object instead",
+                "description": "flat, or nested as the shape; left out where the parameter "
+                "binary_data_size says that bytes follow the JSON object",
             },
         },
-        "required": ["name", "shape", "datatype"],
+        "required": ["name", "shape", "datatype", "data"],
     }
     output = {
         "type": "object",

@@ -71,7 +71,6 @@ def install(app: FastAPI) -> None:
 MEANINGS = {
     400: "The body is not what its form promises.",
     401: "The bearer token is missing or wrong.",
-    404: "There is no such model.",
     408: "The body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
     415: "Not a form with files, or a file that is not JPEG, PNG, WebP, BMP or GIF.",

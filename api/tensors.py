@@ -43,7 +43,7 @@ class RequestOutput(BaseModel):
 
 
 class InferRequest(BaseModel):
-    id: str | None = None
+    id: str = ""
     parameters: Parameters = {}
     inputs: list[RequestInput]
     outputs: list[RequestOutput] = []
@@ -162,7 +162,7 @@ def write(
             entry["data"] = list(values) if datatype == "BYTES" else values.tolist()
         outputs.append(entry)
     answer: dict[str, Any] = {"model_name": model, "outputs": outputs}
-    if request.id is not None:
+    if "id" in request.model_fields_set:
         answer["id"] = request.id
     text = json.dumps(answer).encode()
     if not binary:

@@ -4,18 +4,14 @@ One model, one input: `images`, UINT8 [N, 3, S, S], pictures as the network take
 `probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
 """
 
-from typing import Annotated, Any
-
 import torch
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from api import docs, tensors
 from api.errors import Problem, documented
 from api.service import Service
 from api.uploads import receive
-
-Name = Annotated[str, Path(description="the model's name, as GET /model has it")]
 
 
 class ServerMetadata(BaseModel):
@@ -53,6 +49,7 @@ class ModelReady(BaseModel):
 def health_routes(service: Service) -> APIRouter:
     """What load balancers ask; needs no token."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    name = service.predictor.bundle.name
 
     @router.get("")
     async def server_metadata() -> ServerMetadata:
@@ -70,10 +67,9 @@ def health_routes(service: Service) -> APIRouter:
         service.check_ready()
         return Ready(live=True, ready=True)
 
-    @router.get("/models/{name}/ready", responses=documented(404, 503))
-    async def model_ready(name: Name) -> ModelReady:
+    @router.get(f"/models/{name}/ready", responses=documented(503))
+    async def model_ready() -> ModelReady:
         """This model can predict."""
-        check_name(service, name)
         service.check_ready()
         return ModelReady(name=name, ready=True)
 
@@ -82,16 +78,16 @@ def health_routes(service: Service) -> APIRouter:
 
 def model_routes(service: Service) -> APIRouter:
     """What is about the model."""
-    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
     predictor = service.predictor
+    name = predictor.bundle.name
+    router = APIRouter(prefix=f"/v2/models/{name}", tags=["open inference protocol"])
     side, classes = predictor.image_size, predictor.classes
     # A pixel takes five characters at most ("255, "); the rest is for names and shapes.
     most = service.limits.files * 3 * side * side * 5 + 65_536
 
-    @router.get("/models/{name}", responses=documented(404))
-    async def model_metadata(name: Name) -> ModelMetadata:
+    @router.get("")
+    async def model_metadata() -> ModelMetadata:
         """What the model takes and gives; -1 stands for any number of pictures."""
-        check_name(service, name)
         return ModelMetadata(
             name=name,
             platform="onnx_onnxv1" if service.engine == "onnx" else "pytorch_safetensors",
@@ -103,14 +99,13 @@ def model_routes(service: Service) -> APIRouter:
         )
 
     @router.post(
-        "/models/{name}/infer",
+        "/infer",
         response_model=tensors.InferResponse,
-        responses=documented(400, 404, 408, 413, 503),
+        responses=documented(400, 408, 413, 503),
         openapi_extra=docs.tensor_body(side),
     )
-    async def infer(name: Name, request: Request) -> Response:
+    async def infer(request: Request) -> Response:
         """Calibrated probabilities and labels of pictures given as a tensor."""
-        check_name(service, name)
         service.check_room()
         body = bytearray()
         with service.store.hold() as hold:
@@ -133,10 +128,3 @@ def model_routes(service: Service) -> APIRouter:
 
 def metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:
     return TensorMetadata(name=name, datatype=datatype, shape=list(shape))
-
-
-def check_name(service: Service, name: str) -> None:
-    """Raises Problem 404 for a model that is not served here."""
-    served: Any = service.predictor.bundle.name
-    if name != served:
-        raise Problem(404, "unknown_model", f"no model {name[:80]!r} here; this one is {served!r}")

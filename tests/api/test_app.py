@@ -97,7 +97,9 @@ def test_health(server):
 
 def test_metrics_count_what_happened(server, pngs):
     def value(line):
-        found = [row for row in server.client.get("/metrics").text.splitlines() if row.startswith(line)]
+        found = [
+            row for row in server.client.get("/metrics").text.splitlines() if row.startswith(line)
+        ]
         return float(found[0].split()[-1]) if found else 0.0
 
     counts = [

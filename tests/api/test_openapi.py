@@ -1,0 +1,39 @@
+"""Does the service do what its own description says?"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.api.service import ROOT, TOKEN
+
+
+def test_the_description_is_valid(server):
+    description = server.client.get("/openapi.json").json()
+    validate(description)
+    undescribed = [
+        (path, method)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+        if not operation.get("description")
+    ]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("which", ["server", "guarded"])
+def test_schemathesis_finds_no_failure(which, request, tmp_path):
+    """Examples, every boundary, random requests and sequences, good ones and bad ones."""
+    server = request.getfixturevalue(which)
+    command = [sys.executable, "-m", "schemathesis.cli"]
+    command += ["--config-file", "tests/api/schemathesis.toml", "--no-color"]
+    command += ["run", f"http://127.0.0.1:{server.port}/openapi.json"]
+    command += ["--checks", "all", "--max-examples", "40", "--seed", "1", "--workers", "1"]
+    command += ["--generation-database", "none", "--header", f"Authorization: Bearer {TOKEN}"]
+    found = subprocess.run(
+        command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert found.returncode == 0, found.stdout.decode()
+    assert b"no issues found" in found.stdout.lower(), found.stdout.decode()
+    assert '"level": "error"' not in server.log.read_text()
