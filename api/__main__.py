@@ -40,22 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pixels=int(options.max_megapixels * 1e6),
         ),
     )
-    predictor = Predictor.load(options.bundle, options.device)
-    app = create_app(predictor, settings)
-    with listening(options.host, options.port) as listener:
-        host, port = listener.getsockname()[:2]
-        print(f"serving {predictor.bundle.name} on http://{host}:{port}", flush=True)
+    with bound(options.host, options.port) as address:
+        app = create_app(Predictor.load(options.bundle, options.device), settings)
         config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
+            app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=GRACE
         )
         # uvicorn raises the signal that ended it once more; to have been ended is no failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
-        uvicorn.Server(config).run([listener])
+        Server(config).run([address])
+
+
+class Server(uvicorn.Server):
+    """Says where it serves, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for address in sockets or []:
+            host, port = address.getsockname()[:2]
+            print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,18 +107,22 @@ def read_token(variable: str | None, file: Path | None) -> str | None:
     return token.strip()
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+def bound(host: str, port: int) -> socket.socket:
+    """A socket with that address, on which nobody is heard before the service is ready.
 
     Raises
     ------
     UserError   if the port is taken, or not this user's to take
     """
+    address = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        return socket.create_server((host, port), backlog=2048)
+        address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address.bind((host, port))
     except (OSError, OverflowError) as error:
+        address.close()
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{host}:{port}: {reason}; name another with --host and --port") from None
+    return address
 
 
 if __name__ == "__main__":

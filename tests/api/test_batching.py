@@ -1,0 +1,124 @@
+"""Batches as requests come: bounded, in order, and nothing lost."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from api.batching import Batcher, QueueFull
+from api.metrics import Metrics
+
+
+class Model:
+    """Answers with each picture's own first pixel once it may; keeps the sizes of its batches."""
+
+    def __init__(self):
+        self.batches = []
+        self.free = threading.Event()
+        self.free.set()
+
+    def __call__(self, images):
+        self.free.wait(10)
+        self.batches.append(len(images))
+        if (images == 255).any():
+            raise RuntimeError("the model broke")
+        return images[:, 0, 0, :1].numpy().astype(np.float32)
+
+
+def pictures(*values):
+    return torch.tensor(values, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2)
+
+
+def with_batcher(scenario, **options):
+    async def run():
+        model = Model()
+        batcher = Batcher(model, Metrics(), **options)
+        batcher.start()
+        try:
+            return await asyncio.wait_for(scenario(batcher, model), 20)
+        finally:
+            model.free.set()
+            await batcher.close()
+
+    return asyncio.run(run())
+
+
+async def occupied(batcher, model):
+    """Give the model something to do, so that what follows must wait."""
+    model.free.clear()
+    first = batcher.put(pictures(0))
+    await asyncio.sleep(0.05)
+    return first
+
+
+def test_what_arrives_while_the_model_works_becomes_one_batch():
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        rest = [batcher.put(pictures(value)) for value in range(1, 6)]
+        model.free.set()
+        rows = await asyncio.gather(first, *rest)
+        assert [row.tolist() for row in rows] == [[[value]] for value in range(6)]
+        assert model.batches == [1, 5]
+
+    with_batcher(scenario)
+
+
+def test_a_lone_request_waits_for_nothing():
+    async def scenario(batcher, model):
+        for value in range(3):
+            assert (await batcher.put(pictures(value))).tolist() == [[value]]
+        assert model.batches == [1, 1, 1]
+
+    with_batcher(scenario)
+
+
+def test_batches_have_a_largest_size_and_requests_stay_whole():
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        sizes = [3, 3, 2, 6, 1]
+        rest = [batcher.put(pictures(*range(size))) for size in sizes]
+        model.free.set()
+        rows = await asyncio.gather(first, *rest)
+        assert [len(row) for row in rows] == [1, *sizes]
+        assert all(row[:, 0].tolist() == list(range(len(row))) for row in rows)
+        assert model.batches == [1, 3, 3 + 2, 6, 1]
+
+    with_batcher(scenario, max_batch=5)
+
+
+def test_a_full_queue_refuses_and_recovers():
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        waiting = [batcher.put(pictures(1, 2)) for _ in range(2)]
+        with pytest.raises(QueueFull) as refused:
+            batcher.put(pictures(3))
+        assert refused.value.seconds >= 1
+        model.free.set()
+        await asyncio.gather(first, *waiting)
+        assert (await batcher.put(pictures(3))).tolist() == [[3]]
+
+    with_batcher(scenario, max_queue=4)
+
+
+def test_the_pictures_of_clients_that_left_are_not_computed():
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        left, stayed = batcher.put(pictures(1, 2, 3)), batcher.put(pictures(4))
+        left.cancel()
+        model.free.set()
+        await asyncio.gather(first, stayed)
+        assert model.batches == [1, 1]
+
+    with_batcher(scenario)
+
+
+def test_a_broken_batch_fails_its_own_requests_alone():
+    async def scenario(batcher, model):
+        with pytest.raises(RuntimeError, match="the model broke"):
+            await batcher.put(pictures(255))
+        assert batcher.healthy
+        assert (await batcher.put(pictures(1))).tolist() == [[1]]
+
+    with_batcher(scenario)

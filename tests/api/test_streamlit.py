@@ -1,0 +1,74 @@
+"""The Streamlit app, by Streamlit's own test harness."""
+
+import sys
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from tests.api.service import ROOT, encoded
+
+
+@pytest.fixture
+def open_app(bundle, monkeypatch):
+    def open_app(path=bundle):
+        monkeypatch.setattr(sys, "argv", ["streamlit_app.py", "--bundle", str(path)])
+        app = AppTest.from_file(ROOT / "api" / "streamlit_app.py", default_timeout=120).run()
+        assert not app.exception
+        return app
+
+    return open_app
+
+
+def shown(app):
+    table = app.dataframe[0].value
+    return dict(zip(table["class"], table["probability"], strict=True))
+
+
+def test_an_upload_gets_bars_and_a_heatmap(open_app, predictor, pngs):
+    app = open_app()
+    app.file_uploader[0].set_value(("digit.png", pngs[0], "image/png")).run()
+    (expected,) = predictor.predict([pngs[0]])
+    assert shown(app) == pytest.approx(expected.probabilities, abs=1e-5)
+    assert list(shown(app)) == [label for label, _ in expected.top(10)]
+    assert app.subheader[0].value == f"{expected.label}, with {expected.confidence:.1%}"
+    assert len(app.get("image")) == 2  # the heat, and the picture
+
+
+def test_the_toggle_switches_the_temperature_off(open_app, predictor, pngs):
+    app = open_app()
+    app.file_uploader[0].set_value(("digit.png", pngs[0], "image/png")).run()
+    calibrated = shown(app)
+    app.toggle[0].set_value(False).run()
+    plain = predictor.probabilities(predictor.prepare(pngs[0])[None], 1.0)[0].tolist()
+    assert shown(app) == pytest.approx(dict(zip(predictor.classes, plain, strict=True)), abs=1e-5)
+    assert shown(app) != calibrated
+
+
+def test_a_sample_needs_no_file(open_app):
+    app = open_app()
+    assert not app.dataframe
+    app.selectbox[0].select("digit 7").run()
+    assert sum(shown(app).values()) == pytest.approx(1)
+    app.selectbox[1].select(app.selectbox[1].options[-1]).run()
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"no picture", "digit.png: not a picture of a known kind"),
+        (encoded(Image.new("1", (6000, 6000))), "digit.png: more than 25,000,000 pixels"),
+        (encoded(Image.effect_noise((50, 50), 99))[:600], "truncated"),
+    ],
+)
+def test_what_is_no_picture_is_said_in_one_line(open_app, data, says):
+    app = open_app()
+    app.file_uploader[0].set_value(("digit.png", data, "image/png")).run()
+    assert not app.exception
+    assert says in app.error[0].value
+
+
+def test_a_missing_bundle_is_said_in_one_line(open_app, tmp_path):
+    app = open_app(tmp_path / "none")
+    assert "no bundle there" in app.error[0].value
