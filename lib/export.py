@@ -7,7 +7,6 @@ on test, and the ONNX network compared with the PyTorch one before anything is p
 import dataclasses
 import hashlib
 import math
-import os
 import re
 import shutil
 import warnings
@@ -26,7 +25,7 @@ from lib.calibration import Calibration, calibrate, softmax
 from lib.data import Dataset
 from lib.errors import UserError
 from lib.evaluation import accuracy_interval, per_class, predict
-from lib.files import write_json
+from lib.files import replacing_folder, write_json
 from lib.runs import Predictions, Run
 
 TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
@@ -70,21 +69,18 @@ def export(
     target = Path(path)
     if tuple(run.predictions("val").ids) != dataset.val.ids:
         raise ValueError(f"run {run.run_id} was not validated on these pictures of {dataset.name}")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        if target.exists() and not (target / FACTS).is_file() and os.listdir(target):
-            raise UserError(f"{target}: holds something other than a bundle; name another folder")
-        temporary.mkdir(parents=True)
-        write(run, dataset.val.images[:COMPARED], temporary, name)
-        _swap(temporary, target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(
-            f"cannot write {target}: {reason}; make room there or name another folder"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if not _replaceable(target):
+        raise UserError(f"{target}: holds something other than a bundle; name another folder")
+    with replacing_folder(target) as folder:
+        write(run, dataset.val.images[:COMPARED], folder, name)
     return Bundle.load(target)
+
+
+def _replaceable(target: Path) -> bool:
+    """Whether nothing but a bundle would go."""
+    if not target.exists() or (target / FACTS).is_file():
+        return True
+    return target.is_dir() and not any(target.iterdir())
 
 
 def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> None:
@@ -218,17 +214,3 @@ def write_onnx(
         "compared_pictures": len(images),
         "largest_difference": difference,
     }
-
-
-def _swap(new: Path, target: Path) -> None:
-    """Put the folder `new` into the place of `target`."""
-    old = new.with_name(f"{new.name}.old")
-    if target.exists():
-        os.rename(target, old)
-    try:
-        os.rename(new, target)
-    except OSError:
-        if old.exists():
-            os.rename(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
