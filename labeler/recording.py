@@ -1,9 +1,10 @@
 """Film the labeler at work: a minute with scikit-learn's digits, as a small WebM.
 
-    python -m labeler.recording labeler.webm
+    python -m labeler.recording report/assets/labeler.webm
 
-The real window opens on a virtual display (Xvfb), a script presses the keys that a person would
-(xdotool), and ffmpeg films the screen. Each step is named under the picture.
+The website shows that film and, until it is played, the still that is written beside it
+(`labeler.webp`). The real window opens on a virtual display (Xvfb), a script presses the keys that
+a person would (xdotool), and ffmpeg films the screen. Each step is named under the picture.
 """
 
 import argparse
@@ -26,6 +27,7 @@ SIZE = (1120, 820)  # of the window
 CAPTION = 44  # pixels below it
 SECONDS = 60
 LARGEST = 3_000_000  # bytes
+STILL = 8  # second of the film that stands for it until it is played
 QUALITIES = (33, 38, 43, 48)  # VP9's constant rate factor, the best first
 CLASSES = {3: "three", 8: "eight"}
 
@@ -171,10 +173,12 @@ def film(output: Path, seconds: float = SECONDS) -> None:
         pictures, raw = Path(scratch) / "threes and eights", Path(scratch) / "raw.mkv"
         pictures.mkdir()
         digits = save_digits(pictures)
-        environment = {**os.environ, "DISPLAY": display}
-        command = [sys.executable, "-m", "labeler", str(pictures), "--scale", "1"]
+        project = str(Path(__file__).parents[1])
+        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": project}
+        command = [sys.executable, "-m", "labeler", pictures.name, "--scale", "1"]
         command += ["--classes", ",".join(CLASSES.values())]
-        labeler = subprocess.Popen(command, env=environment)
+        # Started there, so that the film shows the folder's name alone.
+        labeler = subprocess.Popen(command, env=environment, cwd=scratch)
         try:
             by_title = ["search", "--sync", "--name", "of [0-9]+ labelled"]
             xdotool(environment, *by_title, "windowfocus", "--sync")
@@ -213,8 +217,11 @@ def _develop(
         command = ["ffmpeg", "-loglevel", "error", "-y", "-i", str(raw), "-vf", ",".join(filters)]
         subprocess.run([*command, *encode, str(output)], check=True)
         if output.stat().st_size <= LARGEST:
-            return
-    raise LabelerError(f"{output} has more than {LARGEST:,} bytes: film fewer seconds.")
+            break
+    else:
+        raise LabelerError(f"{output} has more than {LARGEST:,} bytes: film fewer seconds.")
+    command = ["ffmpeg", "-loglevel", "error", "-y", "-ss", str(STILL), "-i", str(output)]
+    subprocess.run([*command, "-frames:v", "1", str(output.with_suffix(".webp"))], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -172,6 +172,25 @@ def test_links_of_a_chart_work_by_keyboard_and_keep_its_tooltip(fullest_address,
     assert visit.complaints == []
 
 
+def test_the_labelers_film_waits_to_be_played(fullest_address, context):
+    visit = Visit(context, f"{fullest_address}/report/labeler.html")
+    film = visit.page.locator("video")
+    assert film.evaluate("film => [film.controls, film.autoplay, film.loop, film.readyState]") == [
+        True,
+        False,
+        False,
+        0,
+    ]
+    shape = film.evaluate("film => film.clientWidth / film.clientHeight")
+    assert shape == pytest.approx(1120 / 864, abs=0.02)  # its place is kept before it is read
+    still = visit.page.request.get(f"{fullest_address}/report/{film.get_attribute('poster')}")
+    assert still.headers["content-type"] == "image/webp"
+    film.evaluate("film => film.play()")
+    assert film.evaluate("film => [film.videoWidth, film.videoHeight]") == [1120, 864]
+    assert visit.page.inner_text("figcaption").startswith("A minute of the labeler")
+    assert visit.complaints == []
+
+
 def test_heat_over_pictures_has_a_slider(address, context):
     page = Visit(context, f"{address}/report/days/day2_from_scratch.html").page
     page.get_by_label("Heat").fill("0.2")
