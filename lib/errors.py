@@ -1,6 +1,7 @@
 """The one kind of error that is the user's to mend, and how a command shows it."""
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterable
 
@@ -19,14 +20,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and leave the process: 2 and one line on stderr for a `UserError`.
 
-    An interrupt (Ctrl+C) exits with 130, as shells expect; any other exception is a defect of the
-    program and keeps its traceback.
+    An interrupt (Ctrl+C) exits with 130, as shells expect, and a reader that has seen enough
+    (`| head`) ends the command quietly; any other exception is a defect of the program and keeps
+    its traceback.
     """
     try:
-        sys.exit(main())
+        status = main()
+        sys.stdout.flush()
+        sys.exit(status)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        sys.exit(141)  # as if by SIGPIPE

@@ -8,16 +8,19 @@ is torchvision's, whose backbone can come from elsewhere and stay frozen in part
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import pandas as pd
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.errors import UserError
 from lib.recipe import Recipe
+
+if (
+    TYPE_CHECKING
+):  # pandas and torchvision take a second to import, which a prediction can do without
+    import pandas as pd
 
 
 class Classifier(nn.Module):
@@ -147,7 +150,9 @@ def resnet18() -> tuple[nn.Module, int]:
 
     Its first layers halve a picture twice, so a 32 px picture passes at 16, 8, 8, 4, 2 and 1 px.
     """
-    network = torchvision.models.resnet18(weights=None)
+    from torchvision.models import resnet18 as torchvisions
+
+    network = torchvisions(weights=None)
     parts = {name: part for name, part in network.named_children() if name != "fc"}
     return nn.Sequential(OrderedDict(parts | {"flatten": nn.Flatten()})), network.fc.in_features
 
@@ -217,8 +222,10 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
-def layers(model: Classifier, image_size: int) -> pd.DataFrame:
+def layers(model: Classifier, image_size: int) -> "pd.DataFrame":
     """The network's parts in their order: layer, output (channels × height × width), parameters."""
+    import pandas as pd
+
     side = model.image_size or image_size
     x = torch.zeros(1, 3, side, side, device=model.mean.device)
     rows = []
