@@ -1,6 +1,6 @@
 """Training the head of a frozen ResNet-18: features kept, against every epoch through the backbone.
 
-    python -m benchmarks.transfer [--dataset cifar10] [--pictures 5000] [--epochs 20] [--seeds 3]
+    python -m benchmarks.transfer [--dataset cifar10] [--pictures 5000] [--epochs 100] [--seeds 3]
 
 Both train the same head on the same pictures for the same epochs, in turn within one run, from a
 backbone of random weights (what is timed does not depend on what it knows). `kept` counts the one
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--pictures", type=int, default=None, help="default: all")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
 

@@ -76,7 +76,7 @@ class Recipe:
     batch_size: int = 512
     optimizer: str = "muon"  # of small_cnn's filters; all else takes sgd
     lr: float = 0.4  # the peak, for a batch's mean loss
-    muon_lr: float = 0.1  # the peak for what takes muon
+    muon_lr: float = 0.04  # the peak for what takes muon
     bias_lr: float = 1.0  # norms' and convolutions' biases learn at that multiple of the rate
     layer_decay: float = 1.0  # each layer learns at that share of the rate of the one above it
     momentum: float = 0.9
