@@ -135,8 +135,8 @@ def table(
     """A table of the frame's columns; its first column heads the rows.
 
     `formats` maps a column to a format specification (`".1%"`, `".3f"`) or a function. Without one,
-    accuracies and shares are shown in per cent, whole numbers with separated thousands, other
-    numbers to three significant digits, and models, augmentations and the like by their names.
+    accuracies and shares are shown in per cent, whole and large numbers with separated thousands,
+    other numbers to three significant digits, and models, augmentations and the like by their names.
     `href` names a column of addresses that is not shown: they become links on the first column. A
     missing value is a dash.
     """
@@ -195,5 +195,6 @@ def _cell(column: Any, value: Any, chosen: Format | None) -> str:
         return format(value, chosen) if chosen else text
     if chosen is None:
         percent = re.search("accuracy|share", str(column)) and 0 <= value <= 1
-        chosen = ".1%" if percent else ",d" if pd.api.types.is_integer(value) else ".3g"
+        whole = pd.api.types.is_integer(value) or abs(value) >= 1000
+        chosen = ".1%" if percent else ",.0f" if whole else ".3g"
     return format(value, chosen).replace("%", "\N{NO-BREAK SPACE}%")

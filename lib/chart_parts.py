@@ -137,14 +137,14 @@ def around(*values: pd.Series) -> list[float]:
 
 
 def line_labels(
-    means: pd.DataFrame, by: str, x: str, y: str, colour: alt.Color, height: int
+    means: pd.DataFrame, by: str, x: str, y: str, colour: alt.Color, unit: float
 ) -> alt.LayerChart:
     """Every group's name at the right, where its line ends or a dotted one leads from there.
 
-    `means` holds the lines' points; `height` is the panel's in pixels and lies over their range.
+    `means` holds the lines' points; `unit` is how much of `y` a pixel shows, at most.
     """
     ends = means.loc[means.groupby(by, sort=False)[x].idxmax(), [by, x, y]]
-    gap = 14 / height * float(means[y].max() - means[y].min())
+    gap = 14 * unit
     ends = ends.assign(edge=means[x].max(), at=spread(ends[y].tolist(), gap))
     base = alt.Chart(ends).encode(color=colour)
     lead = base.mark_rule(strokeDash=[1, 3]).encode(x=f"{x}:Q", x2="edge:Q", y=f"{y}:Q")

@@ -119,7 +119,9 @@ def _curve_panel(
     exact = hover({by: "", "epoch": "d", val: form, train: form})
     layers.append(points.encode(x=EPOCH, y=y(val), color=colour, tooltip=exact))
     if picked is None and means[by].nunique() > 1:
-        layers.append(line_labels(means, by, "epoch", val, colour, 170))
+        drawn = table[[train, val]].stack()
+        unit = 1.2 * (drawn.max() - drawn.min()) / 160  # an axis may go a little beyond its values
+        layers.append(line_labels(means, by, "epoch", val, colour, unit))
     return layered(*layers)
 
 
@@ -155,7 +157,8 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
     picked = toggle(by) if len(names) > LABELLED else None
     colour = named_colour(by, names, legend=picked is not None)
     across = EPOCH if x == "epoch" else time_axis(table["seconds"])
-    y = share_y("val_accuracy", "Validation accuracy", around(table["val_accuracy"]))
+    low, high = around(table["val_accuracy"])
+    y = share_y("val_accuracy", "Validation accuracy", [low, high])
     base = alt.Chart(means).encode(x=across, y=y, color=colour, opacity=emphasis(picked))
     seconds = {"seconds": ",.1f"} if x == "seconds" else {}
     points = base.mark_circle(size=28).encode(
@@ -166,7 +169,7 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
         seeds = alt.Chart(table).mark_line(strokeWidth=1).encode(x=across, y=y, color=colour)
         layers.insert(0, seeds.encode(detail="run_id:N", opacity=emphasis(picked, 0.3)))
     if picked is None and len(names) > 1:
-        layers.append(line_labels(means, by, x, "val_accuracy", colour, 220))
+        layers.append(line_labels(means, by, x, "val_accuracy", colour, (high - low) / 220))
     chart = layered(*layers) if picked is None else layered(*layers).add_params(picked)
     title = led(groups, by, f"Validation accuracy by {'epoch' if x == 'epoch' else 'time'}")
     subtitle = f"Validation accuracy after every epoch, {seeds_of(groups)}{_behind(groups)}"

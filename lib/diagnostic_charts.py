@@ -47,7 +47,7 @@ def attack_curve(table: pd.DataFrame) -> Chart:
         base.mark_circle(size=40, opacity=1).encode(y=y, tooltip=exact),
     ]
     if len(shown):
-        layers.append(line_labels(shown, "attack", "epsilon_255", "accuracy", colour, 230))
+        layers.append(line_labels(shown, "attack", "epsilon_255", "accuracy", colour, 1 / 230))
     subtitle = "Accuracy after an attack that moves no pixel by more than ε; band: 95 % interval"
     return finished(layered(*layers), 300, _attack_title(shown), subtitle)
 

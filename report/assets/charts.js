@@ -47,7 +47,7 @@
       titleFontSize: 12,
       titleFontWeight: "normal",
       titlePadding: 8,
-      labelLimit: 160,
+      labelLimit: 190,
     };
     return {
       background: null,

@@ -8,7 +8,7 @@
   const { element } = daybook;
   const { data, described, named, picture, right, verdict } = daybook.galleryParts;
   const box = document.getElementById("daybook-gallery");
-  const SHOWN = 128; // pixels that a picture is enlarged to, as near as a whole factor gets
+  const ROOM = window.innerWidth < 600 ? 96 : 128; // pixels that a picture may be enlarged to
   const SORTS = {
     "highest loss first": (a, b) => b.loss - a.loss,
     "lowest loss first": (a, b) => a.loss - b.loss,
@@ -162,7 +162,7 @@
       element(
         "button",
         { type: "button", onclick: open, "aria-label": described(item) },
-        picture(item.image, "", size, SHOWN),
+        picture(item.image, "", size, ROOM),
         element(
           "span",
           { class: "gallery-caption" },

@@ -42,7 +42,7 @@
               },
               made.title,
             ),
-            element("code", { class: "nowrap" }, made.command || "–"),
+            element("code", {}, made.command || "–"),
             made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,
           ]),
         )
