@@ -136,9 +136,9 @@ def table(
 
     `formats` maps a column to a format specification (`".1%"`, `".3f"`) or a function. Without one,
     accuracies and shares are shown in per cent, whole and large numbers with separated thousands,
-    other numbers to three significant digits, and models, augmentations and the like by their names.
-    `href` names a column of addresses that is not shown: they become links on the first column. A
-    missing value is a dash.
+    other numbers to three significant digits, and models, augmentations and the like by their
+    names. `href` names a column of addresses that is not shown: they become links on the first
+    column. A missing value is a dash.
     """
     chosen = formats or {}
     if unknown := set(chosen) - set(frame.columns):

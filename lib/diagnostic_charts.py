@@ -234,7 +234,8 @@ def sanity(table: pd.DataFrame) -> Chart:
     )
     title = "Correlation of the maps with the trained model's"
     if len(table):
-        title = f"All layers redrawn, the maps correlate at {table['correlation'].iloc[-1]:.2f}"
+        last = f"{table['correlation'].iloc[-1]:.2f}".replace("-", "\N{MINUS SIGN}")
+        title = f"All layers redrawn, the maps correlate at {last}"
     subtitle = (
         "Spearman's correlation with the trained model's maps and its 95 % interval; maps that "
         "explain what was learned fall towards 0"

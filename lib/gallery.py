@@ -232,13 +232,17 @@ def _captions(given: Captions | None, pictures: int) -> list[tuple[str, str]]:
 
 
 def _image(
-    picture: NDArray[np.uint8], text: str, scale: int | None, uri: str = "", style: str = ""
+    picture: NDArray[np.uint8], text: str, scale: int | None, heat: bytes | None = None
 ) -> str:
+    """The picture; or a heat of its size, which the page lays over it at an opacity of its own."""
     factor = _factor(picture.shape[-1], scale)
     height, width = (side * factor for side in picture.shape[-2:])
+    over = "position:absolute;inset:0;opacity:var(--heat-opacity,.6);" if heat else ""
+    heated = ' class="daybook-heat"' if heat else ""
     return (
-        f'<img src="{uri or data_uri(png(picture))}" width="{width}" height="{height}" '
-        f'alt="{escape(text)}" style="image-rendering:pixelated{style}">'
+        f'<img src="{data_uri(heat or png(picture))}" width="{width}" height="{height}" '
+        f'alt="{escape(text)}" style="{over}image-rendering:pixelated"'
+        f"{heated}>"
     )
 
 
@@ -249,8 +253,7 @@ def _heated(
     height, width = picture.shape[-2:]
     grey = np.asarray(Image.fromarray(picture.transpose(1, 2, 0)).convert("L"))
     below = _image(np.broadcast_to(grey, (3, height, width)), text, scale)
-    over = ";position:absolute;inset:0;opacity:var(--heat-opacity,.6)"
-    above = _image(picture, "", scale, uri=data_uri(heat_png(heat, height, width)), style=over)
+    above = _image(picture, "", scale, heat_png(heat, height, width))
     return f'<span style="position:relative;display:inline-flex">{below}{above}</span>'
 
 

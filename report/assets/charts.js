@@ -53,6 +53,7 @@
       background: null,
       font: FONT,
       axis,
+      axisXQuantitative: { labelSeparation: 6 },
       view: { stroke: null },
       title: {
         anchor: "start",

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lib import gallery
 from lib.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
@@ -311,12 +312,10 @@ FINDING = raw(
 )
 
 
-DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 HEAT = raw(
-    '<figure class="daybook-pictures"><span style="position:relative;display:inline-flex">'
-    f'<img src="{DOT}" width="96" height="96" alt="a cat">'
-    f'<img class="daybook-heat" src="{DOT}" width="96" height="96" alt="" '
-    'style="position:absolute;inset:0;opacity:var(--heat-opacity,.6)"></span></figure>'
+    gallery.heatmaps(
+        np.zeros((1, 3, 8, 8), np.uint8), np.ones((1, 8, 8)), [gallery.Caption("cat", "deer", 0.8)]
+    ).html
 )
 
 HOME = [
