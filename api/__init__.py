@@ -6,7 +6,6 @@ Start it with `python -m api --bundle models/best`.
     service.py        the way of one request: admitted, read, decoded, predicted
     uploads.py        files out of a request's body, within limits on bytes, number and pixels
     batching.py       requests gathered into batches for the model
-    engine.py         what computes the probabilities: ONNX Runtime, else PyTorch
     v2.py             the Open Inference Protocol
     tensors.py        that protocol's tensors, as JSON or as bytes
     gate.py           what every request passes: its id, its log line, its metrics

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 import uvicorn
 from PIL import Image
 
 from api import logs
 from api.app import create_app
-from api.engine import ENGINES
 from api.service import Settings
 from api.uploads import Limits
 from lib.errors import UserError, command
@@ -28,8 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # How many pixels are too many is the service's own limit.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     settings = Settings(
-        engine=options.engine,
-        threads=options.threads,
         max_batch=options.max_batch,
         max_queue=options.max_queue,
         token=read_token(options.token_env, options.token_file),
@@ -40,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pixels=int(options.max_megapixels * 1e6),
         ),
     )
+    torch.set_num_threads(options.threads)
     with bound(options.host, options.port) as address:
         app = create_app(Predictor.load(options.bundle, options.device), settings)
         config = uvicorn.Config(
@@ -70,7 +69,6 @@ def parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="0.0.0.0 for other machines too")
     add("--port", type=int, default=8000, help="0 takes a free one")
     add("--device", help="cpu, cuda, mps; the best one when left out")
-    add("--engine", choices=ENGINES, default="auto", help="auto: onnx on a CPU, else torch")
     add("--threads", type=int, default=max(1, (cores or 2) - 1), help="of the model")
     add("--token-env", metavar="NAME", help="environment variable that holds the bearer token")
     add("--token-file", type=Path, metavar="PATH", help="file that holds the bearer token")

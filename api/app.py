@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from api import docs, errors, v2
 from api.errors import Problem, documented
 from api.gate import Gate
 from api.service import Service, Settings
-from lib.inference import Predictor
+from lib.inference import Prediction, Predictor
 
 PAGE = Path(__file__).parent / "page" / "index.html"
 
@@ -50,9 +50,7 @@ class ModelFacts(BaseModel):
 
     name: str
     run_id: str
-    created: str
-    sha256: str
-    engine: str
+    sha256: dict[str, str]
     classes: list[str]
     image_size: int
     temperature: float
@@ -169,11 +167,9 @@ def model_routes(service: Service) -> APIRouter:
         """Calibrated probabilities of the classes, for one or many pictures."""
         names, rows = await service.predict(request)
         with service.stage("writing"):
-            body = predictions(names, rows.tolist(), bundle.classes, top)
-            return Response(
-                json.dumps({"model": bundle.name, "predictions": body}),
-                media_type="application/json",
-            )
+            predictions = listed(names, service.predictor.named(rows), top)
+            body = {"model": bundle.name, "predictions": predictions}
+            return Response(json.dumps(body), media_type="application/json")
 
     @router.post(
         "/explain",
@@ -202,9 +198,7 @@ def model_routes(service: Service) -> APIRouter:
         return ModelFacts(
             name=bundle.name,
             run_id=bundle.run_id,
-            created=bundle.created,
             sha256=bundle.sha256,
-            engine=service.engine,
             classes=list(bundle.classes),
             image_size=bundle.image_size,
             temperature=bundle.temperature,
@@ -228,20 +222,19 @@ def model_routes(service: Service) -> APIRouter:
 Top = Annotated[int | None, Query(ge=1, description="only so many classes, the most probable ones")]
 
 
-def predictions(
-    names: Sequence[str], rows: list[list[float]], classes: Sequence[str], top: int | None
-) -> list[dict[str, Any]]:
-    """What `Predictions` describes, of probabilities (n, classes)."""
-    answers = []
-    for name, row in zip(names, rows, strict=True):
-        order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]
-        ranked = [{"label": classes[i], "probability": round(row[i], 6)} for i in order]
-        answers.append(
-            {
-                "file": name,
-                "label": ranked[0]["label"],
-                "confidence": ranked[0]["probability"],
-                "probabilities": ranked,
-            }
-        )
-    return answers
+def listed(names: list[str], predictions: list[Prediction], top: int | None) -> list[Any]:
+    """What `PicturePrediction` describes, of each picture."""
+    return [
+        {
+            "file": name,
+            "label": prediction.label,
+            "confidence": round(prediction.confidence, 6),
+            "probabilities": [
+                {"label": label, "probability": round(probability, 6)}
+                for label, probability in prediction.top(
+                    top or len(prediction.probabilities)
+                ).items()
+            ],
+        }
+        for name, prediction in zip(names, predictions, strict=True)
+    ]

@@ -14,13 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from api.metrics import Metrics
 
-Run = Callable[[Tensor], np.ndarray]
+Run = Callable[[Tensor], Tensor]
 
 
 class QueueFull(Exception):
@@ -36,7 +35,7 @@ class Job:
     """One request's pictures, and where their probabilities are awaited."""
 
     images: Tensor
-    answer: asyncio.Future[np.ndarray]
+    answer: asyncio.Future[Tensor]
     arrived: float
 
 
@@ -84,7 +83,7 @@ class Batcher:
         if self._waiting + pictures > self._max_queue:
             raise QueueFull(max(1, math.ceil(self._waiting * self._pace)))
 
-    def put(self, images: Tensor) -> asyncio.Future[np.ndarray]:
+    def put(self, images: Tensor) -> asyncio.Future[Tensor]:
         """Queue pictures uint8 (n, 3, S, S); the result float32 (n, classes) arrives in the future.
 
         A cancelled future's pictures are left out.
@@ -94,7 +93,7 @@ class Batcher:
         QueueFull   if there is no room for them
         """
         self.check_room(len(images))
-        answer: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Tensor] = asyncio.get_running_loop().create_future()
         self._jobs.append(Job(images, answer, time.perf_counter()))
         self._count(len(images))
         self._arrival.set()
@@ -143,10 +142,10 @@ class Batcher:
                 pictures += size
         return jobs
 
-    def _predict(self, jobs: list[Job]) -> np.ndarray:
+    def _predict(self, jobs: list[Job]) -> Tensor:
         return self._run(torch.cat([job.images for job in jobs]))
 
-    def _deliver(self, jobs: list[Job], rows: np.ndarray, started: float, seconds: float) -> None:
+    def _deliver(self, jobs: list[Job], rows: Tensor, started: float, seconds: float) -> None:
         self._metrics.batch(len(rows))
         self._pace += 0.1 * (seconds / len(rows) - self._pace)
         first = 0

@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TypeVar
 
-import numpy as np
 import torch
 from fastapi import Request
 from PIL import Image
 from starlette.requests import ClientDisconnect
 from torch import Tensor
 
-from api import engine
 from api.batching import Batcher, QueueFull
 from api.errors import Problem, busy
 from api.metrics import Metrics
@@ -39,8 +37,6 @@ T = TypeVar("T")
 class Settings:
     """How the service runs."""
 
-    engine: str = "auto"
-    threads: int = 1  # of the model
     decoders: int = 2  # threads
     max_batch: int = 32
     max_queue: int = 256
@@ -56,8 +52,9 @@ class Service:
         self.predictor = predictor
         self.limits = settings.limits
         self.metrics = Metrics()
-        self.engine, run = engine.load(predictor, settings.engine, settings.threads)
-        self.batcher = Batcher(run, self.metrics, settings.max_batch, settings.max_queue)
+        self.batcher = Batcher(
+            predictor.probabilities, self.metrics, settings.max_batch, settings.max_queue
+        )
         self.store = Store(settings.limits)
         self._decoders = ThreadPoolExecutor(settings.decoders, "decode")
         self._explainer = ThreadPoolExecutor(1, "explain")
@@ -85,7 +82,7 @@ class Service:
         with full_is_busy():
             self.batcher.check_room()
 
-    async def predict(self, request: Request) -> tuple[list[str], np.ndarray]:
+    async def predict(self, request: Request) -> tuple[list[str], Tensor]:
         """Names of the request's pictures, and their probabilities (n, classes)."""
         self.check_room()
         with self.store.hold() as hold:
@@ -106,7 +103,7 @@ class Service:
         """Do what would keep the event loop busy in one of the decoding threads."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
-    async def probabilities(self, request: Request, images: Tensor) -> np.ndarray:
+    async def probabilities(self, request: Request, images: Tensor) -> Tensor:
         """What the model says of pictures uint8 (n, 3, S, S); nothing if the client leaves."""
         with full_is_busy():
             answer = self.batcher.put(images)
@@ -120,8 +117,8 @@ class Service:
             raise
         finally:
             left.cancel()
-        for confidence in rows.max(axis=1):
-            self.metrics.confidence(float(confidence))
+        for confidence in rows.amax(dim=1).tolist():
+            self.metrics.confidence(confidence)
         return rows
 
     async def explain(self, request: Request, target: str | None) -> bytes:

@@ -90,7 +90,7 @@ def model_routes(service: Service) -> APIRouter:
         """What the model takes and gives; -1 stands for any number of pictures."""
         return ModelMetadata(
             name=name,
-            platform="onnx_onnxv1" if service.engine == "onnx" else "pytorch_safetensors",
+            platform="onnx_onnxv1" if predictor.device.type == "cpu" else "pytorch_safetensors",
             inputs=[metadata(tensors.INPUT, tensors.DATATYPE, -1, 3, side, side)],
             outputs=[
                 metadata(tensors.PROBABILITIES, "FP32", -1, len(classes)),
@@ -119,8 +119,8 @@ def model_routes(service: Service) -> APIRouter:
             raise Problem(413, "too_many_files", message)
         rows = await service.probabilities(request, torch.tensor(pixels))
         with service.stage("writing"):
-            labels = [classes[index] for index in rows.argmax(axis=1)]
-            content, headers = tensors.write(name, asked, rows, labels)
+            labels = [prediction.label for prediction in predictor.named(rows)]
+            content, headers = tensors.write(name, asked, rows.numpy(), labels)
             return Response(content, headers=headers)
 
     return router

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 
-import numpy as np
 import pytest
 import torch
 
@@ -24,7 +23,7 @@ class Model:
         self.batches.append(len(images))
         if (images == 255).any():
             raise RuntimeError("the model broke")
-        return images[:, 0, 0, :1].numpy().astype(np.float32)
+        return images[:, 0, 0, :1].float()
 
 
 def pictures(*values):

@@ -65,7 +65,7 @@ def test_a_picture_gets_bars_a_heatmap_and_its_json(server, visit, pngs, predict
     page.set_input_files("#file", picture(pngs[0]))
     page.wait_for_selector("#heat[src]")
     (expected,) = predictor.predict([pngs[0]])
-    ranked = expected.top(10)
+    ranked = expected.top(10).items()
     assert page.locator(".bar .label").all_text_contents() == [label for label, _ in ranked]
     shares = [float(text.split()[0]) for text in page.locator(".percent").all_text_contents()]
     assert shares == pytest.approx([100 * share for _, share in ranked], abs=0.051)
