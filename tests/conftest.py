@@ -1,6 +1,8 @@
 """What many tests need: a dataset that trains in milliseconds, its finished run and bundle."""
 
 import os
+import shutil
+from pathlib import Path
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -59,3 +61,21 @@ def run(tiny, quick, tmp_path_factory):
 def bundle(run, tiny, tmp_path_factory):
     """The bundle of `run`; not to be written to."""
     return export(run, tiny, tmp_path_factory.mktemp("models") / "best")
+
+
+@pytest.fixture(scope="module")
+def project_copy(tmp_path_factory):
+    """Copies the named parts of the project, without what was made in them, to a new folder."""
+
+    def copy(*names):
+        root = tmp_path_factory.mktemp("checkout")
+        made = shutil.ignore_patterns("days", "generated", "__pycache__")
+        project = Path(__file__).parents[1]
+        for name in names:
+            if (project / name).is_dir():
+                shutil.copytree(project / name, root / name, ignore=made)
+            else:
+                shutil.copyfile(project / name, root / name)
+        return root
+
+    return copy

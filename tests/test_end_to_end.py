@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-PROJECT = Path(__file__).parents[1]
 TINY = """
 dataset: digits
 image_size: 8
@@ -26,6 +25,7 @@ transfer_pictures: 60
 transfer_epochs: 1
 transfer_seeds: 1
 head_epochs: 1
+head_seeds: 1
 diagnosed_pictures: 40
 card_pictures: 40
 """
@@ -49,13 +49,9 @@ def run(root, *arguments):
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
+def checkout(project_copy):
     """A copy of the sources whose study has run with the tiny profile."""
-    root = tmp_path_factory.mktemp("checkout")
-    made = shutil.ignore_patterns("days", "generated", "__pycache__")
-    for name in ("analysis", "lib", "report"):
-        shutil.copytree(PROJECT / name, root / name, ignore=made)
-    shutil.copyfile(PROJECT / "_quarto.yml", root / "_quarto.yml")
+    root = project_copy("analysis", "lib", "report", "_quarto.yml")
     (root / "tiny.yaml").write_text(TINY)
     run(root, "analysis", "--profile", "tiny.yaml")
     return root
