@@ -1,0 +1,266 @@
+"""What is there to say of a bundle's model? The figures of its card, from what was recorded."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.bundle import Bundle
+from lib.calibration import softmax
+from lib.data import Dataset
+from lib.diagnosis import first_of
+from lib.evaluation import Interval, accuracy_interval, most_confused, worst_mistakes
+from lib.hardware import best_device
+from lib.robustness import (
+    ATTACKS,
+    ATTACKS_FILE,
+    accuracy_under_attack,
+    corruption_accuracy,
+)
+from lib.runs import Predictions, Run, RunStore
+
+STEPS = (0, 1, 4, 8)  # epsilons of attacks, in units of 1/255
+SEVERITIES = (1, 3, 5)
+SURE = 0.9  # the calibrated confidence from which a mistake counts as overconfident
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy under attack and corruption, on the first test pictures."""
+
+    attacks: pd.DataFrame  # of `lib.robustness.accuracy_under_attack`, epsilon 0 among them
+    corruptions: pd.DataFrame  # of `lib.robustness.corruption_accuracy`
+
+
+def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
+    """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
+
+    Attacks that day 4 has measured (`lib.diagnosis.attacks`) are read from the run's folder.
+    """
+    test, model = first_of(dataset.test, pictures), run.load_model(best_device())
+    generator = torch.Generator().manual_seed(0)
+    if (run.path / ATTACKS_FILE).exists():
+        attacks = pd.read_csv(run.path / ATTACKS_FILE)
+        attacks = attacks[attacks["epsilon_255"].round(3).isin(STEPS)]
+    else:
+        epsilons = [step / 255 for step in STEPS]
+        attacks = pd.concat(
+            accuracy_under_attack(model, test.images, test.labels, epsilons, attack, generator)
+            for attack in ATTACKS
+        )
+    corruptions = corruption_accuracy(
+        model, test.images, test.labels, generator, severities=SEVERITIES
+    )
+    return Robustness(attacks, corruptions)
+
+
+@dataclass(frozen=True)
+class ClassSizes:
+    """How many pictures of each class a split holds."""
+
+    counts: dict[str, int]
+
+    @property
+    def smallest(self) -> str:
+        return min(self.counts, key=self.counts.__getitem__)
+
+    @property
+    def largest(self) -> str:
+        return max(self.counts, key=self.counts.__getitem__)
+
+    @property
+    def ratio(self) -> float:
+        """The largest class in units of the smallest; infinite where that one is empty."""
+        least = self.counts[self.smallest]
+        return self.counts[self.largest] / least if least else math.inf
+
+    def __str__(self) -> str:
+        """`35–37`, or `50` where all are of one size."""
+        ends = sorted({self.counts[self.smallest], self.counts[self.largest]})
+        return "–".join(f"{end:,}" for end in ends)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the card's text asks for; what was not measured or recorded is None.
+
+    Parameters
+    ----------
+    run : Run                 that the bundle was made from
+    dataset : Dataset         that it was trained on, with or without its training limit
+    robustness : Robustness   of its network
+
+    Raises
+    ------
+    ValueError   if the run is not the bundle's, or the dataset not the run's
+    """
+
+    bundle: Bundle
+    run: Run
+    dataset: Dataset | None = None
+    robustness: Robustness | None = None
+
+    def __post_init__(self) -> None:
+        if self.run.run_id != self.bundle.run_id:
+            raise ValueError(f"the bundle holds run {self.bundle.run_id}, not {self.run.run_id}")
+        if self.dataset and self.test and self.dataset.test.ids != tuple(self.test.ids):
+            raise ValueError(f"run {self.run.run_id} was tested on other pictures than these")
+        if self.dataset and len(self.dataset.train) < self.bundle.dataset["pictures"]["train"]:
+            raise ValueError(f"run {self.run.run_id} learned from more pictures than these")
+
+    @property
+    def source(self) -> str:
+        """Where the pictures come from: `digits`, `cifar10` or `folder`."""
+        name, flip = self.bundle.dataset["name"], self.bundle.dataset["flip"]
+        return name if name == "cifar10" or (name == "digits" and not flip) else "folder"
+
+    @cached_property
+    def class_sizes(self) -> dict[str, ClassSizes]:
+        """Of each split for which they are known."""
+        labels = {}
+        if self.dataset:
+            limit = self.bundle.dataset["pictures"]["train"]
+            labels["train"] = self.dataset.train.labels[:limit].cpu().numpy()
+        for split in ("val", "test"):
+            if said := self._said(split):
+                labels[split] = said.labels
+        return {split: self._sizes(of_split) for split, of_split in labels.items()}
+
+    def _sizes(self, labels: np.ndarray) -> ClassSizes:
+        counts = np.bincount(labels, minlength=len(self.bundle.classes)).tolist()
+        return ClassSizes(dict(zip(self.bundle.classes, counts, strict=True)))
+
+    @cached_property
+    def pretraining(self) -> Run | None:
+        """The run on turned pictures (`lib.weights.rotated`) that the backbone comes from."""
+        source, _, run_id = self.bundle.recipe.weights.partition(":")
+        run = Run(self.run.path.parent / run_id)
+        known = source == "run" and run.finished
+        return run if known and run.dataset["name"].endswith(" rotated") else None
+
+    @cached_property
+    def seeds(self) -> dict[int, float]:
+        """Test accuracy of the runs that differ from this one in nothing but the seed, by seed."""
+        recipe, fingerprint = self.bundle.recipe, self.bundle.dataset["fingerprint"]
+        return {
+            run.recipe.seed: run.summary["test_accuracy"]
+            for run in RunStore(self.run.path.parent).finished()
+            if run.dataset["fingerprint"] == fingerprint
+            and run.recipe.but(seed=recipe.seed) == recipe
+        } | {recipe.seed: self.accuracy.value}
+
+    # What it gets right
+
+    @property
+    def accuracy(self) -> Interval:
+        """On test."""
+        return Interval(**self.bundle.metrics["accuracy"])
+
+    @cached_property
+    def per_class(self) -> list[dict[str, Any]]:
+        """The rows of `lib.evaluation.per_class`, each accuracy an `Interval`."""
+        rows = self.bundle.metrics["per_class"]
+        return [
+            row | {"accuracy": Interval(row["accuracy"], row["low"], row["high"])} for row in rows
+        ]
+
+    @property
+    def worst_class(self) -> dict[str, Any]:
+        """The row of the class with the lowest accuracy."""
+        return min((r for r in self.per_class if r["n"]), key=lambda row: row["accuracy"].value)
+
+    @property
+    def widest_class(self) -> dict[str, Any]:
+        """The row of the class whose accuracy is known least well."""
+        return max((r for r in self.per_class if r["n"]), key=lambda row: width(row["accuracy"]))
+
+    def calibration(self, measure: str, scaling: str) -> Interval:
+        """A measure of `lib.calibration.calibration_table`, before or after scaling."""
+        return Interval(**self.bundle.metrics["calibration"][measure][scaling])
+
+    # How it fails
+
+    @cached_property
+    def test(self) -> Predictions | None:
+        """What the network says of the test pictures."""
+        return self._said("test")
+
+    def _said(self, split: str) -> Predictions | None:
+        recorded = (self.run.path / "predictions.npz").exists()
+        return self.run.predictions(split) if recorded else None
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame | None:
+        """`lib.evaluation.most_confused`."""
+        if self.test is None:
+            return None
+        return most_confused(self.test.labels, self.test.logits.argmax(1), self.bundle.classes)
+
+    @cached_property
+    def mistakes(self) -> pd.DataFrame | None:
+        """`lib.evaluation.worst_mistakes` with calibrated confidences, the surest first."""
+        if self.test is None:
+            return None
+        logits, ids = self.test.logits / self.bundle.temperature, self.test.ids.tolist()
+        table = worst_mistakes(logits, self.test.labels, ids, self.bundle.classes, len(ids))
+        return table.sort_values("confidence", ascending=False, kind="stable")
+
+    @cached_property
+    def sure(self) -> tuple[int, Interval] | None:
+        """How many test pictures get a confidence of `SURE` or more, and their accuracy."""
+        if self.test is None:
+            return None
+        confidence = softmax(self.test.logits, self.bundle.temperature).max(1)
+        right = (self.test.logits.argmax(1) == self.test.labels)[confidence >= SURE]
+        return len(right), accuracy_interval(int(right.sum()), len(right))
+
+    @property
+    def overconfident(self) -> int:
+        """How many mistakes were made with a confidence of `SURE` or more."""
+        return 0 if self.mistakes is None else int((self.mistakes["confidence"] >= SURE).sum())
+
+    # What misleads it
+
+    @cached_property
+    def clean(self) -> Interval | None:
+        """Accuracy on the attacked pictures as they were."""
+        return None if self._attacked is None else self._attacked["0"]["fgsm"]
+
+    @cached_property
+    def attacks(self) -> dict[str, dict[str, Interval]] | None:
+        """Accuracy by the attack's name, by epsilon in steps of 1/255, such as `0.5`."""
+        if self._attacked is None:
+            return None
+        return {epsilon: found for epsilon, found in self._attacked.items() if epsilon != "0"}
+
+    @cached_property
+    def _attacked(self) -> dict[str, dict[str, Interval]] | None:
+        if self.robustness is None:
+            return None
+        steps = self.robustness.attacks["epsilon_255"].map("{:g}".format)
+        return _nested(self.robustness.attacks.assign(epsilon=steps), "epsilon", "attack")
+
+    @cached_property
+    def corruptions(self) -> dict[str, dict[int, Interval]] | None:
+        """Accuracy by severity, by the corruption's name."""
+        if self.robustness is None:
+            return None
+        return _nested(self.robustness.corruptions, "corruption", "severity")
+
+
+def _nested(table: pd.DataFrame, outer: str, inner: str) -> dict[Any, dict[Any, Interval]]:
+    """The accuracies of the table's rows, by two of its columns."""
+    found: dict[Any, dict[Any, Interval]] = {}
+    for row in table.to_dict("records"):
+        interval = Interval(row["accuracy"], row["low"], row["high"])
+        found.setdefault(row[outer], {})[row[inner]] = interval
+    return found
+
+
+def width(interval: Interval) -> float:
+    """How far the interval's ends lie apart."""
+    return interval.high - interval.low

@@ -1,0 +1,208 @@
+"""What should somebody know before using the model?
+
+The card of a bundle (Mitchell et al., "Model Cards for Model Reporting", 2019) in the format of the
+Hugging Face Hub. Its text is `model_card.md.jinja`, its sources are in `references.bib`; every
+figure comes from `lib.card_facts`, and of what was not measured the card says so.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import jinja2
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from lib.bundle import CARD
+from lib.calibration import BINS
+from lib.card_facts import SURE, Facts, width
+from lib.chart_titles import count, duration, per_cent, points
+from lib.evaluation import Interval
+from lib.files import write_text
+from lib.palette import label
+
+HERE = Path(__file__).parent
+PAGE = Path("report") / "days" / "model_card.md"
+TITLE = "Model card"
+SUBTITLE = "What the best model of the study is for, how good it is, and where it fails."
+HUB_DATASETS = {"digits": "digits", "cifar10": "uoft-cs/cifar10", "folder": "imagefolder"}
+HUB_METRICS = {  # what the Hub calls a measure of calibration: its name in lib, and in words
+    "ece": ("ece", "Expected calibration error"),
+    "nll": ("nll", "Negative log-likelihood"),
+    "brier_score": ("brier", "Brier score"),
+}
+
+
+def write(facts: Facts, page: Path = PAGE) -> ModelCard:
+    """Write the card into its bundle and as a page of the site, and return it.
+
+    Raises
+    ------
+    UserError   if one of the two cannot be written
+    """
+    made = card(facts)
+    write_text(facts.bundle.path / CARD, str(made))
+    write_text(page, site_page(facts))
+    return made
+
+
+def card(facts: Facts) -> ModelCard:
+    """The card as the bundle holds it."""
+    front = ModelCardData(
+        library_name="pytorch",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "pytorch", "onnx", facts.bundle.recipe.model],
+        datasets=[HUB_DATASETS["cifar10"]] if facts.source == "cifar10" else None,
+        metrics=["accuracy", *HUB_METRICS],
+        model_name=facts.bundle.name,
+        eval_results=_eval_results(facts),
+    )
+    body = _text(facts, site=False)
+    return ModelCard(f"---\n{front.to_yaml()}\n---\n\n# {_plain(facts.bundle.name)}\n\n{body}")
+
+
+def site_page(facts: Facts) -> str:
+    """The card as a page for Quarto and Pandoc, linked to the pages beside it."""
+    front = yaml.safe_dump({"title": TITLE, "subtitle": SUBTITLE}, sort_keys=False)
+    unbroken = re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", _text(facts, site=True))
+    return f"---\n{front}---\n\n{unbroken}"
+
+
+def _eval_results(facts: Facts) -> list[EvalResult]:
+    """Accuracy, and calibration as it is served: after scaling."""
+    values = {"accuracy": ("Accuracy", facts.accuracy)} | {
+        metric: (name, facts.calibration(measure, "after"))
+        for metric, (measure, name) in HUB_METRICS.items()
+    }
+    return [
+        EvalResult(
+            task_type="image-classification",
+            task_name="Image classification",
+            dataset_type=HUB_DATASETS[facts.source],
+            dataset_name=facts.bundle.dataset["name"],
+            dataset_split="test",
+            metric_type=metric,
+            metric_name=name,
+            metric_value=round(interval.value, 4),
+        )
+        for metric, (name, interval) in values.items()
+    ]
+
+
+# The text
+
+
+def _text(facts: Facts, site: bool) -> str:
+    """The card below its title; on the site, words link to other pages."""
+    sources = Bibliography((HERE / "references.bib").read_text(encoding="utf-8"))
+    text = _template().render(
+        facts=facts,
+        bundle=facts.bundle,
+        recipe=facts.bundle.recipe,
+        place=_place(facts.bundle.path),
+        sure=SURE,
+        bins=BINS,
+        cite=sources.cite,
+        sources=sources,
+        site=site,
+    )
+    return _tidied(text)
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        undefined=jinja2.StrictUndefined,  # what is missing is an error, not a gap
+        finalize=_known,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment.get_template("model_card.md.jinja")
+
+
+def _known(value: object) -> object:
+    """The value, which a card may not lack."""
+    if value is None:
+        raise ValueError("the card's text asks for a fact that is None")
+    return value
+
+
+@dataclass
+class Bibliography:
+    """BibTeX entries, and which of them a text has cited."""
+
+    text: str
+    cited: list[str] = field(default_factory=list)
+
+    def cite(self, key: str) -> str:
+        """`Guo et al., 2017`, noting that it was cited."""
+        entry = self.entry(key)
+        if key not in self.cited:
+            self.cited.append(key)
+        values = dict(re.findall(r"(author|year) = {(.*?)},?$", entry, re.MULTILINE | re.DOTALL))
+        names = [name.partition(",")[0] for name in re.split(r"\s+and\s+", values["author"])]
+        shown = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        return f"{shown}, {values['year']}"
+
+    def entry(self, key: str) -> str:
+        """The BibTeX entry of that key."""
+        found = re.search(rf"^@\w+{{{key},.*?^}}$", self.text, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise ValueError(f"no entry {key!r}")
+        return found[0]
+
+    def cited_entries(self) -> list[str]:
+        """The entries of what was cited, in the order of their keys."""
+        return [self.entry(key) for key in sorted(self.cited)]
+
+
+def _tidied(text: str) -> str:
+    """A line a paragraph, and one empty line between blocks; code stays as it is."""
+    parts = re.split(r"(^```.*?^```$)", text.strip(), flags=re.MULTILINE | re.DOTALL)
+    for i in range(0, len(parts), 2):
+        lines_joined = re.sub(r"(?<=[^\n|])\n(?![\n|<-]) *", " ", parts[i])
+        parts[i] = re.sub(r"\n{3,}", "\n\n", lines_joined)
+    return "".join(parts) + "\n"
+
+
+def _plain(text: object) -> str:
+    """Text from elsewhere, such as a class's name, without what Markdown would take for markup."""
+    markup = r"[\\`*{}\[\]<>#|~^$@&]|(?<![^\W_])_|_(?![^\W_])"  # inside a word, _ is just itself
+    return re.sub(markup, r"\\\g<0>", " ".join(str(text).split()))
+
+
+def _interval(interval: Interval, spec: str = "") -> str:
+    """`91.3 % (90.7–91.8)`, with a space before the per cent sign that doesn't break."""
+    return format(interval, spec).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _confidence(confidence: float) -> str:
+    """`97.3 %`; what would round to certainty is `over 99.9 %`."""
+    return per_cent(confidence) if confidence < 0.9995 else f"over {per_cent(0.999)}"
+
+
+def _corruption(name: str) -> str:
+    """`Gaussian noise` for gaussian_noise."""
+    return name.replace("_", " ").replace("gaussian", "Gaussian").replace("jpeg", "JPEG")
+
+
+def _place(folder: Path) -> str:
+    """The bundle's folder as commands name it; never a path of one machine alone."""
+    return f"models/{folder.name}" if folder.is_absolute() else folder.as_posix()
+
+
+FILTERS = {
+    "plain": _plain,
+    "interval": _interval,
+    "confidence": _confidence,
+    "corruption": _corruption,
+    "percent": per_cent,
+    "points": points,
+    "width": width,
+    "duration": duration,
+    "count": count,
+    "label": label,
+}
