@@ -28,6 +28,7 @@ head_epochs: 1
 head_seeds: 1
 diagnosed_pictures: 40
 card_pictures: 40
+gallery_pictures: 50
 """
 PAGES = [
     "day1_augmentations",
@@ -84,3 +85,7 @@ def test_the_site_has_home_and_every_day_with_charts(checkout, engine):
         text = (site / "report" / "days" / f"{page}.html").read_text()
         assert "daybook-spec" in text
         assert "Traceback" not in text
+    days = site / "report" / "days"
+    assert len(list((days / "gallery").glob("*-image.png"))) == 50
+    matrices = (days / "day4_diagnostics_charts").glob("confusion-*.js")
+    assert any("gallery.html#true=" in path.read_text() for path in matrices)

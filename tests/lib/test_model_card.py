@@ -226,8 +226,8 @@ def test_failures_are_told_by_name_and_number(facts):
     labels = facts.test.labels
     logits = np.eye(3)[labels] * 8.0  # all right
     red, green, blue = (np.flatnonzero(labels == label) for label in range(3))
-    logits[red[:4]] = [0, 1, 0]  # red taken for green, without much confidence
-    logits[green[:1]] = [1, 0, 0]
+    logits[red[:4]] = [0, 0.1, 0]  # red taken for green, without much confidence
+    logits[green[:1]] = [0.1, 0, 0]
     logits[blue[:1]] = [0, 50, 0]  # blue taken for green, in full confidence
     text = str(card(mistaken(facts, logits=logits)))
     assert "It mistakes 6 of the 30 test pictures." in text
