@@ -112,7 +112,7 @@ def test_the_loop_closes(person, project_copy):
         test = [row["filename"] for row in csv.DictReader(lines) if row["split"] == "test"]
     assert len(test) > 15
     with serving(root) as url:
-        files = [("files", (name, (pictures / name).read_bytes())) for name in test]
+        files = [("file", (name, (pictures / name).read_bytes())) for name in test]
         answer = httpx.post(f"{url}/predict", files=files[:16]).raise_for_status().json()
     said = {picture["file"]: picture["label"] for picture in answer["predictions"]}
     right = sum(said[name] == {3: "three", 8: "eight"}[shown[name]] for name in said)
