@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from sklearn import metrics
 
-from lib import inference
+from lib import diagnosis, inference
 from lib.card_facts import Facts, measure_robustness
 from lib.errors import UserError
 from lib.files import write_json
@@ -276,6 +276,19 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
     assert rows["4/255"][1].startswith(f"{shown} (")
     assert len(rows["Gaussian noise"]) == 4  # its name and three severities
     assert {"JPEG", "motion blur", "fog"} <= set(rows)
+
+
+def test_attacks_that_day_4_has_measured_are_not_measured_again(store, run, tiny, robustness):
+    kept = store.get("turned")
+    diagnosis.attacks(kept, tiny.test, torch.Generator().manual_seed(0))
+    found = measure_robustness(kept, tiny, pictures=9)
+    assert set(found.attacks["n"]) == {len(tiny.test)}
+    assert set(found.corruptions["n"]) == {9}
+    columns = ["attack", "epsilon", "accuracy"]
+    fgsm = [
+        table.query("attack == 'fgsm'")[columns] for table in (found.attacks, robustness.attacks)
+    ]
+    np.testing.assert_array_equal(*fgsm)
 
 
 def test_robustness_is_measured_on_the_first_pictures_and_the_same_each_time(run, tiny):
