@@ -115,13 +115,21 @@ def extremes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
 
 
 def time_title(table: pd.DataFrame) -> str:
-    """The most accurate row of label, seconds, accuracy, low, high, or a faster one equal to it."""
+    """The most accurate row of label, seconds, accuracy, low, high, or a faster one equal to it.
+
+    Equal means not told apart and not below the best's interval: a row that is known too badly to
+    be told apart from anything is no match for the best.
+    """
     neutral = "Accuracy against training time"
     if len(table) < 2 or table[["low", "high"]].isna().any(axis=None):
         return neutral
     intervals = {row.Index: Interval(row.accuracy, row.low, row.high) for row in table.itertuples()}
     best = table["accuracy"].idxmax()
-    level_with = [i for i in intervals if not differs(intervals[i], intervals[best])]
+    level_with = [
+        row
+        for row, found in intervals.items()
+        if found.value >= intervals[best].low and not differs(found, intervals[best])
+    ]
     quickest = table.loc[level_with, "seconds"].idxmin()
     name, seconds = table.loc[quickest, "label"], table.loc[quickest, "seconds"]
     if quickest != best:

@@ -144,6 +144,8 @@ def test_time_title():
     assert time_title(best) == "Best: b, 90.0\xa0% after 10 min"
     level = timed(("a", 60, 0.90, 0.89, 0.91), ("b", 600, 0.905, 0.895, 0.915))
     assert time_title(level) == "10.0 times faster and within noise of the best: a"
+    vague = timed(("a", 60, 0.8, 0.5, 1.0), ("b", 600, 0.9, 0.89, 0.91))
+    assert time_title(vague) == "Best: b, 90.0\xa0% after 10 min"
 
 
 @pytest.mark.parametrize(
