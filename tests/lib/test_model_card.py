@@ -214,11 +214,10 @@ def test_a_class_without_test_pictures_is_said_to_have_none(facts):
     assert "Least often recognised is blue" not in text
 
 
-def mistaken(facts, **changes):
-    """The facts of a run that says something else of the test pictures than it did."""
-    said = dataclasses.replace(facts.test, **changes)
-    other = dataclasses.replace(facts)
-    vars(other)["test"] = said
+def saying(facts, logits):
+    """The facts of a run that says this of the test pictures, at a temperature of 1."""
+    other = dataclasses.replace(facts, bundle=dataclasses.replace(facts.bundle, temperature=1.0))
+    vars(other)["test"] = dataclasses.replace(facts.test, logits=logits)
     return other
 
 
@@ -226,10 +225,10 @@ def test_failures_are_told_by_name_and_number(facts):
     labels = facts.test.labels
     logits = np.eye(3)[labels] * 8.0  # all right
     red, green, blue = (np.flatnonzero(labels == label) for label in range(3))
-    logits[red[:4]] = [0, 0.1, 0]  # red taken for green, without much confidence
-    logits[green[:1]] = [0.1, 0, 0]
+    logits[red[:4]] = [0, 1, 0]  # red taken for green, without much confidence
+    logits[green[:1]] = [1, 0, 0]
     logits[blue[:1]] = [0, 50, 0]  # blue taken for green, in full confidence
-    text = str(card(mistaken(facts, logits=logits)))
+    text = str(card(saying(facts, logits)))
     assert "It mistakes 6 of the 30 test pictures." in text
     assert "1 of these mistakes was made with a calibrated confidence of 90" in text
     tables = rows_under(text, "Failure modes")
@@ -242,7 +241,7 @@ def test_failures_are_told_by_name_and_number(facts):
 
 
 def test_a_faultless_model_is_said_to_be_so(facts):
-    text = str(card(mistaken(facts, logits=np.eye(3)[facts.test.labels])))
+    text = str(card(saying(facts, np.eye(3)[facts.test.labels])))
     assert "It mistakes none of the 30 test pictures." in text
 
 
