@@ -1,49 +1,67 @@
-"""What a person at the terminal sees while the study runs: one line each for day, run and epoch."""
+"""What a person at the terminal sees while the study runs: days, runs, and a line a run at work."""
 
 import json
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-BAR = "{desc:<34} {bar:24} {n_fmt}/{total_fmt}  {postfix} {remaining} left"
+BAR = "{desc:<34} {bar:24} {n_fmt}/{total_fmt}{postfix}  {remaining} left"
 
 
 class Progress:
-    """Bars for the notebooks, the runs of the one at work, and the epochs of the run at work."""
+    """Bars for the notebooks, the runs of the one at work, and the epochs of each run at work."""
 
     def __init__(self, notebooks: int):
-        quiet = not sys.stderr.isatty()
-        self.days = tqdm(total=notebooks, position=0, leave=False, disable=quiet, bar_format=BAR)
-        self.runs = tqdm(total=0, position=1, leave=False, disable=quiet, bar_format=BAR)
-        self.epochs = tqdm(total=0, position=2, leave=False, disable=quiet, bar_format=BAR)
+        self.days = self._bar("", notebooks, position=0)
+        self.runs = self._bar("", 0, position=1)
+        self.epochs: dict[str, tqdm] = {}  # by run id
 
     def show(self, event: dict[str, Any]) -> None:
         """Draw what one event of `lib.progress` tells."""
+        run = event.get("run_id", "")
         if event["event"] == "sweep":
-            self._restart(self.runs, event["runs"], "  runs")
+            self.runs.set_description_str("  runs", refresh=False)
+            self.runs.reset(event["runs"])
         elif event["event"] == "run":
-            self._restart(self.epochs, event["epochs"], f"    {event['label']}")
+            self._end(run)  # of a worker that died
+            taken = {bar.pos for bar in self.epochs.values()}
+            row = next(row for row in count(2) if -row not in taken)
+            self.epochs[run] = self._bar(f"    {event['label']}", event["epochs"], position=row)
         elif event["event"] == "epoch":
-            self.epochs.set_postfix_str(f"val {event['val_accuracy']:.1%}", refresh=False)
-            self.epochs.update(event["epoch"] - self.epochs.n)
+            bar = self.epochs[run]
+            if bar.n == 0:  # a resumed run's earlier epochs took none of this time
+                bar.initial = bar.n = bar.last_print_n = event["epoch"] - 1
+            bar.set_postfix_str(f"val {event['val_accuracy']:.1%}", refresh=False)
+            bar.update(event["epoch"] - bar.n)
         elif event["event"] == "finished":
+            self._end(run)
             self.runs.update()
 
     def close(self) -> None:
         """Take the bars away."""
-        for bar in (self.epochs, self.runs, self.days):
+        for bar in (*self.epochs.values(), self.runs, self.days):
             bar.close()
 
+    def _end(self, run: str) -> None:
+        if run in self.epochs:
+            self.epochs.pop(run).close()
+
     @staticmethod
-    def _restart(bar: tqdm, total: int, description: str) -> None:
-        bar.set_description_str(description, refresh=False)
-        bar.set_postfix_str("", refresh=False)
-        bar.reset(total)
+    def _bar(description: str, total: int, position: int) -> tqdm:
+        return tqdm(
+            desc=description,
+            total=total,
+            position=position,
+            leave=False,
+            disable=not sys.stderr.isatty(),
+            bar_format=BAR,
+        )
 
 
 @contextmanager

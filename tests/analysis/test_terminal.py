@@ -1,0 +1,70 @@
+import io
+import sys
+
+from analysis.terminal import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def begin(run_id, label):
+    return {"event": "run", "run_id": run_id, "label": label, "epochs": 10}
+
+
+def epoch(run_id, number):
+    return {"event": "epoch", "run_id": run_id, "epoch": number, "val_accuracy": 0.5}
+
+
+def finish(run_id):
+    return {"event": "finished", "run_id": run_id}
+
+
+def shown(*events):
+    """The bars after a sweep of three runs has begun and reported these events."""
+    bars = Progress(1)
+    for event in [{"event": "sweep", "runs": 3}, *events]:
+        bars.show(event)
+    return bars
+
+
+def rows(bars):
+    """Run id to the row of its bar on the terminal, from the top."""
+    return {run_id: abs(bar.pos) for run_id, bar in bars.epochs.items()}
+
+
+def test_each_run_at_work_has_a_row_with_its_label_and_epoch(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown(begin("a", "mixup"), begin("b", "cutout"), epoch("b", 2), epoch("a", 4))
+    assert rows(bars) == {"a": 2, "b": 3}
+    text = {run_id: str(bar) for run_id, bar in bars.epochs.items()}
+    assert text["a"].startswith("    mixup ")
+    assert "4/10, val 50.0%  " in text["a"]
+    assert text["b"].startswith("    cutout ")
+    assert "2/10, val 50.0%  " in text["b"]
+    bars.close()
+
+
+def test_a_finished_run_leaves_its_row_to_the_next(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown(begin("a", "mixup"), begin("b", "cutout"), finish("a"))
+    assert rows(bars) == {"b": 3}
+    assert bars.runs.n == 1
+    bars.show(begin("c", "cutmix"))
+    assert rows(bars) == {"b": 3, "c": 2}
+    bars.close()
+
+
+def test_a_run_taken_up_again_keeps_its_row_and_times_only_what_is_left(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown(begin("a", "mixup"), epoch("a", 1), begin("a", "mixup"), epoch("a", 8))
+    assert rows(bars) == {"a": 2}
+    assert (bars.epochs["a"].initial, bars.epochs["a"].n) == (7, 8)
+    bars.close()
+
+
+def test_without_a_terminal_nothing_is_drawn(capsys):
+    bars = shown(begin("a", "mixup"), epoch("a", 1), finish("a"), begin("b", "cutout"))
+    bars.close()
+    assert capsys.readouterr().err == ""
