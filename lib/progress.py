@@ -7,6 +7,7 @@ event, and the terminal's bars are drawn from that. Without the variable nothing
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 VARIABLE = "DAYBOOK_PROGRESS"
@@ -14,7 +15,20 @@ VARIABLE = "DAYBOOK_PROGRESS"
 
 def report(event: str, **facts: Any) -> None:
     """Append one event with its facts to the file that `DAYBOOK_PROGRESS` names."""
+    _append(json.dumps({"event": event, **facts}) + "\n")
+
+
+def pass_on(path: Path, start: int) -> int:
+    """Report what another process appended to `path` after byte `start`; where that ends."""
+    with path.open("rb") as file:
+        file.seek(start)
+        lines, newline, _ = file.read().rpartition(b"\n")
+    _append((lines + newline).decode())
+    return start + len(lines + newline)
+
+
+def _append(lines: str) -> None:
     path = os.environ.get(VARIABLE)
-    if path:
+    if path and lines:
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"event": event, **facts}) + "\n")
+            file.write(lines)

@@ -1,0 +1,222 @@
+"""Train recipes on a Ray cluster: in processes of this machine, or on several machines.
+
+A worker takes a recipe, trains it with `lib.training.fit` and leaves the run in the store. When a
+worker dies, its recipe goes to another one, which resumes from the checkpoint.
+
+    export RAY_AUTH_MODE=token             # on every machine, with the same ~/.ray/auth_token,
+    ray start --head --port 6379           # which `ray get-auth-token --generate` writes; one head,
+    ray start --address HEAD:6379          # the others,
+    python -m analysis --ray HEAD:6379     # and the study from any of them
+
+- The store is a folder that every machine sees under the same path, on a file system with `flock`
+  (NFS has it): a lock must vanish with its process. A file of weights has an absolute path there.
+  The pictures and the code of `lib` travel through Ray; the packages of requirements.txt must be
+  installed on every machine.
+- On a CPU a run's figures depend on the number of threads, so a worker computes with as many as
+  this process (`OMP_NUM_THREADS`, else the cores), and reserves as many cores. Small networks make
+  little use of a second one: with `OMP_NUM_THREADS=1` as many runs are at work as there are cores.
+- Where the cluster has GPUs, a run reserves one, or the part that `DAYBOOK_RAY_SHARE` leaves it.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from lib import progress, sweep
+from lib.data import Dataset, Split
+from lib.errors import UserError
+from lib.recipe import Recipe
+from lib.runs import Run, RunStore
+from lib.training import fit
+
+try:
+    import ray
+except ModuleNotFoundError:
+    raise UserError("Ray is not installed: pip install ray, or train without --ray") from None
+
+SHARE = "DAYBOOK_RAY_SHARE"  # how many runs share a GPU
+RETRIES = 3  # deaths of a run's worker that are forgiven; a run that kills each of them must end
+PATIENCE = 5  # seconds for a cluster to answer
+
+
+@contextmanager
+def joined(address: str, share: int = 1) -> Iterator[None]:
+    """While the block runs, this process and those it starts train on the cluster at `address`.
+
+    Parameters
+    ----------
+    address : str   the head's `host:port`; `local` starts a cluster on this machine
+    share : int     how many runs share a GPU
+
+    Raises
+    ------
+    UserError   if there is no such cluster or it cannot be joined
+    """
+    connect(address)
+    os.environ[sweep.ADDRESS] = ray.get_runtime_context().gcs_address
+    os.environ[SHARE] = str(share)
+    try:
+        yield
+    finally:
+        del os.environ[sweep.ADDRESS], os.environ[SHARE]
+        ray.shutdown()
+
+
+def connect(address: str, **resources: Any) -> None:
+    """Join the cluster at `address`, once a process; `local` starts one on this machine.
+
+    Parameters
+    ----------
+    resources : num_cpus, num_gpus   what a `local` cluster has; all of this machine's if left out
+
+    Raises
+    ------
+    UserError   if there is no such cluster or it cannot be joined
+    """
+    if ray.is_initialized():
+        return
+    if ":" in address:
+        knock(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
+    environment = {
+        "py_modules": [str(Path(__file__).parent)],
+        "env_vars": {"OMP_WAIT_POLICY": "PASSIVE"},  # see analysis.__main__
+    }
+    try:
+        ray.init(
+            address,
+            runtime_env=environment,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **resources,
+        )
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise UserError(
+            f"cannot join the Ray cluster at {address!r}: {first_line(error)}; run `ray start "
+            "--address HOST:PORT` on this machine, and set RAY_AUTH_MODE=token if that one has it"
+        ) from error
+
+
+def knock(address: str) -> None:
+    """See that something listens at `host:port`; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"no Ray cluster answers at {address!r} ({error}); `ray start --head` starts one and "
+            "names its HOST:PORT, or leave the address out for one on this machine"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What Ray says, without its advice."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def train(
+    recipes: Sequence[Recipe],
+    dataset: Dataset,
+    store: RunStore,
+    device: str | torch.device | None = None,
+) -> list[Run]:
+    """The recipes' runs, in the recipes' order, trained by the workers of the joined cluster.
+
+    Raises
+    ------
+    UserError   what `lib.training.fit` raised in a worker, or if workers cannot do the work
+    """
+    runs = [store.run(recipe, dataset) for recipe in recipes]
+    pictures = ray.put(converted(dataset, torch.Tensor.numpy))
+    threads = torch.get_num_threads()
+    worker = ray.remote(carry_out).options(max_retries=RETRIES, **reserved(device, threads))
+    root = store.root.absolute()
+    with TemporaryDirectory(prefix=".events-", dir=root, ignore_cleanup_errors=True) as events:
+        tasks = {}
+        for recipe, run in dict(zip(recipes, runs, strict=True)).items():
+            if run.finished:
+                fit(recipe, dataset, store, device)  # returns at once, having reported so
+            else:
+                report = Path(events) / run.run_id
+                report.touch()
+                folder = run.path.absolute()
+                tasks[worker.remote(recipe, pictures, folder, device, threads, report)] = run
+        wait_for(tasks, Path(events))
+    return runs
+
+
+def wait_for(tasks: dict[ray.ObjectRef, Run], events: Path) -> None:
+    """Pass on what the workers report until all tasks are done; the first error ends them all."""
+    read: dict[Path, int] = {}
+    try:
+        while tasks:
+            done, _ = ray.wait(list(tasks), timeout=0.5)
+            for report in events.iterdir():
+                read[report] = progress.pass_on(report, read.get(report, 0))
+            for task in done:
+                check(task, tasks.pop(task))
+    finally:
+        for task in tasks:
+            ray.cancel(task)
+
+
+def check(task: ray.ObjectRef, run: Run) -> None:
+    """Raise what went wrong in a task that has ended, in the words of the worker if it has any."""
+    try:
+        ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
+        raise UserError(
+            f"{run.path}: no worker could train it: {first_line(error)}; "
+            "the same command goes on from the last checkpoint"
+        ) from error
+
+
+def carry_out(
+    recipe: Recipe,
+    pictures: Dataset,
+    folder: Path,
+    device: str | torch.device | None,
+    threads: int,
+    report: Path,
+) -> None:
+    """A worker's part: train `recipe` in the run's `folder`, reporting to the file `report`."""
+    if not (folder / "dataset.json").exists():
+        raise UserError(
+            f"{socket.gethostname()} does not see {folder}; keep the runs in a folder that every "
+            "machine of the cluster mounts at that path"
+        )
+    os.environ[progress.VARIABLE] = str(report)
+    torch.set_num_threads(threads)
+    fit(recipe, converted(pictures, torch.from_numpy), RunStore(folder.parent), device)
+
+
+def converted(dataset: Dataset, convert: Callable[[Any], Any]) -> Dataset:
+    """The dataset with its tensors made arrays, which workers read from one copy, or back again."""
+
+    def split(part: Split) -> Split:
+        return replace(part, images=convert(part.images), labels=convert(part.labels))
+
+    return replace(
+        dataset, train=split(dataset.train), val=split(dataset.val), test=split(dataset.test)
+    )
+
+
+def reserved(device: str | torch.device | None, threads: int) -> dict[str, float]:
+    """What a run asks of the cluster: its part of a GPU, or cores where there is none."""
+    wants_gpu = device is None or torch.device(device).type == "cuda"
+    if wants_gpu and ray.cluster_resources().get("GPU"):
+        return {"num_gpus": 1 / int(os.environ.get(SHARE, "1"))}
+    largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+    return {"num_cpus": min(threads, max(largest, 1))}
