@@ -4,13 +4,15 @@ python -m analysis                                    as last time; the demo on 
 python -m analysis --profile cifar10                  another profile
 python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
 python -m analysis --only day2 --force                again, though nothing changed
+OMP_NUM_THREADS=1 python -m analysis --ray            a run a core at once, through Ray
+python -m analysis --ray HOST:PORT                    on the machines of a cluster; see lib.cluster
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = plan(options)
     due = [job for job in jobs if job.due]
     if due:
-        run(due)
+        with on_ray(options):
+            run(due)
     print(closing_table(jobs))
 
 
@@ -58,7 +61,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="a notebook's parameter, over the profile's",
     )
     parser.add_argument("--force", action="store_true", help="execute even what did not change")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="train on the Ray cluster whose head is at ADDRESS, or on one started here",
+    )
+    parser.add_argument(
+        "--share",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --ray: how many runs share a GPU (1)",
+    )
+    options = parser.parse_args(arguments)
+    if options.share < 1:
+        raise UserError(f"--share: {options.share} runs cannot share a GPU; name 1 or more")
+    return options
 
 
 def plan(options: argparse.Namespace) -> list[Job]:
@@ -104,6 +124,15 @@ def remake(notebook: study.Notebook, profile: str, overrides: dict[str, Any]) ->
     """The command that makes this executed copy again."""
     changes = "".join(f" -p {name} {value}" for name, value in overrides.items())
     return f"python -m analysis --profile {profile} --only {notebook.day}{changes} --force"
+
+
+def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """While it lasts, notebooks train on the cluster that `--ray` asks for, if it asks."""
+    if options.ray is None:
+        return nullcontext()
+    from lib.cluster import joined  # needs Ray
+
+    return joined(options.ray, options.share)
 
 
 def run(jobs: list[Job]) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from analysis import __main__ as command
 from analysis import study
+from lib.data import load
 from lib.errors import UserError
+from lib.recipe import Recipe
+from lib.runs import RunStore, run_id
 
 PROJECT = study.ROOT
 NOTEBOOK = {
@@ -30,6 +33,15 @@ if message == "damaged":
 if message != "fine":
     raise UserError(message)
 print(dataset, factor * 21)
+"""
+SWEEP = """
+import sys
+from lib import data, sweep
+from lib.recipe import Recipe
+from lib.runs import RunStore
+recipes = [Recipe(width=4, epochs=factor, seed=seed) for seed in (1, 0)]
+trained = sweep.train(recipes, data.load(dataset, 8, train_limit=100), RunStore())
+print([run.run_id for run in trained], "ray" in sys.modules)
 """
 
 
@@ -177,6 +189,7 @@ def test_home_is_about_the_pictures_of_the_day_that_was_asked_for(small_study):
         (["-p", "faktor", "3"], "-p: unknown parameter 'faktor'; did you mean 'factor'"),
         (["-p", "factor", "three"], "-p: factor = 'three' should be of type int"),
         (["-p", "factor", "[1"], "-p: factor = '\\[1' is not a value"),
+        (["--share", "0"], "--share: 0 runs cannot share a GPU"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_line_with_the_remedy(small_study, arguments, words):
@@ -211,6 +224,35 @@ def test_the_notebooks_hold_no_outputs_and_have_a_heading_and_parameters(noteboo
     assert not any(cell.get("outputs") for cell in cells)
     assert notebook.title != notebook.name
     assert "dataset" in notebook.defaults()
+
+
+def test_with_ray_a_day_trains_on_a_cluster_that_lasts_as_long(small_study):
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    write_notebook(small_study / "analysis" / "day1_first.ipynb", "First day", body=SWEEP)
+    command.main(["--ray", "--only", "day1"])
+    pictures = load("digits", 8, train_limit=100)
+    runs = [run_id(Recipe(width=4, epochs=3, seed=seed), pictures) for seed in (1, 0)]
+    assert output(small_study) == f"{runs} True\n"
+    assert all(RunStore("runs").get(name).finished for name in runs)
+    assert not ray.is_initialized()
+    assert not any(name.startswith("DAYBOOK") for name in os.environ)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line(small_study):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    with pytest.raises(UserError, match=r"^no Ray cluster answers at '127.0.0.1:1'") as raised:
+        command.main(["--ray", "127.0.0.1:1"])
+    assert "\n" not in str(raised.value)
+    assert not (small_study / "report").exists()
+
+
+def test_ray_that_is_not_installed_is_one_line(small_study, monkeypatch):
+    monkeypatch.delitem(sys.modules, "lib.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)  # an import of it fails
+    with pytest.raises(UserError, match=r"^Ray is not installed: pip install ray") as raised:
+        command.main(["--ray"])
+    assert "\n" not in str(raised.value)
+    assert not (small_study / "report").exists()
 
 
 def run_study(*arguments, cwd=PROJECT):
