@@ -1,0 +1,389 @@
+"""The service against its peers: the same bundle, pictures and machine, in one run.
+
+    python -m benchmarks.serving [--models small_cnn resnet18] [--clients 1 8 32] [--seconds 4]
+
+Each peer answers POST /predict with the same JSON and computes with the same `Predictor`:
+
+* service: `python -m api`
+* plain: a FastAPI handler that decodes the picture and calls the model, once as `def` (FastAPI
+  runs it in threads) and once as `async def`
+* LitServe: up to 32 pictures a batch, gathered for at most 5 ms
+
+The clients live in one other process: raw HTTP/1.1 over asyncio and uvloop, each asking again as
+soon as it is answered, with PNGs of 32 px. Servers take turns within each round, and every figure
+is the median of the rounds. `CPU ms` is what a server's processes spend on an answer; `client CPU`
+is the clients' share of a core, which should stay well below 1.
+
+Then, of the service with 32 clients, where an answer's time goes; and what happens when requests
+come, whatever the answers, at twice the rate that it has just managed.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import litserve
+import pandas as pd
+import torch
+import uvicorn
+import uvloop
+from fastapi import FastAPI, UploadFile
+from PIL import Image
+
+from lib.data import load
+from lib.export import export
+from lib.inference import Prediction, Predictor
+from lib.recipe import Recipe
+from lib.runs import RunStore
+from lib.training import fit
+
+PEERS = ("service", "plain def", "plain async", "LitServe")
+STAGES = ("reading", "decoding", "waiting", "model", "writing")
+THREADS = max(1, len(os.sched_getaffinity(0)) - 1)  # of the model, as the service does it
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["small_cnn", "resnet18"])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", nargs=3, metavar=("PEER", "BUNDLE", "PORT"))
+    parser.add_argument("--ask", metavar="JSON", help="be the clients, as this says")
+    options = parser.parse_args()
+    if options.serve:
+        peer, bundle, port = options.serve
+        serve(peer, bundle, int(port))
+    elif options.ask:
+        print(json.dumps(uvloop.run(ask(**json.loads(options.ask)))))
+    else:
+        with TemporaryDirectory() as scratch:
+            for model in options.models:
+                report(options, model, Path(scratch))
+
+
+def report(options: argparse.Namespace, model: str, scratch: Path) -> None:
+    """Measure every peer with one network and print the tables."""
+    bundle, pictures = prepare(model, scratch)
+    with serving(bundle) as servers:
+        rows = []
+        for clients in options.clients:
+            for _ in range(options.rounds):
+                for peer, (port, group) in servers.items():
+                    before = stages(port) if peer == "service" else {}
+                    found = asked(port, group, pictures, clients=clients, seconds=options.seconds)
+                    if peer == "service":
+                        found |= spent(before, stages(port))
+                    rows.append({"server": peer, "clients": clients} | found)
+        table = pd.DataFrame(rows).groupby(["clients", "server"], sort=False).median()
+        print(f"\n{model}, {THREADS} thread(s) for the model\n")
+        print(table.drop(columns=list(STAGES)).to_string(float_format="{:.2f}".format))
+        most = options.clients[-1]
+        service = table.loc[(most, "service")]
+        print(f"\nwhere an answer's time goes, {most} clients (ms)\n")
+        rest = service["mean ms"] - service[list(STAGES)].sum()
+        parts = service[list(STAGES)].to_dict() | {"HTTP, framework, event loop": rest}
+        print(pd.Series(parts).to_string(float_format="{:.2f}".format))
+        port, group = servers["service"]
+        rate = 2 * service["answers/s"]
+        found = asked(port, group, pictures, rate=rate, seconds=options.seconds)
+        print(f"\n{rate:.0f} requests offered a second, twice what it managed\n")
+        print(pd.Series(found).to_string())
+
+
+def prepare(model: str, scratch: Path) -> tuple[Path, Path]:
+    """A bundle of a hardly trained network, and a folder of pictures to ask about."""
+    digits = load("digits", 32)
+    recipe = Recipe(model=model, epochs=1, augmentation="none", lr=0.02)
+    if model == "resnet18":
+        recipe = recipe.but(strategy="head")
+    run = fit(recipe, digits, RunStore(scratch / "runs"), "cpu")
+    pictures = scratch / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for number, pixels in enumerate(digits.test.images[:32].permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(pixels).save(pictures / f"{number}.png")
+    return export(run, digits, scratch / model).path, pictures
+
+
+# ---- the servers
+
+
+def serve(peer: str, bundle: str, port: int) -> None:
+    """Be one of the service's peers."""
+    torch.set_num_threads(THREADS)
+    if peer == "LitServe":
+        api = LitApi(bundle, max_batch_size=32, batch_timeout=0.005)
+        server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
+        server.run(port=port, generate_client_file=False, log_level="error", access_log=False)
+        return
+    predictor = Predictor.load(bundle, "cpu")
+    app = FastAPI()
+
+    def predict(file: UploadFile) -> dict[str, Any]:
+        (prediction,) = predictor.predict([file.file])
+        return answer(prediction)
+
+    async def predict_on_the_loop(file: UploadFile) -> dict[str, Any]:
+        return predict(file)
+
+    app.post("/predict")(predict if peer == "plain def" else predict_on_the_loop)
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
+
+
+class LitApi(litserve.LitAPI):
+    """The same for LitServe, which decodes and computes in a process of its own."""
+
+    def __init__(self, bundle: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.bundle = bundle
+
+    def setup(self, device: str) -> None:
+        torch.set_num_threads(THREADS)
+        self.predictor = Predictor.load(self.bundle, "cpu")
+
+    def decode_request(self, request: Any) -> torch.Tensor:
+        return self.predictor.prepare(request["file"].file)
+
+    def batch(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(inputs)
+
+    def predict(self, images: torch.Tensor) -> torch.Tensor:
+        return self.predictor.probabilities(images)
+
+    def unbatch(self, rows: torch.Tensor) -> list[Prediction]:
+        return self.predictor.named(rows)
+
+    def encode_response(self, prediction: Prediction) -> dict[str, Any]:
+        return answer(prediction)
+
+
+def answer(prediction: Prediction) -> dict[str, Any]:
+    """What the service answers about one picture."""
+    ranked = prediction.top(len(prediction.probabilities)).items()
+    listed = [{"label": label, "probability": round(p, 6)} for label, p in ranked]
+    confidence = round(prediction.confidence, 6)
+    one = {"label": prediction.label, "confidence": confidence, "probabilities": listed}
+    return {"predictions": [one]}
+
+
+@contextmanager
+def serving(bundle: Path) -> Iterator[dict[str, tuple[int, int]]]:
+    """Every peer in processes of its own: its port and its process group."""
+    started, servers = [], {}
+    try:
+        for peer in PEERS:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            command = [sys.executable, "-m"]
+            if peer == "service":
+                command += ["api", "--bundle", str(bundle), "--port", str(port)]
+            else:
+                command += ["benchmarks.serving", "--serve", peer, str(bundle), str(port)]
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            started.append(process)
+            servers[peer] = (port, process.pid)
+        for port, _ in servers.values():
+            wait_for(port)
+        yield servers
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            process.wait()
+
+
+def wait_for(port: int, seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def cpu_seconds(group: int) -> float:
+    """What the processes of a group have spent so far."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def stages(port: int) -> dict[str, tuple[float, float]]:
+    """Number and sum of seconds of each stage so far, from the service's own metrics."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    return {
+        stage: tuple(
+            float(values[f'daybook_stage_seconds_{what}{{stage="{stage}"}}'])
+            for what in ("count", "sum")
+        )
+        for stage in STAGES
+    }
+
+
+def spent(before: dict, after: dict) -> dict[str, float]:
+    """Mean milliseconds of each stage in between."""
+    return {
+        stage: 1000 * (after[stage][1] - before[stage][1]) / (after[stage][0] - before[stage][0])
+        for stage in STAGES
+    }
+
+
+# ---- the clients
+
+
+def asked(port: int, group: int, pictures: Path, **how: Any) -> dict[str, float]:
+    """Have the clients ask, and what they saw."""
+    how |= {"port": port, "pictures": str(pictures)}
+    before = cpu_seconds(group)
+    command = [sys.executable, "-m", "benchmarks.serving", "--ask", json.dumps(how)]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return found | {"CPU ms": 1000 * (cpu_seconds(group) - before) / found.pop("asked")}
+
+
+async def ask(
+    port: int, pictures: str, seconds: float, clients: int = 0, rate: float = 0
+) -> dict[str, Any]:
+    """Ask for so long: with so many clients, or so many times a second.
+
+    The first fifth of the time warms up and does not count.
+    """
+    requests = [form(path.read_bytes(), port) for path in sorted(Path(pictures).iterdir())]
+    crowd = Crowd(port, requests, time.perf_counter() + seconds)
+    cpu = sum(os.times()[:2])
+    begin = time.perf_counter() + seconds / 5
+    await (crowd.in_turn(clients) if clients else crowd.at_rate(rate))
+    share = (sum(os.times()[:2]) - cpu) / seconds
+    counted = [(status, took) for status, took, at in crowd.answers if begin <= at <= crowd.end]
+    good = sorted(1000 * took for status, took in counted if status == 200)
+    found: dict[str, Any] = {
+        "answers/s": len(good) / (crowd.end - begin),
+        "mean ms": statistics.fmean(good),
+        "p50 ms": good[len(good) // 2],
+        "p99 ms": good[int(0.99 * len(good))],
+        "client CPU": share,
+        "asked": len(crowd.answers),
+    }
+    if rate:
+        found["offered/s"] = len(counted) / (crowd.end - begin)
+        found["statuses"] = dict(Counter(status for status, _ in counted))
+    return found
+
+
+class Crowd:
+    """Connections to one server, and all that came back over them."""
+
+    def __init__(self, port: int, requests: list[bytes], end: float) -> None:
+        self.port, self.requests, self.end = port, requests, end
+        self.answers: list[tuple[int, float, float]] = []  # status, seconds, when
+        self.idle: list[Connection] = []
+        self.number = 0
+
+    async def connect(self, done: Callable[["Connection"], None]) -> "Connection":
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(
+            lambda: Connection(self.answers, done), "127.0.0.1", self.port
+        )
+        return made
+
+    def send(self, connection: "Connection") -> None:
+        self.number += 1
+        connection.send(self.requests[self.number % len(self.requests)])
+
+    async def in_turn(self, clients: int) -> None:
+        """Every client asks again as soon as it is answered."""
+
+        def again(connection: "Connection") -> None:
+            if time.perf_counter() < self.end:
+                self.send(connection)
+
+        for connection in [await self.connect(again) for _ in range(clients)]:
+            self.send(connection)
+        await asyncio.sleep(self.end - time.perf_counter() + 0.5)
+
+    async def at_rate(self, rate: float) -> None:
+        """So many requests a second, whatever the answers."""
+        start = time.perf_counter()
+        sent = 0
+        while (now := time.perf_counter()) < self.end:
+            while sent < (now - start) * rate:
+                sent += 1
+                if not self.idle:
+                    self.idle.append(await self.connect(self.idle.append))
+                self.send(self.idle.pop())
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(2)
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection: sends a request, waits for the whole answer."""
+
+    def __init__(self, answers: list, done: Callable[["Connection"], None]) -> None:
+        self.answers, self.done = answers, done
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def send(self, request: bytes) -> None:
+        self.buffer, self.length = b"", 0
+        self.started = time.perf_counter()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if not self.length:
+            head, whole, _ = self.buffer.partition(b"\r\n\r\n")
+            if not whole:
+                return
+            body = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            self.length = len(head) + 4 + body
+        if len(self.buffer) >= self.length:
+            now = time.perf_counter()
+            self.answers.append((int(self.buffer[9:12]), now - self.started, now))
+            self.done(self)
+
+
+def form(picture: bytes, port: int) -> bytes:
+    """A whole request: a form with one PNG."""
+    part = BytesIO()
+    part.write(b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n')
+    part.write(b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--edge--\r\n")
+    body = part.getvalue()
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Content-Type: multipart/form-data; boundary=edge\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+if __name__ == "__main__":
+    main()
