@@ -17,9 +17,9 @@ from labeler.recording import save_digits, virtual_display
 PICTURES = 140
 QUICK = """
 seeds: 1
-batch_size: 32
-width: 8
-epochs: 4
+batch_size: 16
+width: 16
+epochs: 20
 ablation_epochs: 1
 pretraining_epochs: 1
 transfer_epochs: 1

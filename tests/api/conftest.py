@@ -1,5 +1,7 @@
 """A small bundle, and the real service over it in a process of its own."""
 
+import sys
+
 import pytest
 from PIL import Image
 
@@ -52,3 +54,9 @@ def guarded(bundle, tmp_path_factory):
     with serving(bundle, tmp_path_factory.mktemp("guarded"), *flags) as server:
         server.client.headers["Authorization"] = f"Bearer {TOKEN}"
         yield server
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """Streamlit leaves its script as `__main__`, which new processes would run once more."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
