@@ -97,10 +97,12 @@
     });
     view.daybookSpec = spec;
     const chart = view.daybookResult.view;
+    // The view's label speaks for what is drawn; what can be operated speaks for itself, in a group
+    // instead of a picture, which has no parts.
+    view.querySelector("svg > g").setAttribute("aria-hidden", "true");
     link(view);
-    chart.addResizeListener(() => chart.runAsync().then(() => link(view)));
-    // A picture has no parts that could be operated; a group has.
     if (view.querySelector("a, input")) view.setAttribute("role", "group");
+    chart.addResizeListener(() => chart.runAsync().then(() => link(view)));
     view.dataset.drawn = daybook.isDark() ? "dark" : "light";
   };
 

@@ -147,6 +147,25 @@ def test_links_lie_on_the_marks_at_any_width(fullest_address, context):
         assert links == marks
 
 
+OVERLAPS = """() => {
+    const texts = [...document.querySelectorAll("#chart-story .mark-text.role-mark text")];
+    const boxes = texts.map((text) => text.getBoundingClientRect());
+    return [texts.map((text) => text.textContent), boxes.filter((one, i) => boxes.some((other, j) =>
+        j < i && one.left < other.right && other.left < one.right &&
+        one.top < other.bottom - 2 && other.top < one.bottom - 2)).length];
+}"""
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+def test_names_of_points_do_not_cover_each_other(fullest_address, context, width):
+    visit = Visit(context, f"{fullest_address}/index.html")
+    visit.page.set_viewport_size({"width": width, "height": 850})
+    visit.draw_all()
+    names, overlapping = visit.page.evaluate(OVERLAPS)
+    assert sorted(names) == ["CutMix", "MixUp", "all layers", "none"]
+    assert overlapping == 0
+
+
 def test_links_of_a_chart_work_by_keyboard_and_keep_its_tooltip(fullest_address, context):
     visit = Visit(context, f"{fullest_address}/report/days/day2_from_scratch.html")
     visit.draw_all()
