@@ -115,7 +115,12 @@ def _script(value: Any) -> str:
 
 def finding(text: str) -> Fragment:
     """A sentence that says what was found, set apart from the prose."""
-    return Fragment(f'<p class="daybook-finding">{escape(text)}</p>', text)
+    return Fragment(f'<p class="daybook-finding">{unbroken(text)}</p>', text)
+
+
+def unbroken(text: str) -> str:
+    """The text as HTML in which no line ends between a number and its per-cent sign."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def heading(text: str) -> Fragment:

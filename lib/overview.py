@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.calibration import calibrate
-from lib.chart_output import Fragment
+from lib.chart_output import Fragment, unbroken
 from lib.chart_titles import NO_BREAK, count, duration, per_cent
 from lib.errors import UserError
 from lib.evaluation import Interval, mean_accuracy
@@ -168,9 +168,9 @@ def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": run.run_id,
-            "model": setting_of(run),
             "val_accuracy": run.summary["val_accuracy"],
             "test_accuracy": _tested(run),
+            "model": setting_of(run),
             "training": duration(run.summary["seconds"]),
             "seed": run.recipe.seed,
             "page": f"runs.html#run={run.run_id}",
@@ -186,7 +186,7 @@ def day_cards(days: str | Path = "report/days") -> Fragment:
         title, finding = _title_and_finding(json.loads(path.read_text(encoding="utf-8")))
         cards.append(
             f'<a class="daybook-card" href="{path.stem}.html"><small>Day {path.stem[3]}</small>'
-            f"<strong>{escape(title)}</strong><span>{escape(finding)}</span></a>"
+            f"<strong>{escape(title)}</strong><span>{unbroken(finding)}</span></a>"
         )
         lines.append(f"{title}: {finding}")
     return Fragment(f'<div class="daybook-cards">{"".join(cards)}</div>', "\n".join(lines))

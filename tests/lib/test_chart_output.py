@@ -147,6 +147,10 @@ def test_finding_is_escaped():
     assert finding("a < b").html == '<p class="daybook-finding">a &lt; b</p>'
 
 
+def test_a_number_keeps_its_per_cent_sign_on_its_line():
+    assert ">95\N{NO-BREAK SPACE}% of them<" in finding("95 % of them").html
+
+
 @pytest.mark.parametrize("inside", ["", "`", "```", "`````"])
 def test_a_raw_block_outlasts_what_is_in_it(inside):
     lines = raw_block(f"<p>{inside}</p>").splitlines()
