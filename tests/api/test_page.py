@@ -80,8 +80,11 @@ def test_a_picture_gets_bars_a_heatmap_and_its_json(server, visit, pngs, predict
 
 def test_everything_can_be_done_by_keyboard(server, visit, pngs):
     page = visit(server)
+    page.locator("#model", has_text="test accuracy").wait_for()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Tab")
+        # the round trip also gives the browser the time to expect a chooser before Enter comes
+        page.wait_for_function("document.activeElement.id == 'file'")
         page.keyboard.press("Enter")
     chooser.value.set_files(picture(pngs[0]))
     page.wait_for_selector("#heat[src]")
