@@ -130,9 +130,9 @@ def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
     """While it lasts, notebooks train on the cluster that `--ray` asks for, if it asks."""
     if options.ray is None:
         return nullcontext()
-    from lib.cluster import joined  # needs Ray
+    from lib import sweep  # takes PyTorch's second to import
 
-    return joined(options.ray, options.share)
+    return sweep.joined(options.ray, options.share)
 
 
 def run(jobs: list[Job]) -> None:

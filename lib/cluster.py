@@ -15,14 +15,13 @@ worker dies, its recipe goes to another one, which resumes from the checkpoint.
 - On a CPU a run's figures depend on the number of threads, so a worker computes with as many as
   this process (`OMP_NUM_THREADS`, else the cores), and reserves as many cores. Small networks make
   little use of a second one: with `OMP_NUM_THREADS=1` as many runs are at work as there are cores.
-- Where the cluster has GPUs, a run reserves one, or the part that `DAYBOOK_RAY_SHARE` leaves it.
+- Where the cluster has GPUs, a run reserves one, or the part that `--share` leaves it.
 """
 
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +29,7 @@ from typing import Any
 
 import torch
 
-from lib import progress, sweep
+from lib import progress
 from lib.data import Dataset, Split
 from lib.errors import UserError
 from lib.recipe import Recipe
@@ -42,47 +41,34 @@ try:
 except ModuleNotFoundError:
     raise UserError("Ray is not installed: pip install ray, or train without --ray") from None
 
-SHARE = "DAYBOOK_RAY_SHARE"  # how many runs share a GPU
 RETRIES = 3  # deaths of a run's worker that are forgiven; a run that kills each of them must end
 PATIENCE = 5  # seconds for a cluster to answer
 
 
-@contextmanager
-def joined(address: str, share: int = 1) -> Iterator[None]:
-    """While the block runs, this process and those it starts train on the cluster at `address`.
+def connect(address: str, **resources: Any) -> str:
+    """Join the cluster at `address`, once a process, and say where its head is for others to join.
 
     Parameters
     ----------
-    address : str   the head's `host:port`; `local` starts a cluster on this machine
-    share : int     how many runs share a GPU
-
-    Raises
-    ------
-    UserError   if there is no such cluster or it cannot be joined
-    """
-    connect(address)
-    os.environ[sweep.ADDRESS] = ray.get_runtime_context().gcs_address
-    os.environ[SHARE] = str(share)
-    try:
-        yield
-    finally:
-        del os.environ[sweep.ADDRESS], os.environ[SHARE]
-        ray.shutdown()
-
-
-def connect(address: str, **resources: Any) -> None:
-    """Join the cluster at `address`, once a process; `local` starts one on this machine.
-
-    Parameters
-    ----------
+    address : str                    the head's `host:port`; `local` starts a cluster here
     resources : num_cpus, num_gpus   what a `local` cluster has; all of this machine's if left out
 
     Raises
     ------
     UserError   if there is no such cluster or it cannot be joined
     """
-    if ray.is_initialized():
-        return
+    if not ray.is_initialized():
+        join(address, **resources)
+    return ray.get_runtime_context().gcs_address
+
+
+def leave() -> None:
+    """Part from the cluster; one that this process started ends."""
+    ray.shutdown()
+
+
+def join(address: str, **resources: Any) -> None:
+    """What `connect` does the first time."""
     if ":" in address:
         knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
@@ -127,8 +113,13 @@ def train(
     dataset: Dataset,
     store: RunStore,
     device: str | torch.device | None = None,
+    share: int = 1,
 ) -> list[Run]:
     """The recipes' runs, in the recipes' order, trained by the workers of the joined cluster.
+
+    Parameters
+    ----------
+    share : int   how many runs share a GPU
 
     Raises
     ------
@@ -137,7 +128,8 @@ def train(
     runs = [store.run(recipe, dataset) for recipe in recipes]
     pictures = ray.put(converted(dataset, torch.Tensor.numpy))
     threads = torch.get_num_threads()
-    worker = ray.remote(carry_out).options(max_retries=RETRIES, **reserved(device, threads))
+    worker = ray.remote(carry_out)
+    worker = worker.options(max_retries=RETRIES, **reserved(device, threads, share))
     root = store.root.absolute()
     with TemporaryDirectory(prefix=".events-", dir=root, ignore_cleanup_errors=True) as events:
         tasks = {}
@@ -213,10 +205,10 @@ def converted(dataset: Dataset, convert: Callable[[Any], Any]) -> Dataset:
     )
 
 
-def reserved(device: str | torch.device | None, threads: int) -> dict[str, float]:
+def reserved(device: str | torch.device | None, threads: int, share: int) -> dict[str, float]:
     """What a run asks of the cluster: its part of a GPU, or cores where there is none."""
     wants_gpu = device is None or torch.device(device).type == "cuda"
     if wants_gpu and ray.cluster_resources().get("GPU"):
-        return {"num_gpus": 1 / int(os.environ.get(SHARE, "1"))}
+        return {"num_gpus": 1 / share}
     largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
     return {"num_cpus": min(threads, max(largest, 1))}

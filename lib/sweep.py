@@ -1,12 +1,14 @@
 """Train many recipes on one dataset: one after the other here, or side by side on a Ray cluster.
 
 `DAYBOOK_RAY` names the cluster: its head's `host:port`, or `local` for one that is started on this
-machine. `python -m analysis --ray` sets the variable for the notebooks that it executes, so that a
-notebook reads the same either way. Without it Ray is not even imported.
+machine; `DAYBOOK_RAY_SHARE` says how many runs share a GPU there. `python -m analysis --ray` sets
+them for the notebooks that it executes (`joined`), so that a notebook reads the same either way.
+Without the first, Ray is not even imported.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -17,6 +19,31 @@ from lib.runs import Run, RunStore
 from lib.training import fit
 
 ADDRESS = "DAYBOOK_RAY"
+SHARE = "DAYBOOK_RAY_SHARE"
+
+
+@contextmanager
+def joined(address: str, share: int = 1) -> Iterator[None]:
+    """While the block runs, this process and those it starts train on the cluster at `address`.
+
+    Parameters
+    ----------
+    address : str   the head's `host:port`; `local` starts a cluster on this machine
+    share : int     how many runs share a GPU
+
+    Raises
+    ------
+    UserError   if there is no such cluster or it cannot be joined
+    """
+    from lib import cluster  # needs Ray
+
+    os.environ[ADDRESS] = cluster.connect(address)
+    os.environ[SHARE] = str(share)
+    try:
+        yield
+    finally:
+        del os.environ[ADDRESS], os.environ[SHARE]
+        cluster.leave()
 
 
 def train(
@@ -37,5 +64,6 @@ def train(
         from lib import cluster  # needs Ray
 
         cluster.connect(address)
-        return cluster.train(planned, dataset, store, device)
+        share = int(os.environ.get(SHARE, "1"))
+        return cluster.train(planned, dataset, store, device, share)
     return [fit(recipe, dataset, store, device) for recipe in planned]

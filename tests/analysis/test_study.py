@@ -248,6 +248,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(small_study):
 
 def test_ray_that_is_not_installed_is_one_line(small_study, monkeypatch):
     monkeypatch.delitem(sys.modules, "lib.cluster", raising=False)
+    monkeypatch.delattr("lib.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # an import of it fails
     with pytest.raises(UserError, match=r"^Ray is not installed: pip install ray") as raised:
         command.main(["--ray"])

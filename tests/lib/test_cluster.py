@@ -28,7 +28,7 @@ FIGURES = ["best_epoch", "val_accuracy", "val_loss", "test_accuracy", "test_loss
 def two_workers():
     """Ray with two cores, and with what it takes for a GPU; `sweep.train` uses it."""
     cluster.connect("local", num_cpus=2, num_gpus=1)
-    with cluster.joined("local"):
+    with sweep.joined("local"):
         yield
 
 
@@ -119,12 +119,11 @@ def test_a_worker_that_does_not_see_the_store_says_so(tiny, quick, tmp_path):
         cluster.carry_out(quick, arrays, tmp_path / "elsewhere", "cpu", 1, tmp_path / "report")
 
 
-def test_a_run_reserves_its_threads_cores_or_its_share_of_a_gpu(monkeypatch):
-    assert cluster.reserved("cpu", threads=2) == {"num_cpus": 2}
-    assert cluster.reserved("cpu", threads=64) == {"num_cpus": 2}  # no machine has more
-    assert cluster.reserved(None, threads=2) == {"num_gpus": 1}
-    monkeypatch.setenv(cluster.SHARE, "4")
-    assert cluster.reserved("cuda", threads=2) == {"num_gpus": 0.25}
+def test_a_run_reserves_its_threads_cores_or_its_share_of_a_gpu():
+    assert cluster.reserved("cpu", threads=2, share=1) == {"num_cpus": 2}
+    assert cluster.reserved("cpu", threads=64, share=1) == {"num_cpus": 2}  # no machine has more
+    assert cluster.reserved(None, threads=2, share=1) == {"num_gpus": 1}
+    assert cluster.reserved("cuda", threads=2, share=4) == {"num_gpus": 0.25}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:10001"])
