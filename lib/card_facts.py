@@ -136,7 +136,7 @@ class Facts:
 
     @cached_property
     def pretraining(self) -> Run | None:
-        """The run on turned pictures (`lib.weights.rotated`) that the backbone comes from."""
+        """The run on turned pictures (`lib.pretraining.rotated`) that the backbone comes from."""
         source, _, run_id = self.bundle.recipe.weights.partition(":")
         run = Run(self.run.path.parent / run_id)
         known = source == "run" and run.finished

@@ -38,6 +38,7 @@ MODULES_THAT_TRAIN = (
     "feeds",
     "models",
     "optimizers",
+    "pretraining",
     "recipe",
     "training",
     "weights",

@@ -1,13 +1,9 @@
-"""Where a backbone's weights come from: ImageNet, a run, a file, or self-supervision.
+"""Where a backbone's weights come from: ImageNet, a run, or a file.
 
 A recipe names its weights as `none`, `imagenet`, `run:<run_id>` or `file:<path>#<sha256>`, so that
-the run's id changes with them. `pretrained` turns what a person asks for into such a name; asked
-for `rotation`, it first trains a network to tell by how much a picture was turned (Gidaris et al.,
-"Unsupervised Representation Learning by Predicting Image Rotations", ICLR 2018), which needs no
-labels and no network connection.
+the run's id changes with them; `lib.pretraining` makes such names.
 """
 
-import dataclasses
 import hashlib
 import pickle
 from pathlib import Path
@@ -17,13 +13,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lib.data import Dataset, Split
 from lib.errors import UserError
-from lib.recipe import Recipe
 from lib.runs import RunStore
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-ANGLES = (0, 90, 180, 270)
 
 
 def load_backbone(name: str, store: RunStore) -> dict[str, Tensor]:
@@ -106,47 +99,3 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise UserError(f"{path}: cannot read these weights: {error.strerror}") from error
-
-
-def pretrained(source: str, dataset: Dataset, store: RunStore, pretraining: Recipe) -> str:
-    """The name for a recipe's `weights` that stands for a source of weights.
-
-    Parameters
-    ----------
-    source : str             `none`, `imagenet`, `rotation` or the path of a file
-    pretraining : Recipe     how the network is trained on rotations, if that is asked for
-
-    Raises
-    ------
-    UserError   if a file cannot be read
-    """
-    if source in ("none", "imagenet"):
-        return source
-    if source == "rotation":
-        from lib.training import fit  # which itself starts from weights of this module
-
-        return f"run:{fit(pretraining, rotated(dataset), store).run_id}"
-    return f"file:{source}#{file_digest(Path(source))}"
-
-
-def rotated(dataset: Dataset) -> Dataset:
-    """Every picture in four turns, labelled by its angle. A mirrored one would change its label."""
-    return dataclasses.replace(
-        dataset,
-        name=f"{dataset.name} rotated",
-        classes=tuple(f"{angle}°" for angle in ANGLES),
-        train=_turned(dataset.train),
-        val=_turned(dataset.val),
-        test=_turned(dataset.test),
-        flip=False,
-        fingerprint=f"{dataset.fingerprint}-rotated",
-    )
-
-
-def _turned(split: Split) -> Split:
-    turns = [torch.rot90(split.images, turn, (2, 3)) for turn in range(4)]
-    return Split(
-        images=torch.cat(turns),
-        labels=torch.arange(4).repeat_interleave(len(split)),
-        ids=tuple(f"{id}@{angle}" for angle in ANGLES for id in split.ids),
-    )

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from lib import models, training, weights
 from lib.errors import UserError
+from lib.pretraining import pretrained, rotated
 from lib.recipe import Recipe
 from lib.runs import RunStore
 from lib.training import fit
@@ -32,7 +33,7 @@ def resnet_file(tmp_path_factory):
 
 
 def recipe_from(path, **choices):
-    name = weights.pretrained(str(path), None, None, None)
+    name = pretrained(str(path), None, None, None)
     return Recipe(model="resnet18", weights=name, epochs=2, batch_size=32, lr=0.02, **choices)
 
 
@@ -108,7 +109,7 @@ def test_without_network_imagenet_says_which_file_belongs_where(tmp_path, monkey
 
 
 def test_rotation_labels_every_turn(tiny):
-    turned = weights.rotated(tiny)
+    turned = rotated(tiny)
     n = len(tiny.train)
     assert len(turned.train) == 4 * n
     assert turned.classes == ("0°", "90°", "180°", "270°")
@@ -121,11 +122,11 @@ def test_rotation_labels_every_turn(tiny):
 
 def test_rotation_trains_a_backbone_once_and_names_its_run(tiny, tmp_path, monkeypatch):
     store = RunStore(tmp_path)
-    name = weights.pretrained("rotation", tiny, store, PRETRAINING)
+    name = pretrained("rotation", tiny, store, PRETRAINING)
     run = store.get(name.removeprefix("run:"))
     assert run.dataset["classes"] == ["0°", "90°", "180°", "270°"]
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
-    assert weights.pretrained("rotation", tiny, store, PRETRAINING) == name
+    assert pretrained("rotation", tiny, store, PRETRAINING) == name
     recipe = Recipe(model="resnet18", weights=name, strategy="head")
     model = training.begin(recipe, tiny, store, CPU, "fp32").model
     learned = run.load_model().body.layer1[0].conv1.weight
