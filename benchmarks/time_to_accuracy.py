@@ -1,0 +1,79 @@
+"""How long does CIFAR-10 take to 90, 94 and 96 % test accuracy?
+
+    python -m benchmarks.time_to_accuracy [--targets 90 94 96] [--seeds 3] [--precision bf16]
+
+Each target has a recipe that should reach it in the mean over seeds, on the 45,000 pictures that
+the validation split leaves of the training pictures. Seconds are a whole run's, with its
+validation and checkpoint after every epoch, without reading the dataset; the warm-up, a run of one
+epoch that is dropped, is named apart. `with flips` averages logits over each test picture and its
+mirror image, as published records do.
+
+Published, on one A100: 94 % in 2.59 s (airbench94_muon), 96 % in 27.3 s (airbench96_faster).
+"""
+
+import argparse
+import time
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from lib.data import load
+from lib.evaluation import mean_accuracy
+from lib.hardware import best_device, environment
+from lib.recipe import Recipe
+from lib.runs import RunStore
+from lib.training import fit
+
+TARGETS = {
+    90: Recipe(epochs=8, test_flip=True),
+    94: Recipe(width=64, epochs=20, test_flip=True),
+    96: Recipe(width=128, epochs=60, augmentation="cutout", test_flip=True),
+}
+
+
+def main() -> None:
+    """Train each target's recipe with every seed and print a row a target."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--targets", type=int, nargs="+", choices=TARGETS, default=[90])
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument("--compile", action="store_true", help="by torch.compile")
+    options = parser.parse_args()
+
+    dataset = load(options.dataset)
+    rows = []
+    with TemporaryDirectory() as folder:
+        store = RunStore(folder)
+        for target in options.targets:
+            recipe = TARGETS[target].but(precision=options.precision, compile=options.compile)
+            started = time.perf_counter()
+            fit(recipe.but(epochs=1), dataset, store)
+            warmup = time.perf_counter() - started
+            runs = [fit(recipe.but(seed=seed), dataset, store) for seed in range(options.seeds)]
+            rows.append(row(target, warmup, [run.summary for run in runs]))
+
+    facts = environment(best_device())
+    print(f"{facts['device']}, {facts['threads']} threads, torch {facts['torch']}")
+    print(f"{len(dataset.train)} training pictures, n = {options.seeds}")
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+def row(target: int, warmup: float, summaries: list[dict]) -> dict[str, object]:
+    """What the runs of one target come to: the median of their seconds, mean accuracies."""
+    accuracies = {
+        name: mean_accuracy([summary[field] for summary in summaries])
+        for name, field in (("alone", "test_accuracy"), ("with flips", "test_accuracy_flip"))
+    }
+    return {
+        "target": f"{target} %",
+        "warm-up s": round(warmup, 1),
+        "seconds": round(float(np.median([summary["seconds"] for summary in summaries])), 1),
+        **{name: f"{accuracy:.2%}" for name, accuracy in accuracies.items()},
+        "reached": max(accuracy.value for accuracy in accuracies.values()) >= target / 100,
+    }
+
+
+if __name__ == "__main__":
+    main()
