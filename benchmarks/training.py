@@ -16,7 +16,7 @@ accuracies are of the test split, without test-time augmentation.
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from torchvision import transforms
 
 from lib import models
 from lib.data import Dataset, load
+from lib.diagnosis import first_of
 from lib.evaluation import mean_accuracy, predict
 from lib.hardware import best_device, environment
 from lib.recipe import Recipe
@@ -135,14 +136,16 @@ def main() -> None:
     options = parser.parse_args()
 
     dataset = load(options.dataset)
-    trial = load(options.dataset, train_limit=options.trial)
     ours = Recipe(precision=options.precision, compile=options.compile)
     contenders: dict[str, Contender] = {
         "ours": Ours(ours),
         "plain loop": PlainLoop(PLAIN),
         "airbench94": Ours(AIRBENCH94.but(precision=options.precision)),
     }
-    rates = {name: speed(contender, trial) for name, contender in contenders.items()}
+    rates = {
+        name: speed(contender, first_part(dataset, options.trial))
+        for name, contender in contenders.items()
+    }
     rows = []
     for seed in range(options.seeds):
         for name, contender in contenders.items():
@@ -155,6 +158,14 @@ def main() -> None:
     print(f"\n{facts['device']}, {facts['threads']} threads, torch {facts['torch']}")
     print(f"{dataset.name}: {len(dataset.train)} training pictures, n = {options.seeds}")
     print(table(rows).to_string(index=False, float_format="{:.2f}".format))
+
+
+def first_part(dataset: Dataset, pictures: int) -> Dataset:
+    """So many of the training pictures, and as large a share of the others, which are as dear."""
+    share = min(1.0, pictures / len(dataset.train))
+    splits = {name: getattr(dataset, name) for name in ("train", "val", "test")}
+    parts = {name: first_of(split, round(share * len(split))) for name, split in splits.items()}
+    return replace(dataset, **parts)
 
 
 def speed(contender: Contender, trial: Dataset) -> float:

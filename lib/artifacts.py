@@ -11,10 +11,11 @@ from lib.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.calibration import softmax
 from lib.chart_titles import count, duration, per_cent, points, signed
 from lib.data import Split
-from lib.diagnosis import best_by, setting_of
+from lib.diagnosis import best_by
 from lib.evaluation import Interval, bootstrap_interval
 from lib.hardware import environment
 from lib.inference import Predictor
+from lib.overview import setting_of, tested
 from lib.palette import label
 from lib.runs import Run
 
@@ -46,24 +47,19 @@ def standings(competing: dict[str, Run]) -> pd.DataFrame:
         {
             "candidate": name,
             "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": unbroken(str(tested(run))),
+            "test_accuracy": as_one_word(str(tested(run))),
             "parameters": run.summary["parameters"],
-            "training": unbroken(duration(run.summary["seconds"])),
+            "training": as_one_word(duration(run.summary["seconds"])),
             "page": f"runs.html#run={run.run_id}",
         }
         for name, run in competing.items()
     )
 
 
-def unbroken(text: str) -> str:
+def as_one_word(text: str) -> str:
     """The text as one word, for a narrow column."""
     joined = text.replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
     return joined.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def tested(run: Run) -> Interval:
-    """The run's test accuracy with its interval."""
-    return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
 
 
 def lead(first: Run, second: Run) -> Interval:
@@ -110,10 +106,11 @@ def agreement_sentence(predictor: Predictor, run: Run, test: Split) -> str:
 
 def contents(bundle: Bundle) -> pd.DataFrame:
     """A row a file of the bundle: file, holds, size."""
+    files = {bundle.path / name: holds for name, holds in HOLDS.items()}
     return pd.DataFrame(
-        {"file": name, "holds": holds, "size": unbroken(size((bundle.path / name).stat().st_size))}
-        for name, holds in HOLDS.items()
-        if (bundle.path / name).exists()
+        {"file": path.name, "holds": holds, "size": as_one_word(size(path.stat().st_size))}
+        for path, holds in files.items()
+        if path.exists()
     )
 
 

@@ -18,7 +18,6 @@ from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mist
 from lib.files import write_text
 from lib.gallery import Caption, captions
 from lib.models import Classifier
-from lib.overview import setting_of as setting_of
 from lib.robustness import ATTACKS, ATTACKS_FILE, accuracy_under_attack, corruption_accuracy
 from lib.runs import Predictions, Run, best_of
 

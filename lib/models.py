@@ -17,9 +17,7 @@ from torch.nn import functional as F
 from lib.errors import UserError
 from lib.recipe import Recipe
 
-if (
-    TYPE_CHECKING
-):  # pandas and torchvision take a second to import, which a prediction can do without
+if TYPE_CHECKING:  # it takes a second to import, as torchvision does; a prediction needs neither
     import pandas as pd
 
 

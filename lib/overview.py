@@ -101,7 +101,7 @@ Figure = tuple[str, str, str]  # its name, its value, what else there is to say 
 
 
 def _accuracy(run: Run) -> Figure:
-    test = _tested(run)
+    test = tested(run)
     return "Test accuracy", per_cent(test.value), _interval(test)
 
 
@@ -140,7 +140,8 @@ def _training(run: Run) -> Figure:
     return "Time to train", duration(facts["seconds"]).replace(" ", NO_BREAK), more
 
 
-def _tested(run: Run) -> Interval:
+def tested(run: Run) -> Interval:
+    """The run's test accuracy, with the interval that its number of test pictures leaves."""
     return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
 
 
@@ -169,7 +170,7 @@ def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
         {
             "run": run.run_id,
             "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": _tested(run),
+            "test_accuracy": tested(run),
             "model": setting_of(run),
             "training": duration(run.summary["seconds"]),
             "seed": run.recipe.seed,

@@ -53,9 +53,7 @@ class Recipe:
     # the network
     model: str = "small_cnn"
     width: int = 32  # channels of small_cnn's first block; the later ones have four times as many
-    whitening: bool = (
-        True  # small_cnn's first convolution is fixed and whitens; otherwise it trains
-    )
+    whitening: bool = True  # small_cnn's first convolution whitens and is fixed, else it trains
     identity: bool = True  # small_cnn's other convolutions begin by passing their input on
     logit_scale: float = 1 / 9  # small_cnn's logits are multiplied by it
     weights: str = "none"  # where resnet18's backbone comes from; see lib.weights
@@ -64,9 +62,7 @@ class Recipe:
 
     # the pictures
     augmentation: str = "flip_crop"
-    flip: str = (
-        "alternating"  # which pictures are mirrored: by chance, or each in every other epoch
-    )
+    flip: str = "alternating"  # each picture is mirrored in every other epoch, or by chance
     # Under `head` the frozen backbone sees that many augmented views of each picture, once, and its
     # features are kept; 0 keeps none, and every epoch's pictures pass through the backbone.
     views: int = 1

@@ -79,7 +79,7 @@ def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, ti
 
 def test_every_way_of_training_has_its_best_run(several):
     _, runs = several
-    ways = diagnosis.best_by(runs, diagnosis.setting_of)
+    ways = diagnosis.best_by(runs, overview.setting_of)
     assert set(ways) == {
         "small CNN, none",
         "small CNN, Cutout",

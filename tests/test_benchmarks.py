@@ -1,0 +1,77 @@
+"""Every benchmark starts, and those of training come to their table, on a dataset of 96 pictures.
+
+What they measure is for the people who run them; nothing here is timed.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks import ideas, scaling, time_to_accuracy, training, transfer
+
+NAMES = sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[!_]*.py"))
+PEERS = ("litserve",)  # what only a benchmark needs
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys, tiny):
+    """Runs a benchmark's command on the tiny dataset; returns the lines that it printed."""
+
+    def printed(module, *arguments):
+        monkeypatch.setattr(module, "load", lambda *_, **__: tiny)
+        monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
+        module.main()
+        return capsys.readouterr().out.splitlines()
+
+    return printed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_says_how_it_is_used(name, monkeypatch, capsys):
+    try:
+        module = importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in PEERS:
+            raise
+        pytest.skip(f"{error.name} is not installed: pip install '.[benchmarks]'")
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        module.main()
+    assert module.__doc__.splitlines()[0] in " ".join(capsys.readouterr().out.split())
+
+
+def test_time_to_accuracy_tells_a_reached_target_from_another(printed, monkeypatch, quick):
+    recipe = quick.but(test_flip=True)
+    monkeypatch.setattr(time_to_accuracy, "TARGETS", {50: recipe, 101: recipe})
+    lines = printed(time_to_accuracy, "--targets", "50", "101", "--seeds", "2")
+    assert [line.split()[-1] for line in lines if "%" in line] == ["True", "False"]
+
+
+def test_ideas_hold_each_variant_against_what_it_belongs_to(printed, tmp_path):
+    lines = printed(ideas, "--epochs", "1", "--seeds", "2", "--runs", str(tmp_path))
+    for name, (against, _) in ideas.VARIANTS.items():
+        line = next(line for line in lines if line.strip().startswith(f"{name} "))
+        assert (" to " in line) is bool(against)
+    assert lines[-1].startswith("the recipe with flip test-time averaging")
+
+
+def test_training_gives_every_contender_its_row(printed):
+    lines = printed(training, "--seconds", "0.1")
+    for contender in ("ours", "plain loop", "airbench94"):
+        assert sum(line.strip().startswith(contender) for line in lines) == 2  # run, table
+
+
+def test_transfer_trains_the_head_both_ways(printed):
+    lines = printed(transfer, "--epochs", "2", "--seeds", "2")
+    assert [line.split()[0] for line in lines[-2:]] == ["features", "through"]
+
+
+def test_scaling_measures_a_row(monkeypatch, tiny):
+    monkeypatch.setattr(scaling, "load", lambda *_, **__: tiny)
+    row = scaling.measure("tiny", "fp32", pictures=96, width=4)
+    assert (row["pictures"], row["width"]) == (96, 4)
+    assert row["ms a picture"] == pytest.approx(1000 * row["seconds an epoch"] / 96)
+    assert row["peak memory MiB"] > 100
