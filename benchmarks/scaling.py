@@ -4,6 +4,16 @@
 
 Every row is a process of its own, so that its peak memory is its own: the whole process's, with the
 interpreter and PyTorch. Both should grow in proportion to the pictures, memory by their 3 KB each.
+
+Two cores of an AMD EPYC, torch 2.14.1, --precision bf16:
+
+    pictures   width   parameters   seconds an epoch   ms a picture   peak memory
+       1,000      32      498,104               0.53           0.53     1,258 MiB
+       5,000      32      498,104               2.33           0.47     1,276 MiB
+      20,000      32      498,104               9.57           0.48     1,281 MiB
+      45,000      32      498,104              21.01           0.47     1,470 MiB
+       5,000      16      127,096               1.09           0.22     1,186 MiB
+       5,000      64    1,972,792               7.55           1.51     1,626 MiB
 """
 
 import argparse

@@ -12,6 +12,13 @@ accuracies are of the test split, without test-time augmentation.
   momentum and weight decay, cosine annealing, batches of 128, fp32.
 - `airbench94`: the settings of Jordan, "94% on CIFAR-10 in 3.29 seconds" (2024), whose network is
   twice as wide, in this project's terms; its ten epochs become those that the budget allows.
+
+Two cores of an AMD EPYC, torch 2.14.1, --precision bf16, 45,000 pictures, two seeds:
+
+    contender    epochs   seconds   pictures/s   test accuracy
+    ours             12       266        2,037   91.3 %  (91.4, 91.2)
+    plain loop        5       235          957   78.6 %  (80.7, 76.5)
+    airbench94        4       277          650   87.0 %  (87.0, 87.0)
 """
 
 import argparse
@@ -161,7 +168,7 @@ def main() -> None:
 
 
 def first_part(dataset: Dataset, pictures: int) -> Dataset:
-    """So many of the training pictures, and as large a share of the others, which are as dear."""
+    """So many of the training pictures and as large a share of the others, which cost time too."""
     share = min(1.0, pictures / len(dataset.train))
     splits = {name: getattr(dataset, name) for name in ("train", "val", "test")}
     parts = {name: first_of(split, round(share * len(split))) for name, split in splits.items()}

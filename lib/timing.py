@@ -1,6 +1,5 @@
 """How fast does this machine take a training step, in which precision?"""
 
-import math
 import time
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from lib.feeds import feed_for
 from lib.hardware import best_device, peak_memory_mib, resolve_precision
 from lib.recipe import Recipe
 from lib.runs import RunStore
-from lib.training import begin, train_one_epoch
+from lib.training import begin, steps_per_epoch, train_one_epoch
 
 
 def compare_precisions(
@@ -57,8 +56,7 @@ def _time_steps(
     """Median seconds of a step, and the pictures of one."""
     state = begin(recipe, dataset, RunStore(), device, precision)
     feed = feed_for(state.model, recipe, dataset)
-    per_epoch = math.ceil(len(dataset.train) / recipe.batch_size)
-    batch = next(feed.batches(1, per_epoch, state.generator))
+    batch = next(feed.batches(1, steps_per_epoch(recipe, dataset), state.generator))
     seconds = []
     for _ in range(steps + 1):
         started = time.perf_counter()
