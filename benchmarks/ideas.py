@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10000)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--runs", default="runs/ideas", help="where runs are kept")
     options = parser.parse_args()
@@ -52,11 +53,13 @@ def main() -> None:
     dataset = load(options.dataset, train_limit=options.pictures)
     recipe = Recipe(epochs=options.epochs, precision=options.precision, test_flip=True)
     store = RunStore(options.runs)
+    chosen = {RECIPE, *options.variants, *(VARIANTS[name][0] for name in options.variants)}
     runs = {
         name: sweep.train(
             [recipe.but(**change, seed=seed) for seed in range(options.seeds)], dataset, store
         )
         for name, (_, change) in VARIANTS.items()
+        if name in chosen
     }
     accuracies = {
         name: [run.summary["test_accuracy"] for run in trained] for name, trained in runs.items()

@@ -34,7 +34,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Pictures per second of the input pipeline.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, default=Path("data/cifar10/test"))
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1, help="for the rows that take batches")
