@@ -7,6 +7,27 @@ is trained with the same seeds. `difference` is its mean test accuracy less that
 is held against, in points, with the 95 % interval of Welch's t over seeds: an idea that is part of
 the recipe pays where the row without it lies clearly below zero, one that is not where its row lies
 clearly above. Flip test-time averaging trains nothing and stands apart.
+
+Differences in points, n = 3 (two cores of an AMD EPYC, torch 2.14.1, --precision bf16), after 6
+epochs of 10,000 pictures, where the recipe comes to 75.3 %, and of 20,000, where it has 84.2 %:
+
+    variant                             10,000                     20,000
+    first convolution trains            -0.3 (-1.1 to +0.5)        -0.2 (-1.5 to +1.0)
+    PyTorch's initialisation            +0.3 (-0.5 to +1.2)        +0.3 (-0.2 to +0.9)
+    logits not scaled                  -12.6 (-15.6 to -9.7)
+    no crops, no flips                  -3.4 (-4.3 to -2.5)
+    flips by chance                     -0.1 (-0.9 to +0.8)        -0.4 (-0.8 to +0.0)
+    no label smoothing                  -0.2 (-1.5 to +1.1)        -0.2 (-0.7 to +0.3)
+    biases at 16 times the rate         +1.4 (+0.7 to +2.2)        -0.1 (-0.4 to +0.2)
+    Lookahead                           -0.9 (-1.7 to -0.1)
+    SGD instead of Muon                 -3.2 (-4.5 to -1.8)
+    SGD, biases at 16 times the rate    +1.7 (-0.1 to +3.4)
+    SGD, Lookahead                      -1.0 (-2.5 to +0.4)
+    flip test-time averaging            +1.1                       +1.1
+
+So small first logits, crops and flips, Muon and the averaging pay at this length. Whitening,
+identity initialisation, alternating flips and label smoothing change less than three seeds can
+tell; Lookahead does not pay, and faster biases only where training is shortest.
 """
 
 import argparse
