@@ -43,7 +43,7 @@ from lib.recipe import Recipe
 from lib.runs import RunStore
 
 RECIPE, SGD = "the recipe", "SGD instead of Muon"
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # what it is held against, what it changes
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # what it is held against, what it adds
     RECIPE: ("", {}),
     "first convolution trains": (RECIPE, {"whitening": False}),
     "PyTorch's initialisation": (RECIPE, {"identity": False}),
@@ -54,8 +54,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # what it is held against, 
     "biases at 16 times the rate": (RECIPE, {"bias_lr": 16.0}),
     "Lookahead": (RECIPE, {"lookahead": True}),
     SGD: (RECIPE, {"optimizer": "sgd"}),
-    "SGD, biases at 16 times the rate": (SGD, {"optimizer": "sgd", "bias_lr": 16.0}),
-    "SGD, Lookahead": (SGD, {"optimizer": "sgd", "lookahead": True}),
+    "SGD, biases at 16 times the rate": (SGD, {"bias_lr": 16.0}),
+    "SGD, Lookahead": (SGD, {"lookahead": True}),
 }
 
 
@@ -77,9 +77,11 @@ def main() -> None:
     chosen = {RECIPE, *options.variants, *(VARIANTS[name][0] for name in options.variants)}
     runs = {
         name: sweep.train(
-            [recipe.but(**change, seed=seed) for seed in range(options.seeds)], dataset, store
+            [recipe.but(**changes(name), seed=seed) for seed in range(options.seeds)],
+            dataset,
+            store,
         )
-        for name, (_, change) in VARIANTS.items()
+        for name in VARIANTS
         if name in chosen
     }
     accuracies = {
@@ -91,6 +93,12 @@ def main() -> None:
     print(table(accuracies).to_string(index=False))
     flipped = [run.summary["test_accuracy_flip"] for run in runs[RECIPE]]
     print(f"the recipe with flip test-time averaging: {mean_accuracy(flipped)}")
+
+
+def changes(name: str) -> dict[str, Any]:
+    """All that a variant changes of the recipe."""
+    against, change = VARIANTS[name]
+    return {**changes(against), **change} if against else change
 
 
 def table(accuracies: dict[str, list[float]]) -> pd.DataFrame:

@@ -37,7 +37,6 @@ from torchvision import transforms
 
 from lib import models
 from lib.data import Dataset, load
-from lib.diagnosis import first_of
 from lib.evaluation import mean_accuracy, predict
 from lib.hardware import best_device, environment
 from lib.recipe import Recipe
@@ -149,10 +148,8 @@ def main() -> None:
         "plain loop": PlainLoop(PLAIN),
         "airbench94": Ours(AIRBENCH94.but(precision=options.precision)),
     }
-    rates = {
-        name: speed(contender, first_part(dataset, options.trial))
-        for name, contender in contenders.items()
-    }
+    trial = first_part(dataset, options.trial)
+    rates = {name: speed(contender, trial) for name, contender in contenders.items()}
     rows = []
     for seed in range(options.seeds):
         for name, contender in contenders.items():
@@ -171,7 +168,7 @@ def first_part(dataset: Dataset, pictures: int) -> Dataset:
     """So many of the training pictures and as large a share of the others, which cost time too."""
     share = min(1.0, pictures / len(dataset.train))
     splits = {name: getattr(dataset, name) for name in ("train", "val", "test")}
-    parts = {name: first_of(split, round(share * len(split))) for name, split in splits.items()}
+    parts = {name: split.first(round(share * len(split))) for name, split in splits.items()}
     return replace(dataset, **parts)
 
 

@@ -12,7 +12,6 @@ import torch
 from lib.bundle import Bundle
 from lib.calibration import softmax
 from lib.data import Dataset
-from lib.diagnosis import first_of
 from lib.evaluation import Interval, accuracy_interval, most_confused, worst_mistakes
 from lib.hardware import best_device
 from lib.robustness import (
@@ -41,7 +40,7 @@ def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robus
 
     Attacks that day 4 has measured (`lib.diagnosis.attacks`) are read from the run's folder.
     """
-    test, model = first_of(dataset.test, pictures), run.load_model(best_device())
+    test, model = dataset.test.first(pictures), run.load_model(best_device())
     generator = torch.Generator().manual_seed(0)
     if (run.path / ATTACKS_FILE).exists():
         attacks = pd.read_csv(run.path / ATTACKS_FILE)

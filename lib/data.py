@@ -18,7 +18,7 @@ from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def first(self, pictures: int) -> Self:
+        """The first so many, balanced over the classes as a split's order is; 0 takes all."""
+        end = pictures or len(self)
+        return type(self)(self.images[:end], self.labels[:end], self.ids[:end])
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,12 +81,6 @@ def ablation(runs: Iterable[Run]) -> list[Run]:
     )
 
 
-def first_of(split: Split, pictures: int) -> Split:
-    """The first so many of a split, which is ordered so that they are balanced; 0 takes all."""
-    end = pictures or len(split)
-    return Split(split.images[:end], split.labels[:end], split.ids[:end])
-
-
 @dataclass(frozen=True)
 class Looks:
     """Some pictures, what they were taken for, and what spoke for it."""

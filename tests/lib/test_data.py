@@ -301,3 +301,11 @@ def test_cifar10_without_a_network_says_where_to_put_a_copy(tmp_path, monkeypatc
     for part in ("not known", "cifar-10-python.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar"):
         assert part in message
     assert f"{tmp_path / 'data' / 'cifar10'} as train/<class>/" in message
+
+
+def test_the_first_of_a_split_keeps_its_order_and_zero_takes_all(tiny):
+    few = tiny.test.first(3)
+    assert few.ids == tiny.test.ids[:3]
+    assert torch.equal(few.images, tiny.test.images[:3])
+    assert torch.equal(few.labels, tiny.test.labels[:3])
+    assert tiny.test.first(0).ids == tiny.test.ids
