@@ -6,14 +6,16 @@ Each target has a recipe that should reach it in the mean over seeds, on the 45,
 the validation split leaves of the training pictures. Seconds are a whole run's, with its
 validation and checkpoint after every epoch, without reading the dataset; the warm-up, a run of one
 epoch that is dropped, is named apart. `with flips` averages logits over each test picture and its
-mirror image, as published records do.
+mirror image, as published records do; `reached` names which of the two came to the target.
 
 Published, on one A100: 94 % in 2.59 s (airbench94_muon), 96 % in 27.3 s (airbench96_faster). Here,
 on two cores of an AMD EPYC with torch 2.14.1 and bf16 (96 % asks for a GPU and is not measured):
 
     target   n   warm-up     seconds    alone                    with flips
     90 %     3      34 s       181 s    90.17 % (89.52-90.82)    91.05 % (90.78-91.31)
-    94 %     1      none     1,357 s    93.58 %                  94.31 %
+    94 %     1      none     2,258 s    94.06 %                  94.59 %
+
+With flips alone, 94 % takes 20 epochs without cutout: 1,357 s, 93.58 % alone, 94.31 % with flips.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from lib.training import fit
 
 TARGETS = {
     90: Recipe(epochs=8, test_flip=True),
-    94: Recipe(width=64, epochs=20, test_flip=True),
+    94: Recipe(width=64, epochs=32, augmentation="cutout", test_flip=True),
     96: Recipe(width=128, epochs=60, augmentation="cutout", test_flip=True),
 }
 
@@ -71,12 +73,13 @@ def row(target: int, warmup: float, summaries: list[dict]) -> dict[str, object]:
         name: mean_accuracy([summary[field] for summary in summaries])
         for name, field in (("alone", "test_accuracy"), ("with flips", "test_accuracy_flip"))
     }
+    reached = [name for name, accuracy in accuracies.items() if accuracy.value >= target / 100]
     return {
         "target": f"{target} %",
         "warm-up s": round(warmup, 1),
         "seconds": round(float(np.median([summary["seconds"] for summary in summaries])), 1),
         **{name: f"{accuracy:.2%}" for name, accuracy in accuracies.items()},
-        "reached": max(accuracy.value for accuracy in accuracies.values()) >= target / 100,
+        "reached": " and ".join(reached) or "no",
     }
 
 
