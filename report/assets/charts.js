@@ -34,6 +34,15 @@
     },
   };
 
+  // How numbers read: 1,234.5 and, as in the text, 93.1 % with a space.
+  const NUMBERS = {
+    decimal: ".",
+    thousands: ",",
+    grouping: [3],
+    currency: ["$", ""],
+    percent: "\u00a0%",
+  };
+
   // The Vega configuration of a theme. Nothing here is data: a chart reads the same in both.
   function configuration(dark) {
     const colours = THEMES[dark ? "dark" : "light"];
@@ -91,6 +100,7 @@
     view.daybookResult?.finalize();
     view.daybookResult = await vegaEmbed(view, spec, {
       config: configuration(daybook.isDark()),
+      formatLocale: NUMBERS,
       actions: false,
       renderer: "svg",
       tooltip: { theme: daybook.isDark() ? "dark" : "light" },

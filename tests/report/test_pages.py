@@ -106,6 +106,15 @@ def test_charts_follow_the_theme(address, context):
     assert visit.complaints == []
 
 
+def test_a_chart_writes_percentages_as_the_text_does(address, context):
+    visit = Visit(context, f"{address}/report/days/day1_augmentations.html")
+    visit.draw_all()
+    labels = visit.page.locator("#chart-curves .role-axis-label text").all_text_contents()
+    percentages = [label for label in labels if "%" in label]
+    assert percentages
+    assert all(label.endswith("\xa0%") for label in percentages)
+
+
 def test_a_chart_gives_its_data_and_its_command(address, context):
     visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
     visit.draw_all()
