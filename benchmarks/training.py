@@ -19,6 +19,9 @@ Two cores of an AMD EPYC, torch 2.14.1, --precision bf16, 45,000 pictures, two s
     ours             12       266        2,037   91.3 %  (91.4, 91.2)
     plain loop        5       235          957   78.6 %  (80.7, 76.5)
     airbench94        4       277          650   87.0 %  (87.0, 87.0)
+
+Half of the speed is bf16's: in fp32, as the plain loop computes, ours trains 1.2 times as many
+pictures a second (1.17 to 1.38 in four trials in turn; by bf16 2.1 to 2.6).
 """
 
 import argparse
