@@ -25,7 +25,7 @@ def augment(
     policy: str,
     classes: int,
     generator: torch.Generator,
-    flip: bool | Tensor = True,
+    flip: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Augment a batch by one of `POLICIES`; all but "none" begin with `flip_crop`.
 
@@ -34,7 +34,7 @@ def augment(
     images : uint8 (N, 3, H, W)
     labels : int64 (N,)   in [0, classes)
     generator : torch.Generator   on the device of the images
-    flip : bool or bool (N,)   whether half of the pictures, by chance, are mirrored; or which are
+    flip : bool   whether each picture is mirrored with probability 1/2
 
     Returns
     -------
@@ -67,16 +67,14 @@ def augment(
 # Flip and crop
 
 
-def flip_crop(images: Tensor, generator: torch.Generator, flip: bool | Tensor = True) -> Tensor:
-    """`random_crop` and `random_flip` at once; `flip` as in `augment`."""
+def flip_crop(images: Tensor, generator: torch.Generator, flip: bool = True) -> Tensor:
+    """`random_crop` and, with `flip`, `random_flip` at once."""
     n, _, height, width = images.shape
     padding = min(height, width) // 8
     rows = _shifted(n, height, padding, generator)
     columns = _shifted(n, width, padding, generator)
-    if flip is True:
-        flip = _coins(n, generator)
-    if flip is not False:
-        columns = _mirrored(columns, flip)
+    if flip:
+        columns = _mirrored(columns, _coins(n, generator))
     return _pick_columns(_pick_rows(images, rows), columns)
 
 

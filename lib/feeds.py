@@ -48,25 +48,15 @@ class PictureFeed:
         self.train, self.val = to_device(dataset.train, device), to_device(dataset.val, device)
         self.policy = recipe.augmentation
         self.classes, self.flip = len(dataset.classes), dataset.flip
-        self.alternating = dataset.flip and recipe.flip == "alternating"
-        seeded = torch.Generator(device).manual_seed(recipe.seed)
-        self.first_mirrored = torch.rand(len(self.train), generator=seeded, device=device) < 0.5
 
     def batches(self, epoch: int, steps: int, generator: torch.Generator) -> Batches:
         for chosen in shuffled(len(self.train), steps, generator):
-            yield self.augmented(chosen, epoch, generator)
+            yield self.augmented(chosen, generator)
 
-    def augmented(
-        self, chosen: Tensor, epoch: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Pixels float32 (N, 3, H, W) and targets (N, classes) of the chosen pictures.
-
-        With alternating flips a picture that one epoch mirrors the next one does not, so that two
-        epochs show both sides of every picture (Jordan, 2024).
-        """
+    def augmented(self, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pixels float32 (N, 3, H, W) and targets (N, classes) of the chosen pictures."""
         images, labels = self.train.images[chosen], self.train.labels[chosen]
-        flip = self.first_mirrored[chosen] ^ (epoch % 2 == 0) if self.alternating else self.flip
-        pixels, targets = augment(images, labels, self.policy, self.classes, generator, flip)
+        pixels, targets = augment(images, labels, self.policy, self.classes, generator, self.flip)
         return pixels.contiguous(memory_format=torch.channels_last), targets
 
     def val_logits(self) -> np.ndarray:
@@ -87,8 +77,8 @@ class FeatureFeed:
         model.eval()
         with torch.no_grad():
             self.views = [
-                self._see(model, everything.split(512), pictures, view, generator)
-                for view in range(1, recipe.views + 1)
+                self._see(model, everything.split(512), pictures, generator)
+                for _ in range(recipe.views)
             ]
             self.val = torch.cat(
                 [model.features(images / 255) for images in pictures.val.images.split(512)]
@@ -99,13 +89,12 @@ class FeatureFeed:
         model: Classifier,
         parts: tuple[Tensor, ...],
         pictures: PictureFeed,
-        view: int,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Features (N, D) and targets (N, classes) of one view of every training picture."""
         features, targets = [], []
         for chosen in parts:
-            pixels, soft = pictures.augmented(chosen, view, generator)
+            pixels, soft = pictures.augmented(chosen, generator)
             features.append(model.features(pixels))
             targets.append(soft)
         return torch.cat(features), torch.cat(targets)

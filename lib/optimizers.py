@@ -2,7 +2,7 @@
 
 Stochastic gradient descent with Nesterov momentum, a linear warm-up and cosine annealing
 (Loshchilov & Hutter, "SGDR", 2017); Muon for the filters of convolutions (Jordan et al., "Muon: An
-optimizer for hidden layers in neural networks", 2024); Lookahead (Zhang et al., 2019).
+optimizer for hidden layers in neural networks", 2024).
 """
 
 import math
@@ -102,42 +102,3 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
     return (x.mT if tall else x).to(matrix.dtype)
-
-
-class Lookahead:
-    """Every five steps the weights return to a running average of themselves.
-
-    The average forgets quickly at first and slowly towards the end (Jordan, "94% on CIFAR-10 in
-    3.29 seconds", 2024); after the last step the average is what stays. Batch norm's statistics are
-    averaged as well.
-
-    Parameters
-    ----------
-    model : Classifier   whose weights lie where they will be trained
-    steps : int          of the whole training
-    """
-
-    EVERY = 5
-
-    def __init__(self, model: Classifier, steps: int):
-        self.weights = {k: v for k, v in model.moving_state().items() if v.is_floating_point()}
-        self.average = {name: value.clone() for name, value in self.weights.items()}
-        self.taken, self.steps = 0, steps
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """To be called after every step of the optimisers."""
-        self.taken += 1
-        if self.taken % self.EVERY and self.taken < self.steps:
-            return
-        kept = 0.95**self.EVERY * (self.taken / self.steps) ** 3
-        for name, value in self.weights.items():
-            value.copy_(self.average[name].lerp_(value, 1 - kept))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"average": self.average, "taken": self.taken}
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        for name, value in saved["average"].items():
-            self.average[name].copy_(value)
-        self.taken = saved["taken"]

@@ -18,7 +18,6 @@ CHOICES = {
     "model": ("small_cnn", "resnet18"),
     "strategy": ("head", "last_block", "layer4", "all"),
     "augmentation": ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"),
-    "flip": ("random", "alternating"),
     "optimizer": ("sgd", "muon"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
@@ -62,7 +61,6 @@ class Recipe:
 
     # the pictures
     augmentation: str = "flip_crop"
-    flip: str = "alternating"  # each picture is mirrored in every other epoch, or by chance
     # Under `head` the frozen backbone sees that many augmented views of each picture, once, and its
     # features are kept; 0 keeps none, and every epoch's pictures pass through the backbone.
     views: int = 1
@@ -79,7 +77,6 @@ class Recipe:
     weight_decay: float = 5e-4  # not on norms and biases
     label_smoothing: float = 0.1
     warmup: float = 0.2  # share of all steps
-    lookahead: bool = False  # weights return to a running average of themselves
 
     # beside the test accuracy, that of logits averaged over each picture and its mirror image
     test_flip: bool = False

@@ -34,7 +34,7 @@ from lib.hardware import (
     peak_memory_mib,
     resolve_precision,
 )
-from lib.optimizers import Lookahead, learning_rates, optimizers_for
+from lib.optimizers import learning_rates, optimizers_for
 from lib.recipe import Recipe
 from lib.runs import Run, RunStore
 from lib.weights import IMAGENET_MEAN, IMAGENET_STD, load_backbone
@@ -81,7 +81,6 @@ class State:
 
     model: models.Classifier
     optimizers: list[torch.optim.Optimizer]
-    lookahead: Lookahead | None
     scaler: torch.amp.GradScaler
     generator: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
@@ -91,7 +90,6 @@ class State:
         return {
             "model": self.model.moving_state(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "lookahead": self.lookahead and self.lookahead.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": self.generator.get_state(),
             "history": self.history,
@@ -102,8 +100,6 @@ class State:
         self.model.load_state_dict(saved["model"], strict=False)  # what is frozen is not in it
         for optimizer, its_state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
-        if self.lookahead:
-            self.lookahead.load_state_dict(saved["lookahead"])
         self.scaler.load_state_dict(saved["scaler"])
         self.generator.set_state(saved["generator"].cpu())
         self.history, self.best = saved["history"], saved["best"]
@@ -174,9 +170,6 @@ def begin(
     return State(
         model,
         optimizers_for(model, recipe),
-        Lookahead(model, recipe.epochs * steps_per_epoch(recipe, dataset))
-        if recipe.lookahead
-        else None,
         torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         torch.Generator(device).manual_seed(recipe.seed),
     )
@@ -214,8 +207,6 @@ def train_one_epoch(
                 group["lr"] = rate * group["share"]
             scaler.step(optimizer)
         scaler.update()
-        if state.lookahead:
-            state.lookahead.step()
         right = (logits.argmax(1) == targets.argmax(1)).sum()
         count = loss.new_tensor(len(inputs))
         sums += torch.stack([loss.detach() * count, right, count])

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import benchmarks
-from benchmarks import ideas, scaling, time_to_accuracy, training, transfer
+from benchmarks import _airbench94, ideas, scaling, time_to_accuracy, training, transfer
+from lib import models
+from lib.recipe import Recipe
 
 NAMES = sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[!_]*.py"))
 PEERS = ("litserve",)  # what only a benchmark needs
@@ -63,6 +66,35 @@ def test_training_gives_every_contender_its_row(printed):
     lines = printed(training, "--seconds", "0.1")
     for contender in ("ours", "plain loop", "airbench94"):
         assert sum(line.strip().startswith(contender) for line in lines) == 2  # run, table
+
+
+def test_lookahead_returns_to_the_average_every_five_steps():
+    model = models.build(Recipe(width=4), 3, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+    weight = model.head[0].weight
+    start = weight.clone()
+    lookahead = _airbench94.Lookahead(model, steps=12)
+    for step in range(1, 13):
+        with torch.no_grad():
+            weight += 1.0
+        before = weight.clone()
+        lookahead.step()
+        assert torch.equal(before, weight) == (step not in (5, 10, 12))
+    average, now = 0.0, 0.0
+    for step, steps in ((5, 5), (10, 5), (12, 2)):
+        kept = 0.95**5 * (step / 12) ** 3
+        now += steps
+        average = now = kept * average + (1 - kept) * now
+    torch.testing.assert_close(weight, start + now)
+
+
+def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs(tiny):
+    def epoch(number):  # the same seed crops and shuffles the same way: only flips differ
+        generator = torch.Generator().manual_seed(0)
+        return torch.cat([x for x, _ in _airbench94.alternating(tiny, number, 4, generator, 0)])
+
+    first, second, third = map(epoch, range(3))
+    assert torch.equal(first, third)
+    assert not (first == second).flatten(1).all(1).any()
 
 
 def test_transfer_trains_the_head_both_ways(printed):

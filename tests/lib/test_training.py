@@ -123,9 +123,8 @@ def test_a_checkpoint_leaves_out_what_is_frozen_and_a_head_still_resumes(
         assert torch.equal(expected[name], weights[name]), name
 
 
-@pytest.mark.parametrize("choice", [{"optimizer": "sgd"}, {"lookahead": True}, {"flip": "random"}])
-def test_every_way_of_stepping_learns_and_resumes(tiny, quick, tmp_path, monkeypatch, choice):
-    recipe = quick.but(**choice)
+def test_sgd_learns_and_resumes(tiny, quick, tmp_path, monkeypatch):
+    recipe = quick.but(optimizer="sgd")
     whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
     assert whole.summary["test_accuracy"] > 0.8
 
