@@ -12,17 +12,16 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
+from lib.data.pictures import UnreadablePicture
+from lib.data.sources import content_key
 from lib.errors import UserError, nearest
 from lib.files import replacing
-from lib.folders import content_key
-from lib.pictures import UnreadablePicture
 
 ROOT = Path(__file__).parent.parent
 PROFILES = Path(__file__).parent / "profiles"
@@ -165,12 +164,12 @@ def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) 
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@cache
 def library_digest() -> str:
-    """A hash of all files in lib/, the code and the texts that it fills in."""
+    """A hash of all files of lib and its packages, the code and the texts that it fills in."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "lib").iterdir()):
-        if path.is_file():
+    for path in sorted((ROOT / "lib").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(ROOT).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

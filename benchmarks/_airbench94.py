@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lib.augment import augment
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.evaluation import predict
 from lib.feeds import shuffled
 from lib.hardware import best_device, resolve_precision

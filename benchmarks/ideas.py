@@ -44,7 +44,7 @@ from typing import Any
 import pandas as pd
 
 from lib import sweep
-from lib.data import load
+from lib.data.dataset import load
 from lib.evaluation import difference_interval, mean_accuracy
 from lib.hardware import best_device, environment
 from lib.recipe import Recipe

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from lib.data import load
+from lib.data.dataset import load
 from lib.recipe import Recipe
 from lib.runs import RunStore
 from lib.training import fit

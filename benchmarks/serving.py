@@ -57,7 +57,7 @@ import uvloop
 from fastapi import FastAPI, Request, UploadFile
 from PIL import Image
 
-from lib.data import load
+from lib.data.dataset import load
 from lib.export import export
 from lib.inference import Prediction, Predictor
 from lib.recipe import Recipe

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from lib.data import load
+from lib.data.dataset import load
 from lib.evaluation import mean_accuracy
 from lib.hardware import best_device, environment
 from lib.recipe import Recipe

@@ -40,7 +40,7 @@ from torchvision import transforms
 
 from benchmarks._airbench94 import Airbench94
 from lib import models
-from lib.data import Dataset, load
+from lib.data.dataset import Dataset, load
 from lib.evaluation import mean_accuracy, predict
 from lib.hardware import best_device, environment
 from lib.recipe import Recipe

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from lib.data import load
+from lib.data.dataset import load
 from lib.evaluation import mean_interval
 from lib.recipe import Recipe
 from lib.runs import RunStore

@@ -10,7 +10,7 @@ from torch import Tensor
 from lib.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.calibration import softmax
 from lib.chart_titles import count, duration, per_cent, points, signed
-from lib.data import Split
+from lib.data.dataset import Split
 from lib.diagnosis import best_by
 from lib.evaluation import Interval, bootstrap_interval
 from lib.hardware import environment

@@ -28,7 +28,7 @@ from lib.recipe import Recipe
 
 SCHEMA_VERSION = 1
 WEIGHTS, FACTS, ONNX, CARD = "model.safetensors", "bundle.json", "model.onnx", "README.md"
-LARGEST = 1024  # pixels on a side, as in lib.data
+LARGEST = 1024  # pixels on a side, as in lib.data.dataset
 REMEDY = "export the run again, with python -m analysis --only day5"
 KINDS = {  # of each field in the file
     "schema_version": int,

@@ -11,7 +11,7 @@ import torch
 
 from lib.bundle import Bundle
 from lib.calibration import softmax
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.evaluation import Interval, accuracy_interval, most_confused, worst_mistakes
 from lib.hardware import best_device
 from lib.robustness import (

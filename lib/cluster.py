@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from lib import progress
-from lib.data import Dataset, Split
+from lib.data.dataset import Dataset, Split
 from lib.errors import UserError
 from lib.recipe import Recipe
 from lib.runs import Run, RunStore

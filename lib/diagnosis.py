@@ -12,7 +12,7 @@ from torch import Tensor
 from lib.attribution import grad_cam
 from lib.calibration import Calibration, calibrate, selective, softmax
 from lib.chart_titles import count, per_cent
-from lib.data import Dataset, Split
+from lib.data.dataset import Dataset, Split
 from lib.errors import UserError
 from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
 from lib.files import write_text

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from lib import models
 from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.calibration import Calibration, calibrate, softmax
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.evaluation import accuracy_interval, per_class, predict
 from lib.files import replacing_folder, write_json

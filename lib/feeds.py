@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.augment import augment
-from lib.data import Dataset, Split
+from lib.data.dataset import Dataset, Split
 from lib.evaluation import predict
 from lib.models import Classifier
 from lib.recipe import Recipe

@@ -38,7 +38,7 @@ from torch import Tensor
 
 from lib.attribution import grad_cam
 from lib.calibration import fit_temperature, softmax
-from lib.data import Split
+from lib.data.dataset import Split
 from lib.diagnosis import confusion_of
 from lib.evaluation import predict
 from lib.files import replacing_folder

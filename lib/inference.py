@@ -23,11 +23,11 @@ from PIL import Image
 from torch import Tensor
 
 from lib.bundle import ONNX, SCHEMA_VERSION, Bundle
+from lib.data.pictures import SUFFIXES, Source, UnreadablePicture, decode
 from lib.errors import UserError, command, nearest
 from lib.files import replacing
 from lib.hardware import best_device
 from lib.models import Classifier
-from lib.pictures import SUFFIXES, Source, UnreadablePicture, decode
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Prediction", "Predictor"]
 
@@ -75,7 +75,7 @@ class Predictor:
         return cls(Bundle.load(path), device)
 
     def prepare(self, picture: Source) -> Tensor:
-        """A picture as the network takes it, uint8 (3, S, S); `lib.pictures` has the rules.
+        """A picture as the network takes it, uint8 (3, S, S); `lib.data.pictures` has the rules.
 
         Raises
         ------

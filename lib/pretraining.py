@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lib.data import Dataset, Split
+from lib.data.dataset import Dataset, Split
 from lib.recipe import Recipe
 from lib.runs import RunStore
 from lib.training import fit

@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib import models
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.files import read_json, write_json
 from lib.recipe import Recipe

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 
 from lib import progress
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.recipe import Recipe
 from lib.runs import Run, RunStore
 from lib.training import fit

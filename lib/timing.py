@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.feeds import feed_for
 from lib.hardware import best_device, peak_memory_mib, resolve_precision
 from lib.recipe import Recipe

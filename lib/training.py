@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib import models, progress
-from lib.data import Dataset
+from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.evaluation import accuracy_interval, predict
 from lib.feeds import feed_for

@@ -11,7 +11,7 @@ os.environ.setdefault(
 import pytest
 import torch
 
-from lib.data import Dataset, Split
+from lib.data.dataset import Dataset, Split
 from lib.export import export
 from lib.recipe import Recipe
 from lib.runs import RunStore

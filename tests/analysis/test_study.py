@@ -8,7 +8,7 @@ import pytest
 
 from analysis import __main__ as command
 from analysis import study
-from lib.data import load
+from lib.data.dataset import load
 from lib.errors import UserError
 from lib.recipe import Recipe
 from lib.runs import RunStore, run_id
@@ -26,7 +26,7 @@ PARAMETERS = 'dataset = "digits"  # which\nfactor = 2\nmessage = "fine"\n'
 BODY = """
 import sys
 from lib.errors import UserError
-from lib.pictures import UnreadablePicture
+from lib.data.pictures import UnreadablePicture
 print("noise", file=sys.stderr)
 if message == "damaged":
     raise UnreadablePicture("a.png", "truncated")
@@ -36,11 +36,12 @@ print(dataset, factor * 21)
 """
 SWEEP = """
 import sys
-from lib import data, sweep
+from lib import sweep
+from lib.data.dataset import load
 from lib.recipe import Recipe
 from lib.runs import RunStore
 recipes = [Recipe(width=4, epochs=factor, seed=seed) for seed in (1, 0)]
-trained = sweep.train(recipes, data.load(dataset, 8, train_limit=100), RunStore())
+trained = sweep.train(recipes, load(dataset, 8, train_limit=100), RunStore())
 print([run.run_id for run in trained], "ray" in sys.modules)
 """
 
@@ -117,6 +118,26 @@ def test_a_parameter_a_profile_and_a_changed_source_each_make_a_day_due(small_st
     assert states(capsys) == ["made", "made"]  # home sums the day up
     command.main(["--only", "day1", "--force"])
     assert states(capsys)[0] == "made"
+
+
+def test_a_change_anywhere_in_lib_makes_every_day_due(small_study):
+    (small_study / "lib").unlink()
+    shutil.copytree(PROJECT / "lib", small_study / "lib")
+    command.main([])
+
+    def due():
+        return [job.due for job in command.plan(command.parse([]))]
+
+    assert due() == [False, False]
+    rooms = {path.parent for path in (small_study / "lib").rglob("*.py")}
+    assert small_study / "lib" / "data" in rooms
+    for room in rooms:
+        module = next(room.glob("*.py"))
+        before = module.read_text()
+        module.write_text(before + "# changed\n")
+        assert due() == [True, True], room
+        module.write_text(before)
+    assert due() == [False, False]
 
 
 def test_a_day_that_sums_up_the_runs_of_others_follows_them(small_study, capsys):

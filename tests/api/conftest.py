@@ -5,7 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
-from lib.data import load
+from lib.data.dataset import load
 from lib.export import export
 from lib.inference import Predictor
 from lib.recipe import Recipe

@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lib import data, sweep
+from lib import sweep
 from lib.augment import POLICIES
+from lib.data.dataset import load
 from lib.errors import UserError
 from lib.recipe import Recipe
 from lib.runs import RunStore
@@ -61,7 +62,7 @@ def kill_the_first_to_checkpoint(folder):
 
 
 def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events):
-    pictures = data.load("digits", 8, train_limit=300)
+    pictures = load("digits", 8, train_limit=300)
     base = Recipe(width=4, epochs=2, batch_size=64, lr=0.1)
     recipes = [base.but(augmentation=policy) for policy in POLICIES]
     there = sweep.train(recipes, pictures, RunStore(tmp_path / "there"), "cpu")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from lib import inference
 from lib.attribution import grad_cam
+from lib.data.pictures import UnreadablePicture
 from lib.errors import UserError
 from lib.inference import Prediction, Predictor
-from lib.pictures import UnreadablePicture
 
 PROJECT = Path(__file__).parents[2]
 
@@ -260,5 +260,14 @@ def test_a_mistake_is_one_line_with_the_remedy(arguments, words, tmp_path, monke
 def test_to_start_needs_neither_training_nor_charts():
     code = "import sys, lib.inference; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
-    heavy = {"altair", "captum", "IPython", "onnx", "scipy", "sklearn", "lib.data", "lib.training"}
+    heavy = {
+        "altair",
+        "captum",
+        "IPython",
+        "onnx",
+        "scipy",
+        "sklearn",
+        "lib.data.dataset",
+        "lib.training",
+    }
     assert not heavy & set(done.stdout.split())

@@ -191,7 +191,7 @@ def test_two_processes_never_train_the_same_run(tiny, quick, tmp_path, monkeypat
 
 KILLED = """
 import sys
-from lib.data import load
+from lib.data.dataset import load
 from lib.recipe import Recipe
 from lib.runs import RunStore
 from lib.training import fit

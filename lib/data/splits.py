@@ -8,8 +8,8 @@ balanced as n can be.
 
 import numpy as np
 
+from lib.data.folders import SPLITS, Listing
 from lib.errors import UserError
-from lib.folders import SPLITS, Listing
 
 TEST_SHARE = 0.2
 

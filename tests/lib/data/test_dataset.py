@@ -12,10 +12,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision.datasets import CIFAR10
 
-from lib import folders
-from lib.data import class_counts, load
+from lib.data import decoding
+from lib.data.dataset import class_counts, load
+from lib.data.pictures import UnreadablePicture
 from lib.errors import UserError
-from lib.pictures import UnreadablePicture
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -92,7 +92,7 @@ def test_folder_is_decoded_once_and_memory_mapped(zoo, tmp_path, monkeypatch):
     first = dataset.train.images.data_ptr()
     assert dataset.val.images.data_ptr() == first + dataset.train.images.nbytes
 
-    monkeypatch.setattr(folders, "decode_all", None)
+    monkeypatch.setattr(decoding, "decode_all", None)
     again = load(str(zoo), 6, root=tmp_path)
     assert again.fingerprint == dataset.fingerprint
     assert torch.equal(everything(again)[0], images)
@@ -226,7 +226,7 @@ def test_folders_that_make_no_dataset_get_one_line(tmp_path):
 
 def test_splits_that_cannot_be_made_are_refused_before_decoding(tmp_path, monkeypatch):
     draw(tmp_path / "few", count=2)
-    monkeypatch.setattr(folders, "decode_all", None)
+    monkeypatch.setattr(decoding, "decode_all", None)
     with pytest.raises(UserError, match="too few different pictures"):
         load(tmp_path / "few", root=tmp_path)
 

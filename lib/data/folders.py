@@ -16,24 +16,18 @@ Nothing here imports torch: a study asks for a content key before it decides to 
 import csv
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from tqdm import tqdm
 
-from lib import pictures
+from lib.data import pictures
 from lib.errors import UserError
-from lib.pictures import UnreadablePicture
-from lib.progress import report
 
-NAMES = ("digits", "cifar10")
 SPLITS = ("train", "val", "test")
-BATCH = 64  # pictures that a decoding process takes at a time
 
 
 @dataclass(frozen=True)
@@ -58,34 +52,6 @@ class _Entry(NamedTuple):
     split: str
     size: int
     mtime_ns: int
-
-
-def content_key(source: str | Path, root: str | Path = "data") -> str:
-    """Short text that changes when a dataset's content may have; no picture is opened for it."""
-    folder = find(source, root)
-    if folder is not None:
-        return scan(folder).key
-    return f"digits-{version('scikit-learn')}" if source == "digits" else str(source)
-
-
-def find(source: str | Path, root: str | Path = "data") -> Path | None:
-    """Folder in which a dataset's pictures lie; None for one that is built in or downloaded.
-
-    Raises
-    ------
-    UserError   if `source` is neither a known name nor a folder
-    """
-    if source == "cifar10" and (Path(root) / "cifar10").is_dir():
-        return Path(root) / "cifar10"
-    if source in NAMES:
-        return None
-    folder = Path(source).expanduser()
-    if not folder.is_dir():
-        raise UserError(
-            f"unknown dataset {str(source)!r}: the known names are {' and '.join(NAMES)}, "
-            "and the path of a folder of pictures works too"
-        )
-    return folder
 
 
 def scan(folder: Path) -> Listing:
@@ -205,72 +171,3 @@ def _read_column(path: Path, column: str) -> dict[str, str]:
     except (UnicodeDecodeError, csv.Error) as error:
         refuse(f" is not a CSV file in UTF-8: {error}")
     return values
-
-
-def decode_all(
-    folder: Path, ids: Sequence[str], size: int, out: Path, *, skip: bool, bar: bool
-) -> tuple[np.ndarray, dict[int, UnreadablePicture]]:
-    """Decode pictures in parallel processes into the raw file `out`, uint8 (N, 3, size, size).
-
-    Parameters
-    ----------
-    skip : bool   go on after a damaged picture, leaving it black
-    bar : bool    show a progress bar, where standard error is a terminal
-
-    Returns
-    -------
-    digests : uint64 (N,)   the same for the same pixels
-    damaged : dict          what is wrong with the damaged pictures, by their place
-
-    Raises
-    ------
-    UnreadablePicture   at a damaged picture, unless `skip`
-    """
-    from joblib import Parallel, cpu_count, delayed  # here, for it outweighs all that a scan needs
-
-    out.touch()
-    batches = [
-        delayed(_decode_batch)(folder, ids[first : first + BATCH], size, out, first, skip)
-        for first in range(0, len(ids), BATCH)
-    ]
-    # Unlike multiprocessing's, joblib's processes don't run the caller's main module again. A
-    # single batch is decoded in this process.
-    work = Parallel(
-        n_jobs=min(cpu_count(), len(batches)),
-        return_as="generator_unordered",
-        idle_worker_timeout=5,  # seconds, after which they also end if the caller was killed
-    )
-    digests = np.zeros(len(ids), np.uint64)
-    damaged: dict[int, UnreadablePicture] = {}
-    done = 0
-    with tqdm(
-        total=len(ids), unit=" pictures", desc=f"decoding {folder.name}", disable=not bar or None
-    ) as shown:
-        for first, found, refused in work(batches):
-            digests[first : first + len(found)] = found
-            damaged |= refused
-            done += len(found)
-            shown.update(len(found))
-            report("decode", dataset=folder.name, done=done, total=len(ids))
-    return digests, damaged
-
-
-def _decode_batch(
-    folder: Path, ids: Sequence[str], size: int, out: Path, first: int, skip: bool
-) -> tuple[int, list[int], dict[int, UnreadablePicture]]:
-    digests: list[int] = []
-    damaged: dict[int, UnreadablePicture] = {}
-    # Written, not memory-mapped: on a full disk a write fails with an error, a mapping kills.
-    with out.open("r+b") as file:
-        for place, name in enumerate(ids, first):
-            try:
-                pixels = pictures.decode(folder / name, size).transpose(2, 0, 1).tobytes()
-            except UnreadablePicture as error:
-                if not skip:
-                    raise
-                damaged[place] = error
-                pixels = bytes(3 * size * size)
-            file.seek(place * len(pixels))
-            file.write(pixels)
-            digests.append(pictures.digest(pixels))
-    return first, digests, damaged

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.data.folders import Listing
+from lib.data.splits import arrange
 from lib.errors import UserError
-from lib.folders import Listing
-from lib.splits import arrange
 
 
 def listing(labels, splits="train"):

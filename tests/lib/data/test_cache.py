@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.cache import Choices, Decoded, cached
+from lib.data.cache import Choices, Decoded, cached
+from lib.data.folders import Listing
+from lib.data.pictures import UnreadablePicture
 from lib.errors import UserError
-from lib.folders import Listing
-from lib.pictures import UnreadablePicture
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[3]
 CHOICES = Choices(size=4, val_share=0.25, seed=0)
 LABELS = np.arange(40) % 2
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 4), np.uint8)

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import filelock
 import numpy as np
 
+from lib.data.folders import Listing, short_hash
+from lib.data.pictures import UnreadablePicture
+from lib.data.splits import arrange
 from lib.errors import UserError
 from lib.files import read_json, write_json
-from lib.folders import Listing, short_hash
-from lib.pictures import UnreadablePicture
-from lib.splits import arrange
 
 CHUNK = 2**24  # bytes of pixels copied at a time
 

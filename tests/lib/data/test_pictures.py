@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from lib import pictures
+from lib.data.dataset import pictures
+from lib.data.pictures import UnreadablePicture, decode
 from lib.errors import UserError
-from lib.pictures import UnreadablePicture, decode
 
 
 def noise(height, width, channels=3, seed=0):

@@ -1,16 +1,14 @@
-"""Where do the pictures of a study come from?
-
-`load` turns a name or a folder into a `Dataset`: three splits of uint8 tensors.
+"""Load a dataset by its name or from a folder: three splits of uint8 tensors.
 
 | source | pictures | default size | splits it brings | flip |
 |---|---|---|---|---|
 | `digits` | 1,797 handwritten digits that come with scikit-learn | 8 | none | no |
 | `cifar10` | 60,000 photographs (Krizhevsky, 2009), downloaded | 32 | train, test | yes |
-| a folder | what `lib.folders` finds in it | 32 | as found | yes |
+| a folder | what `lib.data.folders` finds in it | 32 | as found | yes |
 
-`cifar10` uses a copy that lies in `<root>`: the publisher's files, or `<root>/cifar10` as a
-folder of pictures. Missing splits are made by `lib.splits`. Pictures that take time to decode are
-kept by `lib.cache` in `<root>/.cache`, a folder that may be deleted at any time.
+`cifar10` uses a copy in `<root>`: the publisher's files, or `<root>/cifar10` as a folder of
+pictures. Missing splits are made by `lib.data.splits`. Pictures that take time to decode are stored
+by `lib.data.cache` in `<root>/.cache`, a folder that may be deleted at any time.
 """
 
 import sys
@@ -25,12 +23,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import folders, pictures
-from lib.cache import Choices, Contents, Decoded, cached, describe
+from lib.data import decoding, folders, pictures, sources
+from lib.data.cache import Choices, Contents, Decoded, cached, describe
+from lib.data.folders import Listing, short_hash
+from lib.data.pictures import UnreadablePicture
+from lib.data.splits import arrange
 from lib.errors import UserError
-from lib.folders import Listing, short_hash
-from lib.pictures import UnreadablePicture
-from lib.splits import arrange
 
 LARGEST = 1024  # pixels on a side
 
@@ -104,7 +102,7 @@ def load(
     UserError           if the source, its pictures or an argument can't make a dataset
     UnreadablePicture   if a picture is damaged and `unreadable` is `stop`
     """
-    folder, root = folders.find(source, root), Path(root)
+    folder, root = sources.find(source, root), Path(root)
     if image_size is None:
         image_size = 8 if source == "digits" else 32
     choices = Choices(image_size, val_share, seed)
@@ -232,7 +230,7 @@ def _from_folder(
     def decode(out: Path) -> Decoded:
         # Splits that cannot be made are refused here, before the decoding and not after it.
         arrange(listing, np.arange(len(listing.ids)), choices.val_share, choices.seed)
-        digests, damaged = folders.decode_all(
+        digests, damaged = decoding.decode_all(
             folder, listing.ids, choices.size, out, skip=skip, bar=progress
         )
         return Decoded(listing, digests, damaged)

@@ -1,0 +1,56 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.data.folders import scan
+from lib.data.sources import content_key, find
+from lib.errors import UserError
+
+
+def draw(folder, *names, seed=0):
+    """Pictures of noise under the given names, no two alike."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).save(path)
+
+
+def test_key_changes_with_the_content_and_only_with_it(tmp_path):
+    draw(tmp_path / "one", "ant/1.png", "cat/1.png")
+    folder = tmp_path / "one"
+    keys = [content_key(folder)]
+    (folder / "readme.txt").write_text("no picture")
+    assert content_key(folder) == keys[-1]
+    folder = folder.rename(tmp_path / "moved")
+    assert content_key(folder) == keys[-1]
+
+    draw(folder, "ant/2.png")
+    keys.append(content_key(folder))
+    (folder / "ant" / "2.png").rename(folder / "cat" / "2.png")
+    keys.append(content_key(folder))
+    os.utime(folder / "cat" / "2.png", (0, 0))
+    keys.append(content_key(folder))
+    (folder / "labels.csv").write_text("filename,label\nant/1.png,a\ncat/1.png,b\n")
+    keys.append(content_key(folder))
+    (folder / "splits.csv").write_text("filename,split\nant/1.png,val\n")
+    keys.append(content_key(folder))
+    assert len(set(keys)) == len(keys)
+
+
+def test_names_and_paths_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find("digits") is None
+    assert find("cifar10") is None
+    assert content_key("digits").startswith("digits-")
+    assert content_key("cifar10") == "cifar10"
+    draw(Path("data/cifar10"), "train/ant/1.png", "train/cat/1.png", "test/ant/1.png")
+    assert find("cifar10") == Path("data/cifar10")
+    assert content_key("cifar10") == scan(Path("data/cifar10")).key
+    assert find("data/cifar10", root="elsewhere") == Path("data/cifar10")
+    assert find("cifar10", root="elsewhere") is None
+    with pytest.raises(UserError, match=r"unknown dataset 'cifar': .* digits and cifar10.* folder"):
+        find("cifar")
