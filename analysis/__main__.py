@@ -5,7 +5,7 @@ python -m analysis --profile cifar10                  another profile
 python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
 python -m analysis --only day2 --force                again, though nothing changed
 OMP_NUM_THREADS=1 python -m analysis --ray            a run a core at once, through Ray
-python -m analysis --ray HOST:PORT                    on the machines of a cluster; see lib.cluster
+python -m analysis --ray HOST:PORT                    on a cluster; see lib.training.cluster
 """
 
 import argparse
@@ -130,7 +130,7 @@ def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
     """While it lasts, notebooks train on the cluster that `--ray` asks for, if it asks."""
     if options.ray is None:
         return nullcontext()
-    from lib import sweep  # takes PyTorch's second to import
+    from lib.training import sweep
 
     return sweep.joined(options.ray, options.share)
 

@@ -13,16 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.augment import augment
 from lib.data.dataset import Dataset
-from lib.evaluation import predict
-from lib.feeds import shuffled
-from lib.hardware import best_device, resolve_precision
-from lib.models import Classifier
-from lib.optimizers import learning_rates
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import begin, loss_and_accuracy, steps_per_epoch, train_one_epoch
+from lib.models.parts import Classifier, predict
+from lib.training.augment import augment
+from lib.training.batches import shuffled
+from lib.training.hardware import best_device, resolve_precision
+from lib.training.loop import begin, loss_and_accuracy, steps_per_epoch, train_one_epoch
+from lib.training.optimizers import learning_rates
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 SETTINGS = Recipe(
     optimizer="sgd",
@@ -44,7 +43,7 @@ class Airbench94:
 
     def train(self, dataset: Dataset, epochs: int, seed: int) -> tuple[float, float]:
         """Seconds of training, and test accuracy."""
-        recipe = SETTINGS.but(epochs=epochs, seed=seed, precision=self.precision)
+        recipe = SETTINGS.replace(epochs=epochs, seed=seed, precision=self.precision)
         device = best_device()
         precision = resolve_precision(recipe.precision, device)
         steps = steps_per_epoch(recipe, dataset)
@@ -96,7 +95,9 @@ class Lookahead:
     param_groups: tuple[dict[str, Any], ...] = ()
 
     def __init__(self, model: Classifier, steps: int):
-        self.weights = {k: v for k, v in model.moving_state().items() if v.is_floating_point()}
+        self.weights = {
+            k: v for k, v in model.trainable_state_dict().items() if v.is_floating_point()
+        }
         self.average = {name: value.clone() for name, value in self.weights.items()}
         self.done, self.steps = 0, steps
 

@@ -43,12 +43,12 @@ from typing import Any
 
 import pandas as pd
 
-from lib import sweep
 from lib.data.dataset import load
-from lib.evaluation import difference_interval, mean_accuracy
-from lib.hardware import best_device, environment
-from lib.recipe import Recipe
-from lib.runs import RunStore
+from lib.intervals import difference_interval, mean_accuracy
+from lib.training import sweep
+from lib.training.hardware import best_device, environment
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 RECIPE, SGD = "the recipe", "SGD instead of Muon"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # what it is held against, what it adds
@@ -83,7 +83,7 @@ def main() -> None:
     store = RunStore(options.runs)
     chosen = {RECIPE, *options.variants, *(VARIANTS[name][0] for name in options.variants)}
     planned = {
-        name: [recipe.but(**changes(name), seed=seed) for seed in range(options.seeds)]
+        name: [recipe.replace(**changes(name), seed=seed) for seed in range(options.seeds)]
         for name in VARIANTS
         if name in chosen
     }

@@ -3,9 +3,9 @@
     python -m benchmarks.input_pipeline [--pictures data/cifar10/test] [--repeats 9] [--threads 1]
 
 Reflected crop, flip, RandAugment and MixUp at batch 512 on 32 x 32 pictures that already lie in
-memory: this project's `lib.augment` on whole batches against torchvision.transforms.v2 picture by
-picture in a DataLoader with two workers. torchvision on whole batches is shown for honesty: it is
-quick because one draw (the same shift, the same operations) serves all 512 pictures.
+memory: this project's `lib.training.augment` on whole batches against torchvision.transforms.v2
+picture by picture in a DataLoader with two workers. torchvision on whole batches is shown too: it
+is quick because one draw (the same shift, the same operations) serves all 512 pictures.
 
 All pipelines take turns in the same run on the same pictures; a row is the median over repeats.
 """
@@ -25,7 +25,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision.transforms import v2
 
-from lib import augment
+from lib.training import augment
 
 BATCH = 512
 CLASSES = 10
@@ -101,7 +101,7 @@ def pipelines(images: Tensor, labels: Tensor) -> dict[str, Callable[[], Batches]
         return lambda: iter(loader)
 
     return {
-        "lib.augment": ours,
+        "lib.training.augment": ours,
         "torchvision v2, DataLoader, tensors": per_picture(images, from_tensor),
         "torchvision v2, DataLoader, PIL images": per_picture(pil_images, from_pil),
         "torchvision v2, one draw per batch": whole_batches,
@@ -136,14 +136,14 @@ def measure(epochs: dict[str, Callable[[], Batches]], repeats: int) -> dict[str,
 
 
 def table(rates: dict[str, list[float]]) -> pd.DataFrame:
-    ours = statistics.median(rates["lib.augment"])
+    ours = statistics.median(rates["lib.training.augment"])
     return pd.DataFrame(
         {
             "pipeline": name,
             "pictures/s": round(statistics.median(values)),
             "slowest": round(min(values)),
             "fastest": round(max(values)),
-            "lib.augment is": f"{ours / statistics.median(values):.1f} x",
+            "lib.training.augment is": f"{ours / statistics.median(values):.1f} x",
         }
         for name, values in rates.items()
     )

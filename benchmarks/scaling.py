@@ -25,9 +25,9 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from lib.data.dataset import load
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 PICTURES = (1000, 5000, 20000, 45000)
 WIDTHS = (16, 32, 64)

@@ -60,9 +60,9 @@ from PIL import Image
 from lib.data.dataset import load
 from lib.export import export
 from lib.inference import Prediction, Predictor
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 PEERS = ("service", "plain def", "plain async", "LitServe")
 STAGES = ("reading", "decoding", "waiting", "model", "writing")
@@ -121,7 +121,7 @@ def prepare(model: str, scratch: Path) -> tuple[Path, Path]:
     digits = load("digits", 32)
     recipe = Recipe(model=model, epochs=1, augmentation="none", lr=0.02)
     if model == "resnet18":
-        recipe = recipe.but(strategy="head")
+        recipe = recipe.replace(strategy="head")
     run = fit(recipe, digits, RunStore(scratch / "runs"), "cpu")
     pictures = scratch / "pictures"
     pictures.mkdir(exist_ok=True)

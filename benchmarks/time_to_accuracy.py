@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import load
-from lib.evaluation import mean_accuracy
-from lib.hardware import best_device, environment
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.intervals import mean_accuracy
+from lib.training.hardware import best_device, environment
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 TARGETS = {
     90: Recipe(epochs=8, test_flip=True),
@@ -54,11 +54,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         store = RunStore(folder)
         for target in options.targets:
-            recipe = TARGETS[target].but(precision=options.precision, compile=options.compile)
+            recipe = TARGETS[target].replace(precision=options.precision, compile=options.compile)
             started = time.perf_counter()
-            fit(recipe.but(epochs=1), dataset, store)
+            fit(recipe.replace(epochs=1), dataset, store)
             warmup = time.perf_counter() - started
-            runs = [fit(recipe.but(seed=seed), dataset, store) for seed in range(options.seeds)]
+            runs = [fit(recipe.replace(seed=seed), dataset, store) for seed in range(options.seeds)]
             rows.append(row(target, warmup, [run.summary for run in runs]))
 
     facts = environment(best_device())

@@ -6,7 +6,7 @@ Each trains for as many whole epochs as fit into the seconds, by its speed in a 
 schedule that spans just these epochs. All take turns in one run on the same training pictures;
 accuracies are of the test split, without test-time augmentation.
 
-- `ours`: `lib.training` with the recipe's defaults.
+- `ours`: this project's loop with the recipe's defaults.
 - `plain loop`: the same layers with PyTorch's initialisation, trained as tutorials do:
   torchvision's transforms on PIL images in a DataLoader with two workers, SGD with Nesterov
   momentum and weight decay, cosine annealing, batches of 128, fp32.
@@ -39,13 +39,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from benchmarks._airbench94 import Airbench94
-from lib import models
 from lib.data.dataset import Dataset, load
-from lib.evaluation import mean_accuracy, predict
-from lib.hardware import best_device, environment
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit, loss_and_accuracy
+from lib.intervals import mean_accuracy
+from lib.models.parts import predict
+from lib.training import network
+from lib.training.hardware import best_device, environment
+from lib.training.loop import fit, loss_and_accuracy
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 PLAIN = Recipe(whitening=False, identity=False, logit_scale=1.0, batch_size=128, lr=0.1)
 
@@ -63,7 +64,7 @@ class Ours:
 
     def train(self, dataset: Dataset, epochs: int, seed: int) -> tuple[float, float]:
         with TemporaryDirectory() as folder:
-            run = fit(self.recipe.but(epochs=epochs, seed=seed), dataset, RunStore(folder))
+            run = fit(self.recipe.replace(epochs=epochs, seed=seed), dataset, RunStore(folder))
             return run.summary["seconds"], run.summary["test_accuracy"]
 
 
@@ -77,8 +78,8 @@ class PlainLoop:
     def train(self, dataset: Dataset, epochs: int, seed: int) -> tuple[float, float]:
         torch.manual_seed(seed)
         device = best_device()
-        recipe = self.recipe.but(seed=seed)
-        model = models.build(recipe, len(dataset.classes), dataset.mean, dataset.std).to(device)
+        recipe = self.recipe.replace(seed=seed)
+        model = network.build(recipe, len(dataset.classes), dataset.mean, dataset.std).to(device)
         loader = DataLoader(
             Pictures(dataset), recipe.batch_size, shuffle=True, num_workers=self.workers
         )

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from lib.data.dataset import load
-from lib.evaluation import mean_interval
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.intervals import mean_interval
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 VIEWS = {"features kept": 1, "through the backbone": 0}
 
@@ -41,7 +41,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for seed in range(options.seeds):
             for name, views in VIEWS.items():
-                run = fit(recipe.but(views=views, seed=seed), dataset, RunStore(folder))
+                run = fit(recipe.replace(views=views, seed=seed), dataset, RunStore(folder))
                 figures[name].append((run.summary["seconds"], run.summary["test_accuracy"]))
 
     seconds = {name: float(np.median([s for s, _ in runs])) for name, runs in figures.items()}

@@ -12,12 +12,12 @@ from lib.calibration import softmax
 from lib.chart_titles import count, duration, per_cent, points, signed
 from lib.data.dataset import Split
 from lib.diagnosis import best_by
-from lib.evaluation import Interval, bootstrap_interval
-from lib.hardware import environment
 from lib.inference import Predictor
+from lib.intervals import Interval, bootstrap_interval
 from lib.overview import setting_of, tested
 from lib.palette import label
-from lib.runs import Run
+from lib.training.hardware import environment
+from lib.training.runs import Run, validation_rank
 
 HOLDS = {
     WEIGHTS: "the weights",
@@ -28,17 +28,10 @@ HOLDS = {
 
 
 def candidates(runs: Iterable[Run]) -> dict[str, Run]:
-    """The best run of each model and way of training it, by name, the best by val first.
-
-    Runs that are alike on val come in the order of their loss there, as in `lib.runs.best_of`.
-    """
+    """The best run of each setting, by name, in the order of `validation_rank`."""
     best = best_by(runs, setting_of)
-
-    def rank(item: tuple[str, Run]) -> tuple[float, float]:
-        summary = item[1].summary
-        return -summary["val_accuracy"], summary["val_loss"]
-
-    return dict(sorted(best.items(), key=rank))
+    ranked = sorted(best, key=lambda name: validation_rank(best[name].summary), reverse=True)
+    return {name: best[name] for name in ranked}
 
 
 def standings(competing: dict[str, Run]) -> pd.DataFrame:

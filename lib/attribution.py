@@ -18,7 +18,8 @@ from scipy.stats import rankdata
 from torch import Generator, Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from lib.evaluation import device_of, evaluating, mean_interval
+from lib.intervals import mean_interval
+from lib.models.parts import device_of, evaluating
 
 SMALLEST_MAP = 8  # a 4 x 4 map of a 32 px picture says little
 

@@ -22,9 +22,10 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from lib import models
 from lib.errors import UserError
-from lib.recipe import Recipe
+from lib.models import parts
+from lib.training import network
+from lib.training.recipe import Recipe
 
 SCHEMA_VERSION = 1
 WEIGHTS, FACTS, ONNX, CARD = "model.safetensors", "bundle.json", "model.onnx", "README.md"
@@ -64,7 +65,7 @@ class Bundle:
     std: tuple[float, ...]  # and then divides by
     temperature: float  # that logits are divided by, fitted on val
     metrics: dict[str, Any]  # measured on test; see `lib.export`
-    dataset: dict[str, Any]  # the run's, as are the next two: `lib.runs.Run`
+    dataset: dict[str, Any]  # the run's, as are the next two: `lib.training.runs.Run`
     training: dict[str, Any]
     environment: dict[str, Any]
     onnx: dict[str, Any]  # inputs and outputs, and by how much it differs from PyTorch
@@ -117,7 +118,7 @@ class Bundle:
             raise UserError(f"{file}: not the file that {FACTS} describes (sha256); {REMEDY}")
         return content
 
-    def load_model(self, device: str | torch.device = "cpu") -> models.Classifier:
+    def load_model(self, device: str | torch.device = "cpu") -> parts.Classifier:
         """The network in evaluation mode.
 
         Raises
@@ -125,7 +126,7 @@ class Bundle:
         UserError   if its weights are missing, changed, or not those of its recipe
         """
         with torch.device("meta"):  # no weights are drawn only to be replaced
-            model = models.build(self.recipe, len(self.classes), self.mean, self.std)
+            model = network.build(self.recipe, len(self.classes), self.mean, self.std)
         try:
             weights = safetensors.torch.load(self.read(WEIGHTS))
             model.load_state_dict(weights, assign=True)

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 from scipy.special import softmax as stable_softmax
 
-from lib.evaluation import bootstrap_interval
+from lib.intervals import bootstrap_interval
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 BINS = 15  # as in Guo et al.

@@ -19,7 +19,7 @@ from lib.chart_parts import (
     share_y,
 )
 from lib.chart_titles import count, per_cent
-from lib.evaluation import Interval, accuracy_interval, differs
+from lib.intervals import Interval, accuracy_interval, differs
 from lib.palette import BLUE, GREY, VERMILLION, label
 
 METRICS = {

@@ -12,15 +12,16 @@ import torch
 from lib.bundle import Bundle
 from lib.calibration import softmax
 from lib.data.dataset import Dataset
-from lib.evaluation import Interval, accuracy_interval, most_confused, worst_mistakes
-from lib.hardware import best_device
+from lib.intervals import Interval, accuracy_interval
+from lib.mistakes import most_confused, worst_mistakes
 from lib.robustness import (
     ATTACKS,
     ATTACKS_FILE,
     accuracy_under_attack,
     corruption_accuracy,
 )
-from lib.runs import Predictions, Run, RunStore
+from lib.training.hardware import best_device
+from lib.training.runs import Predictions, Run, RunStore
 
 STEPS = (0, 1, 4, 8)  # epsilons of attacks, in units of 1/255
 SEVERITIES = (1, 3, 5)
@@ -135,7 +136,7 @@ class Facts:
 
     @cached_property
     def pretraining(self) -> Run | None:
-        """The run on turned pictures (`lib.pretraining.rotated`) that the backbone comes from."""
+        """The run of `lib.training.pretraining` that the backbone comes from."""
         source, _, run_id = self.bundle.recipe.weights.partition(":")
         run = Run(self.run.path.parent / run_id)
         known = source == "run" and run.finished
@@ -149,7 +150,7 @@ class Facts:
             run.recipe.seed: run.summary["test_accuracy"]
             for run in RunStore(self.run.path.parent).finished()
             if run.dataset["fingerprint"] == fingerprint
-            and run.recipe.but(seed=recipe.seed) == recipe
+            and run.recipe.replace(seed=recipe.seed) == recipe
         } | {recipe.seed: self.accuracy.value}
 
     # What it gets right
@@ -161,7 +162,7 @@ class Facts:
 
     @cached_property
     def per_class(self) -> list[dict[str, Any]]:
-        """The rows of `lib.evaluation.per_class`, each accuracy an `Interval`."""
+        """The rows of `lib.mistakes.per_class`, each accuracy an `Interval`."""
         rows = self.bundle.metrics["per_class"]
         return [
             row | {"accuracy": Interval(row["accuracy"], row["low"], row["high"])} for row in rows
@@ -194,14 +195,14 @@ class Facts:
 
     @cached_property
     def pairs(self) -> pd.DataFrame | None:
-        """`lib.evaluation.most_confused`."""
+        """`lib.mistakes.most_confused`."""
         if self.test is None:
             return None
         return most_confused(self.test.labels, self.test.logits.argmax(1), self.bundle.classes)
 
     @cached_property
     def mistakes(self) -> pd.DataFrame | None:
-        """`lib.evaluation.worst_mistakes` with calibrated confidences, the surest first."""
+        """`lib.mistakes.worst_mistakes` with calibrated confidences, the surest first."""
         if self.test is None:
             return None
         logits, ids = self.test.logits / self.bundle.temperature, self.test.ids.tolist()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lib.evaluation import Interval, accuracy_interval, differs
+from lib.intervals import Interval, accuracy_interval, differs
 from lib.palette import label
 
 Groups = Mapping[str, NDArray[np.float64]]

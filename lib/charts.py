@@ -34,7 +34,7 @@ from lib.chart_parts import (
     with_words,
 )
 from lib.chart_titles import Groups, groups_of, led, per_cent, seeds_of, span, spelled, time_title
-from lib.evaluation import mean_interval
+from lib.intervals import mean_interval
 from lib.palette import BLUE
 
 EPOCH = alt.X(

@@ -14,12 +14,13 @@ from lib.calibration import Calibration, calibrate, selective, softmax
 from lib.chart_titles import count, per_cent
 from lib.data.dataset import Dataset, Split
 from lib.errors import UserError
-from lib.evaluation import Interval, confusion_matrix, most_confused, worst_mistakes
 from lib.files import write_text
 from lib.gallery import Caption, captions
-from lib.models import Classifier
+from lib.intervals import Interval
+from lib.mistakes import confusion_matrix, most_confused, worst_mistakes
+from lib.models.parts import Classifier
 from lib.robustness import ATTACKS, ATTACKS_FILE, accuracy_under_attack, corruption_accuracy
-from lib.runs import Predictions, Run, best_of
+from lib.training.runs import Predictions, Run, best_of
 
 K = TypeVar("K", bound=Hashable)
 EPSILONS = tuple(step / 255 for step in (0, 0.5, 1, 2, 4, 6, 8))
@@ -72,7 +73,7 @@ def ablation(runs: Iterable[Run]) -> list[Run]:
     """
     families = grouped(
         (run for run in runs if run.recipe.model == "small_cnn"),
-        lambda run: (run.recipe.but(augmentation="none", seed=0), run.dataset["fingerprint"]),
+        lambda run: (run.recipe.replace(augmentation="none", seed=0), run.dataset["fingerprint"]),
     )
     return max(
         families.values(),
@@ -147,13 +148,13 @@ def worst_of(run: Run, test: Split, top: int = 20) -> Worst:
 
 
 def confusion_of(run: Run) -> pd.DataFrame:
-    """The confusion matrix of the test split: `lib.evaluation.confusion_matrix`."""
+    """The confusion matrix of the test split: `lib.mistakes.confusion_matrix`."""
     said = run.predictions("test")
     return confusion_matrix(said.labels, said.logits.argmax(1), run.dataset["classes"])
 
 
 def confused_by(run: Run) -> pd.DataFrame:
-    """The pairs confused most often on the test split: `lib.evaluation.most_confused`."""
+    """The pairs confused most often on the test split: `lib.mistakes.most_confused`."""
     said = run.predictions("test")
     return most_confused(said.labels, said.logits.argmax(1), run.dataset["classes"])
 

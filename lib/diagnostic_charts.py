@@ -24,7 +24,7 @@ from lib.chart_parts import (
     with_words,
 )
 from lib.chart_titles import count, extremes, per_cent, points, signed
-from lib.evaluation import Interval, differs, mean_interval
+from lib.intervals import Interval, differs, mean_interval
 from lib.palette import BLUE, VERMILLION, label
 
 # Attacks and corruptions

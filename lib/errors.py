@@ -4,6 +4,10 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -15,6 +19,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+def explained(error: "ValidationError") -> str:
+    """The first of pydantic's complaints in one line: the field, its value, what it should be."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    if first["type"] in ("missing", "missing_argument"):
+        return f"{name} is missing"
+    return f"{name} = {first['input']!r}: {message}"
 
 
 def command(main: Callable[[], int | None]) -> None:

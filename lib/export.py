@@ -19,14 +19,16 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from lib import models
 from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.calibration import Calibration, calibrate, softmax
 from lib.data.dataset import Dataset
 from lib.errors import UserError
-from lib.evaluation import accuracy_interval, per_class, predict
 from lib.files import replacing_folder, write_json
-from lib.runs import Predictions, Run
+from lib.intervals import accuracy_interval
+from lib.mistakes import per_class
+from lib.models import parts
+from lib.models.parts import predict
+from lib.training.runs import Predictions, Run
 
 TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
 RECORD_TOLERANCE = 0.02  # in probabilities, which on a GPU come of shorter floats
@@ -37,7 +39,7 @@ OUTPUTS = ["logits", "probabilities"]
 class Served(nn.Module):
     """What ONNX holds: uint8 pictures to logits and calibrated probabilities."""
 
-    def __init__(self, model: models.Classifier, temperature: float):
+    def __init__(self, model: parts.Classifier, temperature: float):
         super().__init__()
         self.model = model
         self.temperature = temperature
@@ -115,7 +117,7 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
     write_json(folder / FACTS, plain(bundle.to_dict()))
 
 
-def check_record(run: Run, model: models.Classifier, images: Tensor) -> None:
+def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:
     """Make sure that the network says of val pictures (N, 3, S, S) what the run recorded of them.
 
     Raises
@@ -139,7 +141,7 @@ def slug(name: str) -> str:
 def metrics(test: Predictions, classes: Sequence[str], scaled: Calibration) -> dict[str, Any]:
     """What the test predictions are worth, with 95 % intervals.
 
-    accuracy (Wilson's interval); per_class, a row a class as of `lib.evaluation.per_class`;
+    accuracy (Wilson's interval); per_class, a row a class as of `lib.mistakes.per_class`;
     calibration: each measure of `lib.calibration.calibration_table`, before and after scaling.
     """
     predicted = test.logits.argmax(1)
@@ -173,7 +175,7 @@ def file_hash(path: Path) -> str:
 
 
 def write_onnx(
-    file: Path, model: models.Classifier, temperature: float, images: Tensor
+    file: Path, model: parts.Classifier, temperature: float, images: Tensor
 ) -> dict[str, Any]:
     """Write the network as ONNX, and compare it with PyTorch on pictures uint8 (N, 3, S, S).
 

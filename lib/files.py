@@ -1,6 +1,8 @@
-"""Files and folders that are either whole or not there."""
+"""Files and folders that are either whole or not there; JSON without NaN; a file's digest."""
 
+import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -69,9 +71,32 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, all of it or nothing."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(without_nan(value), indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
     """The value that a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def without_nan(value: Any) -> Any:
+    """The value with None for numbers that are not finite, which JSON lacks."""
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits.
+
+    Raises
+    ------
+    UserError   if the file cannot be read
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -40,13 +40,12 @@ from lib.attribution import grad_cam
 from lib.calibration import fit_temperature, softmax
 from lib.data.dataset import Split
 from lib.diagnosis import confusion_of
-from lib.evaluation import predict
 from lib.files import replacing_folder
 from lib.gallery import heat_png, png
-from lib.models import Classifier
+from lib.models.parts import Classifier, predict
 from lib.overview import setting_of
 from lib.robustness import fgsm
-from lib.runs import Predictions, Run
+from lib.training.runs import Predictions, Run
 
 FOLDER = Path("report") / "days" / "gallery"
 EPSILON = 4  # of 255
@@ -64,7 +63,7 @@ class Gallery:
     def confusion_of(self, run: Run) -> pd.DataFrame:
         """The run's confusion matrix; the cells that the gallery holds pictures of link to them.
 
-        Columns: those of `lib.evaluation.confusion_matrix`, and `href` if it is the gallery's run.
+        Columns: those of `lib.mistakes.confusion_matrix`, and `href` if it is the gallery's run.
         """
         table = confusion_of(run)
         if run.run_id != self.run_id:

@@ -26,8 +26,8 @@ from lib.bundle import ONNX, SCHEMA_VERSION, Bundle
 from lib.data.pictures import SUFFIXES, Source, UnreadablePicture, decode
 from lib.errors import UserError, command, nearest
 from lib.files import replacing
-from lib.hardware import best_device
-from lib.models import Classifier
+from lib.models.parts import Classifier
+from lib.training.hardware import best_device
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "Prediction", "Predictor"]
 

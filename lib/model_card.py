@@ -18,8 +18,8 @@ from lib.bundle import CARD
 from lib.calibration import BINS
 from lib.card_facts import SURE, Facts, width
 from lib.chart_titles import count, duration, per_cent, points
-from lib.evaluation import Interval
 from lib.files import write_text
+from lib.intervals import Interval
 from lib.palette import label
 
 HERE = Path(__file__).parent

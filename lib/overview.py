@@ -10,10 +10,11 @@ from lib.calibration import calibrate
 from lib.chart_output import Fragment, unbroken
 from lib.chart_titles import NO_BREAK, count, duration, per_cent
 from lib.errors import UserError
-from lib.evaluation import Interval, mean_accuracy
+from lib.intervals import Interval, mean_accuracy
 from lib.palette import label
 from lib.robustness import ATTACKS_FILE
-from lib.runs import Run, RunStore, results
+from lib.selection import results
+from lib.training.runs import Run, RunStore
 
 SETTING = ["model", "weights", "strategy", "augmentation"]  # what a reader tells models apart by
 

@@ -12,7 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lib.corruptions import CORRUPTIONS, corrupted
-from lib.evaluation import Interval, accuracy_interval, device_of, differs, evaluating, predict
+from lib.intervals import Interval, accuracy_interval, differs
+from lib.models.parts import device_of, evaluating, predict
 
 ATTACKS = ("fgsm", "pgd")
 ATTACKS_FILE = "attacks.csv"  # in a run's folder: rows of `accuracy_under_attack`, once measured
@@ -165,7 +166,7 @@ def gradient_masking_check(table: pd.DataFrame) -> str:
     """In one sentence: is PGD ever weaker than FGSM, as it is where a model hides its gradients?
 
     The table holds rows of `accuracy_under_attack` for both attacks on the same pictures. Weaker
-    means more right answers than noise explains (`lib.evaluation.differs`).
+    means more right answers than noise explains (`lib.intervals.differs`).
 
     Raises
     ------

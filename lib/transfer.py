@@ -4,11 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lib.evaluation import mean_accuracy
-from lib.recipe import CHOICES
-from lib.runs import Run, results
-
-STRATEGIES = CHOICES["strategy"]
+from lib.intervals import mean_accuracy
+from lib.selection import results
+from lib.training.runs import Run
 
 
 def convergence(history: pd.DataFrame, share: float = 0.95) -> tuple[int, float]:
@@ -50,13 +48,13 @@ def _figures(run: Run) -> dict[str, object]:
 
 
 def by_source(runs: Iterable[Run], source: str) -> pd.DataFrame:
-    """`lib.runs.results` with a column `source`: `source`, or none for a backbone never trained."""
+    """`results` with a column `source`: `source`, or none for a backbone with random weights."""
     table = results(runs)
     return table.assign(source=table["weights"].where(table["weights"] == "none", source))
 
 
 def by_regularisation(runs: Iterable[Run]) -> pd.DataFrame:
-    """`lib.runs.results` with a column `regularisation` that names smoothing and weight decay."""
+    """`results` with a column `regularisation` that names smoothing and weight decay."""
     table = results(runs)
     pairs = zip(table["label_smoothing"], table["weight_decay"], strict=True)
     names = [f"smoothing {smoothing:g}, decay {decay:g}" for smoothing, decay in pairs]

@@ -25,7 +25,7 @@ import vl_convert
 
 from lib.errors import UserError, command
 from lib.files import write_text
-from lib.runs import Run, RunStore
+from lib.training.runs import Run, RunStore
 from report import notebooks
 
 GENERATED = Path("report") / "assets" / "generated"

@@ -13,9 +13,9 @@ import torch
 
 from lib.data.dataset import Dataset, Split
 from lib.export import export
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 CLASSES = ("red", "green", "blue")
 

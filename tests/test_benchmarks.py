@@ -12,8 +12,8 @@ import torch
 
 import benchmarks
 from benchmarks import _airbench94, ideas, scaling, time_to_accuracy, training, transfer
-from lib import models
-from lib.recipe import Recipe
+from lib.training import network
+from lib.training.recipe import Recipe
 
 NAMES = sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[!_]*.py"))
 PEERS = ("litserve",)  # what only a benchmark needs
@@ -47,7 +47,7 @@ def test_a_benchmark_says_how_it_is_used(name, monkeypatch, capsys):
 
 
 def test_time_to_accuracy_tells_a_reached_target_from_another(printed, monkeypatch, quick):
-    recipe = quick.but(test_flip=True)
+    recipe = quick.replace(test_flip=True)
     monkeypatch.setattr(time_to_accuracy, "TARGETS", {50: recipe, 101: recipe})
     lines = printed(time_to_accuracy, "--targets", "50", "101", "--seeds", "2")
     assert "alone" in lines[-2].split()
@@ -69,7 +69,7 @@ def test_training_gives_every_contender_its_row(printed):
 
 
 def test_lookahead_returns_to_the_average_every_five_steps():
-    model = models.build(Recipe(width=4), 3, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+    model = network.build(Recipe(width=4), 3, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
     weight = model.head[0].weight
     start = weight.clone()
     lookahead = _airbench94.Lookahead(model, steps=12)

@@ -10,8 +10,8 @@ from analysis import __main__ as command
 from analysis import study
 from lib.data.dataset import load
 from lib.errors import UserError
-from lib.recipe import Recipe
-from lib.runs import RunStore, run_id
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore, run_id
 
 PROJECT = study.ROOT
 NOTEBOOK = {
@@ -36,10 +36,10 @@ print(dataset, factor * 21)
 """
 SWEEP = """
 import sys
-from lib import sweep
+from lib.training import sweep
 from lib.data.dataset import load
-from lib.recipe import Recipe
-from lib.runs import RunStore
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 recipes = [Recipe(width=4, epochs=factor, seed=seed) for seed in (1, 0)]
 trained = sweep.train(recipes, load(dataset, 8, train_limit=100), RunStore())
 print([run.run_id for run in trained], "ray" in sys.modules)
@@ -268,8 +268,8 @@ def test_a_cluster_that_does_not_answer_is_one_line(small_study):
 
 
 def test_ray_that_is_not_installed_is_one_line(small_study, monkeypatch):
-    monkeypatch.delitem(sys.modules, "lib.cluster", raising=False)
-    monkeypatch.delattr("lib.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "lib.training.cluster", raising=False)
+    monkeypatch.delattr("lib.training.cluster", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # an import of it fails
     with pytest.raises(UserError, match=r"^Ray is not installed: pip install ray") as raised:
         command.main(["--ray"])

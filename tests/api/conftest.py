@@ -8,9 +8,9 @@ from PIL import Image
 from lib.data.dataset import load
 from lib.export import export
 from lib.inference import Predictor
-from lib.recipe import Recipe
-from lib.runs import RunStore
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 from tests.api.service import TOKEN, encoded, serving
 
 

@@ -6,8 +6,8 @@ import pytest
 from lib import artifacts
 from lib.artifacts import candidates, costs, lead, standings, winner_sentence
 from lib.inference import Predictor
-from lib.runs import Predictions, RunStore, best_of
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.runs import Predictions, RunStore, best_of
 
 NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, none"}
 
@@ -16,8 +16,8 @@ NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, none"}
 def runs(tiny, quick, tmp_path_factory):
     """Two seeds that learned, and one without augmentation that was given no time to."""
     store = RunStore(tmp_path_factory.mktemp("runs"))
-    hasty = quick.but(augmentation="none", epochs=1, lr=1e-6)
-    return [fit(recipe, tiny, store, "cpu") for recipe in (hasty, quick, quick.but(seed=1))]
+    hasty = quick.replace(augmentation="none", epochs=1, lr=1e-6)
+    return [fit(recipe, tiny, store, "cpu") for recipe in (hasty, quick, quick.replace(seed=1))]
 
 
 class Answering:

@@ -15,7 +15,7 @@ from lib import calibration_charts, charts, class_charts, diagnostic_charts
 from lib.calibration import calibrate, selective
 from lib.chart_output import figure, specification
 from lib.chart_parts import around, spread, time_axis
-from lib.evaluation import confusion_matrix, per_class
+from lib.mistakes import confusion_matrix, per_class
 
 AUGMENTATIONS = ["none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"]
 CLASSES = ["cat", "dog", "ship", "</script><b>", "frog"]

@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from lib import diagnosis, gallery_data
 from lib.gallery_data import EPSILON, choose
-from lib.runs import Predictions, Run
+from lib.training.runs import Predictions, Run
 
 
 @pytest.fixture(scope="module")

@@ -267,7 +267,9 @@ def test_to_start_needs_neither_training_nor_charts():
         "onnx",
         "scipy",
         "sklearn",
+        "pandas",
         "lib.data.dataset",
-        "lib.training",
+        "lib.training.loop",
+        "lib.training.runs",
     }
     assert not heavy & set(done.stdout.split())

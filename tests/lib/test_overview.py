@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib import diagnosis, overview
-from lib.runs import Run
+from lib.training.runs import Run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lib import robustness
 from lib.corruptions import CORRUPTIONS
-from lib.evaluation import accuracy_interval
+from lib.intervals import accuracy_interval
 
 
 def seeded(seed=0):

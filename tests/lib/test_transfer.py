@@ -7,9 +7,9 @@ import torch
 from lib import diagnosis, overview, transfer
 from lib.chart_titles import per_cent
 from lib.errors import UserError
-from lib.recipe import Recipe
-from lib.runs import RunStore, best_of
-from lib.training import fit
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore, best_of
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def several(tiny, tmp_path_factory):
     store = RunStore(tmp_path_factory.mktemp("runs"))
     small = Recipe(width=4, epochs=2, batch_size=32, lr=0.1)
     head = Recipe(model="resnet18", strategy="head", epochs=2, batch_size=32, lr=0.1)
-    recipes = [small.but(augmentation=a, seed=s) for a in ("none", "cutout") for s in (0, 1)]
+    recipes = [small.replace(augmentation=a, seed=s) for a in ("none", "cutout") for s in (0, 1)]
     return store, [fit(recipe, tiny, store, "cpu") for recipe in (*recipes, head)]
 
 
@@ -120,7 +120,7 @@ def test_corruptions_are_compared_across_augmentations(several, tiny):
 
 def test_the_ablation_leaves_out_runs_that_differ_in_more(several, tiny, tmp_path):
     store, runs = several
-    longer = fit(runs[0].recipe.but(epochs=3), tiny, store, "cpu")
+    longer = fit(runs[0].recipe.replace(epochs=3), tiny, store, "cpu")
     assert diagnosis.ablation([longer, *runs]) == runs[:4]
     assert diagnosis.ablation([]) == []
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lib import charts, gallery
 from lib.chart_output import figure
-from lib.recipe import Recipe
+from lib.training.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
 AUGMENTATIONS = ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix")
@@ -26,7 +26,7 @@ AUGMENTATIONS = ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"
 
 @dataclass(frozen=True)
 class SampleRun:
-    """What the report reads of a `lib.runs.Run`."""
+    """What the report reads of a `lib.training.runs.Run`."""
 
     run_id: str
     recipe: Recipe
@@ -77,7 +77,7 @@ def runs(count: int, epochs: int = 12) -> Iterator[SampleRun]:
 
 
 def write_runs(root: Path, count: int, epochs: int = 12) -> None:
-    """Lay finished runs under `root`, as `lib.training.fit` leaves them, without weights."""
+    """Lay finished runs under `root`, as `lib.training.loop.fit` leaves them, without weights."""
     for run in runs(count, epochs):
         folder = root / "runs" / run.run_id
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,140 @@
+"""What every network shares: a `Classifier` around it, prediction, and a count of its parameters.
+
+A `Classifier` wraps a network so that all other code speaks of pictures alone.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:  # pandas takes a second to import, and a prediction does not need it
+    import pandas as pd
+
+
+class Classifier(nn.Module):
+    """Pictures to logits: normalise, resize, `body` to features, `head` to logits.
+
+    Parameters
+    ----------
+    body : Module              (N, 3, H, W) normalised pictures to (N, D) features
+    head : Module              (N, D) features to (N, classes) logits
+    mean, std : three floats   of the pictures' channels, in [0, 1]
+    image_size : int           side in pixels that pictures are resized to; 0 leaves them
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        body: nn.Module,
+        head: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int = 0,
+    ):
+        super().__init__()
+        self.body = body
+        self.head = head
+        self.image_size = image_size
+        self.frozen: list[nn.Module] = []
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head sees: float pixels (N, 3, H, W) in [0, 1] to (N, D)."""
+        if self.image_size and pixels.shape[-2:] != (self.image_size, self.image_size):
+            side = (self.image_size, self.image_size)
+            pixels = F.interpolate(pixels, side, mode="bilinear", align_corners=False)
+        return self.body((pixels - self.mean) / self.std)
+
+    def freeze(self, parts: Iterable[nn.Module]) -> None:
+        """Keep these parts as they are: no gradients, and batch norm by its stored statistics."""
+        self.frozen = list(parts)
+        for part in self.frozen:
+            part.requires_grad_(False)
+
+    def trainable_state_dict(self) -> dict[str, Tensor]:
+        """The part of the state dict that training can change: all but the frozen parts."""
+        frozen = {id(part) for part in self.frozen}
+        fixed = tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
+        return {k: value for k, value in self.state_dict().items() if not k.startswith(fixed)}
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits (N, classes) of float pixels (N, 3, H, W) in [0, 1]."""
+        return self.head(self.features(pixels))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's parameters lie."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Every module in evaluation mode inside the block, and in its own earlier mode after it."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    batch_size: int = 512,
+    device: torch.device | str | None = None,
+) -> NDArray[np.float32]:
+    """Logits float32 (N, classes) of uint8 pictures (N, 3, H, W), in full precision.
+
+    The model is moved to `device` where one is given and otherwise computes where it lies.
+    """
+    if device is not None:
+        model.to(device)
+    target = device_of(model)
+    with evaluating(model):
+        logits = [
+            model(batch.to(target, non_blocking=True).float() / 255).float()
+            for batch in images.split(batch_size)
+        ]
+    return torch.cat(logits).cpu().numpy()
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """How many parameters train, and how many there are."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
+
+
+def layers(model: Classifier, image_size: int) -> "pd.DataFrame":
+    """The network's parts in their order: layer, output (channels × height × width), parameters."""
+    import pandas as pd
+
+    side = model.image_size or image_size
+    x = torch.zeros(1, 3, side, side, device=model.mean.device)
+    rows = []
+    model.eval()
+    with torch.inference_mode():
+        for name, part in [*model.body.named_children(), ("head", model.head)]:
+            x = part(x)
+            shape = " × ".join(str(extent) for extent in x.shape[1:])
+            rows.append({"layer": name, "output": shape, "parameters": count_parameters(part)[1]})
+    return pd.DataFrame(rows)

@@ -1,0 +1,16 @@
+"""Training: a recipe and a dataset become a run.
+
+recipe.py        every choice of one training run
+augment.py       a whole batch augmented at once
+network.py       the network that a recipe asks for
+backbones.py     the pretrained weights that a recipe names
+batches.py       an epoch's batches: augmented pictures, or stored features
+optimizers.py    SGD, Muon and the learning rate of each step
+hardware.py      the device, its precisions, its description
+loop.py          `fit`: the training loop
+runs.py          what a run leaves on disk, and how it is found again
+pretraining.py   self-supervised pretraining by rotation prediction
+sweep.py         many recipes on one dataset, in turn or on Ray
+cluster.py       many recipes on a Ray cluster
+timing.py        training speed in each precision
+"""

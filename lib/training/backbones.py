@@ -1,0 +1,50 @@
+"""The pretrained weights that a recipe names.
+
+A recipe's `weights` is `none`, `imagenet`, `run:<run_id>` or `file:<path>#<sha256>`, so that the
+run's id changes with the weights; `lib.training.pretraining` makes such names.
+"""
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lib.errors import UserError
+from lib.files import sha256
+from lib.models import weights
+from lib.training.runs import RunStore
+
+DIGITS = 16  # of a file's SHA-256, in its name
+
+
+def file_name(path: Path) -> str:
+    """The name of a file of weights, which changes with its content.
+
+    Raises
+    ------
+    UserError   if the file cannot be read
+    """
+    return f"file:{path}#{sha256(path)[:DIGITS]}"
+
+
+def load(name: str, store: RunStore) -> dict[str, Tensor]:
+    """A ResNet-18's weights by torchvision's names, its last layer left out.
+
+    Parameters
+    ----------
+    name : str         `imagenet`, `run:<run_id>` or `file:<path>#<sha256>`
+    store : RunStore   where that run is
+
+    Raises
+    ------
+    UserError   if the weights are not available, or the file has changed
+    """
+    if name == "imagenet":
+        return weights.backbone(weights.imagenet())
+    if name.startswith("run:"):
+        run = store.get(name.removeprefix("run:"))
+        return weights.backbone(load_file(run.path / "model.safetensors"))
+    path = Path(name.removeprefix("file:").rpartition("#")[0])
+    if file_name(path) != name:
+        raise UserError(f"{path}: the weights have changed since the recipe was made from them")
+    return weights.backbone(weights.read_file(path))

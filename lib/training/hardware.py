@@ -1,0 +1,93 @@
+"""The device to compute on, the precisions that it is fast at, and its description."""
+
+import os
+import platform
+import resource
+import shutil
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lib.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def best_device() -> torch.device:
+    """CUDA where there is a card, then Apple's MPS, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def resolve_precision(choice: str, device: torch.device) -> str:
+    """What `auto` means on a device.
+
+    CUDA from Ampere on: bf16. Older CUDA with tensor cores: fp16 with a gradient scaler. A CPU with
+    AMX tiles: bf16. All else: fp32, the careful choice: on other CPUs bf16 ranges from several
+    times slower to twice as fast, by processor, network and layout (see `lib.training.timing`).
+    """
+    if choice != "auto":
+        return choice
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return "bf16" if capability >= (8, 0) else "fp16" if capability >= (7, 0) else "fp32"
+    ask = getattr(torch.cpu, "get_capabilities", None)  # PyTorch learned it after 2.11
+    amx = device.type == "cpu" and ask is not None and ask().get("amx_bf16", False)
+    return "bf16" if amx else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a forward pass computes at a precision."""
+    return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
+
+
+def check_compiler(device: torch.device) -> None:
+    """Make sure that `torch.compile` can work on a device.
+
+    Raises
+    ------
+    UserError   if the CPU's code cannot be compiled for lack of a C++ compiler
+    """
+    compilers = [os.environ.get("CXX", ""), "c++", "g++", "clang++", "cl"]
+    if device.type == "cpu" and not any(shutil.which(name) for name in compilers if name):
+        raise UserError(
+            "recipe: compile = True needs a C++ compiler on the PATH; install g++, or leave it out"
+        )
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most memory held so far: of the GPU by this process, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """The machine, the versions and the hour that a run was started with."""
+    cuda = device.type == "cuda"
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": torch.cuda.get_device_name(device) if cuda else processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "cuda": torch.version.cuda if cuda else None,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

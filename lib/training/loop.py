@@ -1,0 +1,284 @@
+"""The training loop: a recipe and a dataset in, a run out.
+
+Label smoothing (Szegedy et al., 2016), automatic mixed precision (Micikevicius et al., 2018), the
+optimisers and learning rates of `lib.training.optimizers`. The whole dataset is on the device as
+uint8; batches are drawn and augmented there. After each epoch all that changes is saved as a
+checkpoint, so an interrupted run resumes and ends as it would have ended.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib import progress
+from lib.data.dataset import Dataset
+from lib.errors import UserError
+from lib.files import replacing, write_json
+from lib.intervals import accuracy_interval
+from lib.models.parts import Classifier, count_parameters, predict
+from lib.models.resnet18 import load_backbone
+from lib.models.small_cnn import whiten
+from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD
+from lib.training import backbones
+from lib.training.batches import batches_for
+from lib.training.hardware import (
+    autocast,
+    best_device,
+    check_compiler,
+    environment,
+    peak_memory_mib,
+    resolve_precision,
+)
+from lib.training.network import build
+from lib.training.optimizers import learning_rates, optimizers_for
+from lib.training.recipe import Recipe
+from lib.training.runs import Run, RunStore, validation_rank
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    store: RunStore | None = None,
+    device: str | torch.device | None = None,
+) -> Run:
+    """Train `recipe` on `dataset`, or return the stored run at once if that was done before.
+
+    The run's summary holds: best_epoch (from 1), its val_accuracy and val_loss; test_accuracy with
+    its 95 % Wilson interval test_low and test_high, test_loss; seconds; images_per_second (the
+    median epoch's); parameters, trainable_parameters; peak_memory_mib (the GPU's, else the
+    process's); precision, as resolved; device; finished (UTC); with the recipe's `test_flip` also
+    test_accuracy_flip, unless a mirrored picture loses its label.
+
+    Parameters
+    ----------
+    store : RunStore   where the run is stored; default: `runs/`
+    device : device    default: CUDA, then MPS, then the CPU
+
+    Raises
+    ------
+    UserError   if the store cannot be written or the loss stops being finite
+    """
+    store = store or RunStore()
+    run = store.run(recipe, dataset)
+    label = f"{recipe.model} {recipe.strategy} {recipe.augmentation} seed {recipe.seed}"
+    progress.report("run", run_id=run.run_id, label=label, epochs=recipe.epochs)
+    if not run.finished:
+        with run.lock():  # a second process waits here, then finds the run finished
+            if not run.finished:
+                train(run, recipe, dataset, store, torch.device(device or best_device()))
+    progress.report("finished", run_id=run.run_id)
+    return run
+
+
+@dataclass
+class State:
+    """All that changes while a run trains."""
+
+    model: Classifier
+    optimizers: list[torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+    generator: torch.Generator
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)  # epoch, val_accuracy, val_loss, weights
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model.trainable_state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "scaler": self.scaler.state_dict(),
+            "generator": self.generator.get_state(),
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.model.load_state_dict(saved["model"], strict=False)  # what is frozen is not in it
+        for optimizer, its_state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(its_state)
+        self.scaler.load_state_dict(saved["scaler"])
+        self.generator.set_state(saved["generator"].cpu())
+        self.history, self.best = saved["history"], saved["best"]
+
+
+def train(
+    run: Run, recipe: Recipe, dataset: Dataset, store: RunStore, device: torch.device
+) -> None:
+    """Train to the last epoch, from the checkpoint if there is one, and write the run's record."""
+    mark = time.perf_counter()
+    write_json(run.path / "environment.json", environment(device))
+    precision = resolve_precision(recipe.precision, device)
+    state = begin(recipe, dataset, store, device, precision)
+    checkpoint = run.path / "checkpoint.pt"
+    if checkpoint.exists():
+        state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+    source = batches_for(state.model, recipe, dataset)
+    if recipe.compile:
+        check_compiler(device)
+        source.network.compile()
+    steps = steps_per_epoch(recipe, dataset)
+    rates = learning_rates(recipe, steps * recipe.epochs)
+
+    for epoch in range(len(state.history) + 1, recipe.epochs + 1):
+        started = time.perf_counter()
+        batches = source.epoch(epoch, steps, state.generator)
+        rates_now = rates[(epoch - 1) * steps : epoch * steps]
+        trained = train_one_epoch(state, source.network, batches, rates_now, recipe, precision)
+        train_seconds = time.perf_counter() - started
+        val_loss, val_accuracy = loss_and_accuracy(source.val_logits(), dataset.val.labels)
+        now = time.perf_counter()
+        row = {
+            "epoch": epoch,
+            **trained,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "images_per_second": len(dataset.train) / train_seconds,
+            "seconds": now - mark + (state.history[-1]["seconds"] if state.history else 0.0),
+        }
+        mark = now
+        if not math.isfinite(row["train_loss"]):
+            raise UserError(
+                f"{run.path}: the loss is {row['train_loss']} in epoch {epoch}; "
+                f"lower lr (it is {recipe.lr})"
+            )
+        state.history.append(row)
+        keep_best(state)
+        with replacing(checkpoint) as temporary:
+            torch.save(state.state_dict(), temporary)
+        progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, **row)
+
+    finish(run, state, recipe, dataset, precision)
+    checkpoint.unlink(missing_ok=True)
+
+
+def begin(
+    recipe: Recipe, dataset: Dataset, store: RunStore, device: torch.device, precision: str
+) -> State:
+    """The state before the first step."""
+    pretrained = recipe.weights == "imagenet"  # its backbone expects its own normalisation
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (dataset.mean, dataset.std)
+    model = build(recipe, len(dataset.classes), mean, std)
+    if recipe.model == "small_cnn" and recipe.whitening:
+        whiten(model, dataset.train.images)
+    if recipe.weights != "none":
+        load_backbone(model, backbones.load(recipe.weights, store), recipe.weights)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return State(
+        model,
+        optimizers_for(model, recipe),
+        torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        torch.Generator(device).manual_seed(recipe.seed),
+    )
+
+
+def steps_per_epoch(recipe: Recipe, dataset: Dataset) -> int:
+    """How many batches the training pictures make."""
+    return math.ceil(len(dataset.train) / recipe.batch_size)
+
+
+def train_one_epoch(
+    state: State,
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    rates: Iterable[float],
+    recipe: Recipe,
+    precision: str,
+) -> dict[str, float]:
+    """One pass of `batches` through `network`; mean loss and accuracy as they were met.
+
+    With mixed pictures (MixUp, CutMix) a prediction counts as right if it names the larger part.
+    """
+    state.model.train()
+    scaler, device = state.scaler, state.generator.device
+    sums = torch.zeros(3, device=device)  # loss, right, pictures: read once, at the epoch's end
+    for (inputs, targets), rate in zip(batches, rates, strict=True):
+        state.model.zero_grad(set_to_none=True)
+        with autocast(device, precision):
+            logits = network(inputs)
+        logits = logits.float()
+        loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        scaler.scale(loss).backward()
+        for optimizer in state.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["lr_scale"]
+            scaler.step(optimizer)
+        scaler.update()
+        right = (logits.argmax(1) == targets.argmax(1)).sum()
+        count = loss.new_tensor(len(inputs))
+        sums += torch.stack([loss.detach() * count, right, count])
+    loss_sum, right_sum, pictures = sums.tolist()
+    return {
+        "lr": rate,
+        "train_loss": loss_sum / pictures,
+        "train_accuracy": right_sum / pictures,
+    }
+
+
+def loss_and_accuracy(logits: np.ndarray, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy of logits (N, C) against labels (N,)."""
+    scores = torch.from_numpy(logits)
+    loss = F.cross_entropy(scores, labels.cpu())
+    return loss.item(), (scores.argmax(1) == labels.cpu()).double().mean().item()
+
+
+def keep_best(state: State) -> None:
+    """Remember the weights if the last epoch is the best by `validation_rank`."""
+    row, best = state.history[-1], state.best
+    if best and validation_rank(row) <= validation_rank(best):
+        return
+    weights = {name: value.clone() for name, value in state.model.trainable_state_dict().items()}
+    state.best = {name: row[name] for name in ("epoch", "val_accuracy", "val_loss")}
+    state.best["weights"] = weights
+
+
+def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: str) -> None:
+    """Write the record of a trained run, its summary last."""
+    state.model.load_state_dict(state.best.pop("weights"), strict=False)
+    weights = state.model.state_dict()
+    history = pd.DataFrame(state.history)
+    with replacing(run.path / "history.csv") as temporary:
+        history.to_csv(temporary, index=False)
+    with replacing(run.path / "model.safetensors") as temporary:
+        save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
+
+    arrays: dict[str, np.ndarray] = {}
+    for name, split in (("val", dataset.val), ("test", dataset.test)):
+        arrays[f"{name}_ids"] = np.array(split.ids)
+        arrays[f"{name}_labels"] = split.labels.cpu().numpy()
+        arrays[f"{name}_logits"] = predict(state.model, split.images)
+    with replacing(run.path / "predictions.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    test_loss, test_accuracy = loss_and_accuracy(arrays["test_logits"], dataset.test.labels)
+    interval = accuracy_interval(round(test_accuracy * len(dataset.test)), len(dataset.test))
+    trainable, parameters = count_parameters(state.model)
+    summary = {
+        **{
+            f"best_{name}" if name == "epoch" else name: value for name, value in state.best.items()
+        },
+        "test_accuracy": test_accuracy,
+        "test_low": interval.low,
+        "test_high": interval.high,
+        "test_loss": test_loss,
+        "seconds": float(history["seconds"].iloc[-1]),
+        "images_per_second": float(history["images_per_second"].median()),
+        "parameters": parameters,
+        "trainable_parameters": trainable,
+        "peak_memory_mib": peak_memory_mib(state.model.mean.device),
+        "precision": precision,
+        "device": state.model.mean.device.type,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if recipe.test_flip and dataset.flip:
+        both = arrays["test_logits"] + predict(state.model, dataset.test.images.flip(3))
+        summary["test_accuracy_flip"] = loss_and_accuracy(both, dataset.test.labels)[1]
+    write_json(run.path / "summary.json", summary)

@@ -1,0 +1,34 @@
+"""The network that a recipe asks for, with weights drawn from the recipe's seed."""
+
+from collections.abc import Sequence
+
+import torch
+
+from lib.models.parts import Classifier
+from lib.models.resnet18 import resnet18
+from lib.models.small_cnn import small_cnn
+from lib.training.recipe import Recipe
+
+
+def build(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[float]) -> Classifier:
+    """The network of `recipe` for that many classes; torch's global generator stays as it is.
+
+    Parameters
+    ----------
+    mean, std : three floats   of the pictures' channels, in [0, 1]
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        if recipe.model == "resnet18":
+            return resnet18(
+                classes, mean, std, strategy=recipe.strategy, image_size=recipe.image_size
+            )
+        return small_cnn(
+            classes,
+            mean,
+            std,
+            width=recipe.width,
+            identity=recipe.identity,
+            logit_scale=recipe.logit_scale,
+            image_size=recipe.image_size,
+        )

@@ -1,0 +1,60 @@
+"""Self-supervised pretraining of a backbone by rotation prediction.
+
+The network learns to predict the rotation of each picture (Gidaris et al., "Unsupervised
+Representation Learning by Predicting Image Rotations", ICLR 2018), which needs no labels and no
+network connection.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from lib.data.dataset import Dataset, Split
+from lib.training.loop import backbones, fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+
+ANGLES = (0, 90, 180, 270)
+
+
+def pretrained(source: str, dataset: Dataset, store: RunStore, pretraining: Recipe) -> str:
+    """The name for a recipe's `weights` that stands for a source of weights.
+
+    Parameters
+    ----------
+    source : str             `none`, `imagenet`, `rotation` or the path of a file
+    pretraining : Recipe     how the network is trained on rotations, if that is asked for
+
+    Raises
+    ------
+    UserError   if a file cannot be read
+    """
+    if source in ("none", "imagenet"):
+        return source
+    if source == "rotation":
+        return f"run:{fit(pretraining, rotated(dataset), store).run_id}"
+    return backbones.file_name(Path(source))
+
+
+def rotated(dataset: Dataset) -> Dataset:
+    """Every picture in four turns, labelled by its angle. A mirrored one would change its label."""
+    return replace(
+        dataset,
+        name=f"{dataset.name} rotated",
+        classes=tuple(f"{angle}°" for angle in ANGLES),
+        train=_turned(dataset.train),
+        val=_turned(dataset.val),
+        test=_turned(dataset.test),
+        flip=False,
+        fingerprint=f"{dataset.fingerprint}-rotated",
+    )
+
+
+def _turned(split: Split) -> Split:
+    turns = [torch.rot90(split.images, turn, (2, 3)) for turn in range(4)]
+    return Split(
+        images=torch.cat(turns),
+        labels=torch.arange(4).repeat_interleave(len(split)),
+        ids=tuple(f"{id}@{angle}" for angle in ANGLES for id in split.ids),
+    )

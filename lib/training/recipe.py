@@ -1,0 +1,141 @@
+"""Every choice of one training run, in one frozen, hashable value.
+
+A recipe plus a dataset decides a run: whoever has both can make the run again, and a changed
+recipe is a different run. Plain values only, so that a recipe reads the same in Python, in JSON and
+in a table's row.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from lib.errors import UserError, explained, nearest
+from lib.models.resnet18 import Strategy
+from lib.training.augment import Policy
+
+OF_NETWORK = {  # the fields that only this network reads
+    "small_cnn": ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr"),
+    "resnet18": ("weights", "strategy", "views"),
+}
+
+
+def within(low: float, high: float) -> Any:
+    """The smallest and the largest sensible value of a field."""
+    return Field(ge=low, le=high)
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True))
+class Recipe:
+    """What is trained, on what kind of pictures, and how it learns.
+
+    Raises
+    ------
+    UserError   if a value is unknown, of the wrong type, out of range, or of another network
+    """
+
+    # the network
+    model: Literal["small_cnn", "resnet18"] = "small_cnn"
+    # side in pixels that the network resizes its input to; 0 leaves it
+    image_size: Annotated[int, within(0, 1024)] = 0
+
+    # of small_cnn alone: channels of the first block, of which the later ones have four times as
+    # many; whether the first convolution whitens and is fixed, or trains; whether the others begin
+    # by passing their input on; what the logits are multiplied by
+    width: Annotated[int, within(1, 1024)] = 32
+    whitening: bool = True
+    identity: bool = True
+    logit_scale: Annotated[float, within(1e-6, 1e6)] = 1 / 9
+
+    # of resnet18 alone: where its backbone comes from (see lib.training.backbones), and which part
+    # trains. Under `head` the frozen backbone is run once over `views` augmented views of each
+    # picture, and their features are stored; 0 stores none, and every epoch's pictures pass through
+    # the backbone.
+    weights: str = "none"
+    strategy: Strategy = "all"
+    views: Annotated[int, within(0, 1000)] = 1
+
+    # the pictures
+    augmentation: Policy = "flip_crop"
+
+    # the optimiser: Nesterov momentum, linear warm-up, cosine annealing to zero
+    epochs: Annotated[int, within(1, 10_000)] = 12
+    batch_size: Annotated[int, within(2, 65_536)] = 512
+    optimizer: Literal["sgd", "muon"] = "muon"  # of small_cnn's filters; all else takes sgd
+    lr: Annotated[float, within(1e-8, 100)] = 0.4  # the peak, for a batch's mean loss
+    muon_lr: Annotated[float, within(1e-8, 100)] = 0.04  # the peak for what takes muon
+    bias_lr: Annotated[float, within(0, 1000)] = 1.0  # biases of norms and convolutions: times lr
+    layer_decay: Annotated[float, within(0, 1)] = 1.0  # per layer, from the head to the input
+    momentum: Annotated[float, within(0, 0.9999)] = 0.9
+    weight_decay: Annotated[float, within(0, 10)] = 5e-4  # not on norms and biases
+    label_smoothing: Annotated[float, within(0, 0.99)] = 0.1
+    warmup: Annotated[float, within(0, 1)] = 0.2  # share of all steps
+
+    # beside the test accuracy, that of logits averaged over each picture and its mirror image
+    test_flip: bool = False
+
+    # the machine's part; precision auto takes what the hardware is fast at
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: bool = False  # by torch.compile: a minute first, then faster steps on a GPU
+    seed: Annotated[int, within(0, 2**31 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        for network, names in OF_NETWORK.items():
+            for name in names if network != self.model else ():
+                value = getattr(self, name)
+                if value != DEFAULTS[name]:
+                    raise UserError(
+                        f"recipe: {name} = {value!r} is a choice of {network}; leave it out, or "
+                        f"set model = {network!r}"
+                    )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The recipe that `values` describes; names that are left out have their defaults.
+
+        Raises
+        ------
+        UserError   if a name is not one of a recipe's, with the nearest one that is
+        """
+        for name in values:
+            if name not in DEFAULTS:
+                raise UserError(f"recipe: unknown field {name!r}{nearest(name, DEFAULTS)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Field name to plain value, in the order of the fields, without other networks' fields."""
+        others = {
+            name for network, names in OF_NETWORK.items() if network != self.model for name in names
+        }
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in others}
+
+    def replace(self, **changes: Any) -> Self:
+        """This recipe with some choices changed."""
+        return type(self).from_dict({**self.to_dict(), **changes})
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name these choices."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _explain_refusals(validate: Callable[..., None]) -> Callable[..., None]:
+    """Pydantic's `__init__` with its complaints as the user's one line."""
+
+    @functools.wraps(validate)
+    def init(self: Recipe, *arguments: Any, **values: Any) -> None:
+        try:
+            validate(self, *arguments, **values)
+        except ValidationError as error:
+            raise UserError(f"recipe: {explained(error)}") from None
+
+    return init
+
+
+Recipe.__init__ = _explain_refusals(Recipe.__init__)  # type: ignore[method-assign]
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Recipe)}

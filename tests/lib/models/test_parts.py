@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lib.models import parts
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+def test_a_classifier_normalises_and_resizes_by_itself():
+    body, head = torch.nn.Flatten(), torch.nn.Identity()
+    model = parts.Classifier(body, head, MEAN, STD, image_size=6)
+    pixels = torch.rand(2, 3, 4, 4)
+    resized = F.interpolate(pixels, (6, 6), mode="bilinear", align_corners=False)
+    expected = (resized - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    torch.testing.assert_close(model(pixels), expected.flatten(1))
+
+
+class Net(nn.Module):
+    """Its logits depend on its mode, through dropout and batch normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.frozen = nn.BatchNorm2d(3).eval()
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3))
+
+    def forward(self, pixels):
+        return self.head(self.frozen(self.norm(pixels)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 7])
+def test_predict_is_one_forward_pass_in_evaluation_mode(count):
+    torch.manual_seed(0)
+    model = Net()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (count, 3, 4, 4), dtype=torch.uint8, generator=generator)
+    modes = [module.training for module in model.modules()]
+    logits = parts.predict(model, images, batch_size=3)
+    assert [module.training for module in model.modules()] == modes
+    assert model.norm.num_batches_tracked == 0
+    with torch.no_grad():
+        expected = model.eval()(images / 255)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-6)
+
+
+def test_modes_are_restored_after_an_error():
+    model = Net()
+    with pytest.raises(RuntimeError):
+        parts.predict(model, torch.zeros(2, 3, 9, 9, dtype=torch.uint8))
+    assert model.training
+    assert not model.frozen.training

@@ -1,0 +1,62 @@
+import pytest
+import torch
+import torchvision
+
+from lib.errors import UserError
+from lib.training import loop
+from lib.training.loop import fit
+from lib.training.pretraining import pretrained
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory):
+    """Torchvision's state dict of a ResNet-18 with weights of its own."""
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        torch.save(torchvision.models.resnet18().state_dict(), path)
+    return path
+
+
+def recipe_from(path, **choices):
+    name = pretrained(str(path), None, None, None)
+    return Recipe(model="resnet18", weights=name, epochs=2, batch_size=32, lr=0.02, **choices)
+
+
+def test_a_file_of_weights_is_what_the_backbone_starts_from(tiny, resnet_file):
+    state = loop.begin(recipe_from(resnet_file), tiny, RunStore(), CPU, "fp32")
+    expected = torch.load(resnet_file, weights_only=True)["layer3.1.conv2.weight"]
+    assert torch.equal(state.model.body.layer3[1].conv2.weight, expected)
+
+
+def test_weights_that_changed_under_a_recipe_are_refused(tiny, tmp_path, resnet_file):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(resnet_file.read_bytes())
+    recipe = recipe_from(path)
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(UserError, match="have changed"):
+        loop.begin(recipe, tiny, RunStore(), CPU, "fp32")
+
+
+@pytest.mark.parametrize("strategy", ["head", "all"])
+def test_a_stopped_transfer_resumes_as_if_it_had_not_stopped(
+    tiny, tmp_path, resnet_file, strategy, monkeypatch
+):
+    recipe = recipe_from(resnet_file, strategy=strategy)
+    whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
+
+    def stop(event, **facts):
+        if event == "epoch":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, tiny, RunStore(tmp_path / "stopped"), "cpu")
+    resumed = fit(recipe, tiny, RunStore(tmp_path / "stopped"), "cpu")
+    figures = ["train_loss", "val_loss", "val_accuracy"]
+    assert resumed.history[figures].equals(whole.history[figures])

@@ -1,0 +1,79 @@
+import dataclasses
+
+import pytest
+import torch
+
+from lib.training import network
+from lib.training.batches import FeatureBatches, PictureBatches, batches_for, shuffled
+from lib.training.recipe import Recipe
+
+HEAD = Recipe(model="resnet18", strategy="head", augmentation="none", batch_size=25)
+
+
+def built(recipe, dataset):
+    return network.build(recipe, len(dataset.classes), dataset.mean, dataset.std)
+
+
+def test_an_epoch_meets_every_picture_once(tiny):
+    recipe = Recipe(width=4, augmentation="none")
+    source = batches_for(built(recipe, tiny), recipe, tiny)
+    batches = list(source.epoch(1, 5, torch.Generator().manual_seed(0)))
+    assert [len(pixels) for pixels, _ in batches] == [20, 19, 19, 19, 19]
+    seen = torch.cat([pixels for pixels, _ in batches]).flatten(1).mul(255).round()
+    given = tiny.train.images.flatten(1).float()
+    assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, given.tolist()))
+
+
+def test_cached_features_are_those_of_a_forward_pass(tiny):
+    model = built(HEAD, tiny)
+    source = batches_for(model, HEAD, tiny)
+    naive = batches_for(model, HEAD.replace(views=0), tiny)
+    assert isinstance(source, FeatureBatches)
+    assert isinstance(naive, PictureBatches)
+    batches = zip(
+        source.epoch(1, 4, torch.Generator().manual_seed(7)),
+        naive.epoch(1, 4, torch.Generator().manual_seed(7)),
+        strict=True,
+    )
+    model.train()
+    for (features, targets), (pixels, expected) in batches:
+        assert torch.equal(targets, expected)
+        torch.testing.assert_close(source.network(features), model(pixels), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(source.val_logits(), naive.val_logits(), rtol=1e-4, atol=1e-4)
+
+
+def test_views_differ_and_epochs_take_them_in_turn(tiny):
+    recipe = HEAD.replace(views=2, augmentation="flip_crop")
+    source = batches_for(built(recipe, tiny), recipe, tiny)
+
+    def epoch(number):
+        (batch,) = source.epoch(number, 1, torch.Generator().manual_seed(0))
+        return batch[0]
+
+    assert not torch.equal(epoch(1), epoch(2))
+    assert torch.equal(epoch(1), epoch(3))
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 7, 96])
+def test_shuffling_splits_evenly(pictures):
+    parts = shuffled(pictures, min(4, pictures), torch.Generator().manual_seed(0))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    assert sorted(torch.cat(parts).tolist()) == list(range(pictures))
+
+
+def test_pictures_are_mirrored_only_where_the_dataset_allows_it(tiny):
+    upright = dataclasses.replace(tiny, flip=False)
+    recipe = Recipe(width=4, augmentation="flip_crop")
+    images = torch.zeros_like(tiny.train.images)
+    images[..., :4] = 255  # the left half: a crop moves it by a pixel, a mirror to the right
+    split = dataclasses.replace(tiny.train, images=images)
+
+    def share_bright_at_the_left(dataset):
+        dataset = dataclasses.replace(dataset, train=split)
+        source = batches_for(built(recipe, dataset), recipe, dataset)
+        (batch,) = source.epoch(1, 1, torch.Generator().manual_seed(0))
+        return (batch[0][..., 1] > 0.5).float().mean().item()
+
+    assert share_bright_at_the_left(upright) == 1
+    assert 0.2 < share_bright_at_the_left(tiny) < 0.8

@@ -1,0 +1,136 @@
+import json
+import signal
+import socket
+import threading
+import time
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lib.data.dataset import load
+from lib.errors import UserError
+from lib.training import sweep
+from lib.training.augment import POLICIES
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+from lib.training import cluster
+
+TIMED = ["images_per_second", "seconds"]
+FIGURES = ["best_epoch", "val_accuracy", "val_loss", "test_accuracy", "test_loss", "precision"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_workers():
+    """Ray with two cores, and with what it takes for a GPU; `sweep.train` uses it."""
+    cluster.connect("local", num_cpus=2, num_gpus=1)
+    with sweep.joined("local"):
+        yield
+
+
+@pytest.fixture
+def events(tmp_path, monkeypatch):
+    """Reads the events that were reported since the test began."""
+    path = tmp_path / "events"
+    monkeypatch.setenv("DAYBOOK_PROGRESS", str(path))
+    return lambda: pd.DataFrame(json.loads(line) for line in path.read_text().splitlines())
+
+
+@pytest.fixture
+def killer(tmp_path):
+    """Kills the worker that first writes a checkpoint in the test's folder."""
+    thread = threading.Thread(target=kill_the_first_to_checkpoint, args=[tmp_path])
+    thread.start()
+    yield
+    thread.join()
+
+
+def kill_the_first_to_checkpoint(folder):
+    deadline = time.monotonic() + 120
+    while not (checkpoints := list(folder.glob("*/checkpoint.pt"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    lock = str(checkpoints[0].with_name(".lock"))
+    for child in psutil.Process().children(recursive=True):
+        if lock in [file.path for file in child.open_files()]:
+            child.send_signal(signal.SIGKILL)
+
+
+def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events):
+    pictures = load("digits", 8, train_limit=300)
+    base = Recipe(width=4, epochs=2, batch_size=64, lr=0.1)
+    recipes = [base.replace(augmentation=policy) for policy in POLICIES]
+    there = sweep.train(recipes, pictures, RunStore(tmp_path / "there"), "cpu")
+    reported = events()
+    here = [fit(recipe, pictures, RunStore(tmp_path / "here"), "cpu") for recipe in recipes]
+
+    assert [run.run_id for run in there] == [run.run_id for run in here]
+    for one, other in zip(there, here, strict=True):
+        histories = (run.history.drop(columns=TIMED) for run in (one, other))
+        pd.testing.assert_frame_equal(*histories)
+        assert [one.summary[name] for name in FIGURES] == [other.summary[name] for name in FIGURES]
+        weights, expected = (load_file(run.path / "model.safetensors") for run in (one, other))
+        assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    told = reported.groupby("event")["run_id"].apply(sorted)
+    everyone = sorted(run.run_id for run in here)
+    assert told["run"] == told["finished"] == everyone
+    assert told["epoch"] == sorted(2 * everyone)
+
+
+def test_a_killed_worker_costs_no_run_and_no_epoch(tiny, quick, tmp_path, events, killer):
+    recipes = [quick.replace(epochs=100, seed=seed) for seed in (0, 1)]
+    runs = sweep.train(recipes, tiny, RunStore(tmp_path), "cpu")
+    reported = events()
+    assert sorted(reported["event"].value_counts()[["run", "finished"]]) == [2, 3]
+    for run in runs:
+        assert list(run.history["epoch"]) == list(range(1, 101))
+        told = reported[(reported["event"] == "epoch") & (reported["run_id"] == run.run_id)]
+        assert list(told["epoch"]) == list(range(1, 101))
+
+
+def test_a_run_whose_workers_all_die_is_one_line(tiny, quick, tmp_path, monkeypatch, killer):
+    monkeypatch.setattr(cluster, "RETRIES", 0)
+    with pytest.raises(UserError, match=r"no worker could train it: .* resumes from") as raised:
+        sweep.train([quick.replace(epochs=100)], tiny, RunStore(tmp_path), "cpu")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_workers_user_error_arrives_as_the_same_line(tiny, quick, tmp_path):
+    diverging = quick.replace(lr=100.0, weight_decay=10.0, epochs=9)
+    with pytest.raises(UserError, match=r"the loss is .* lower lr \(it is 100.0\)$") as raised:
+        sweep.train([diverging], tiny, RunStore(tmp_path), "cpu")
+    assert type(raised.value) is UserError
+    assert "\n" not in str(raised.value)
+
+
+def test_what_the_store_holds_goes_to_no_worker(tiny, quick, run, events, monkeypatch):
+    monkeypatch.setattr(cluster, "train_in_worker", lambda *_: pytest.fail("trained again"))
+    assert sweep.train([quick, quick], tiny, RunStore(run.path.parent), "cpu") == [run, run]
+    assert list(events()["event"]) == ["sweep", "run", "finished"]
+
+
+def test_a_worker_that_does_not_see_the_store_says_so(tiny, quick, tmp_path):
+    arrays = cluster.converted(tiny, torch.Tensor.numpy)
+    with pytest.raises(UserError, match=f"{socket.gethostname()} does not see .*elsewhere"):
+        cluster.train_in_worker(
+            quick, arrays, tmp_path / "elsewhere", "cpu", 1, tmp_path / "report"
+        )
+
+
+def test_a_run_reserves_its_threads_cores_or_its_share_of_a_gpu():
+    assert cluster.reserved("cpu", threads=2, share=1) == {"num_cpus": 2}
+    assert cluster.reserved("cpu", threads=64, share=1) == {"num_cpus": 2}  # no machine has more
+    assert cluster.reserved(None, threads=2, share=1) == {"num_gpus": 1}
+    assert cluster.reserved("cuda", threads=2, share=4) == {"num_gpus": 0.25}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:10001"])
+def test_a_cluster_that_does_not_answer_is_one_line(address):
+    with pytest.raises(UserError, match=f"no Ray cluster answers at '{address}'") as raised:
+        cluster.check_reachable(address)
+    assert "\n" not in str(raised.value)

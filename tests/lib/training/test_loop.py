@@ -1,0 +1,270 @@
+import dataclasses
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from lib.errors import UserError
+from lib.training import loop
+from lib.training.augment import POLICIES
+from lib.training.hardware import resolve_precision
+from lib.training.loop import fit
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+
+UNTIMED = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+
+
+def test_a_run_leaves_the_whole_record(run, tiny):
+    names = {path.name for path in run.path.iterdir()} - {".lock"}
+    assert names == {
+        "recipe.json",
+        "dataset.json",
+        "environment.json",
+        "history.csv",
+        "model.safetensors",
+        "predictions.npz",
+        "summary.json",
+    }
+    assert list(run.history["epoch"]) == [1, 2, 3, 4, 5, 6]
+    assert run.history["seconds"].is_monotonic_increasing
+    assert run.environment["torch"] == torch.__version__
+    assert run.dataset["pictures"] == {"train": 96, "val": 24, "test": 30}
+
+
+def test_the_small_network_learns(run):
+    assert run.summary["test_accuracy"] > 0.8
+    assert run.history["train_loss"].iloc[-1] < run.history["train_loss"].iloc[0]
+
+
+def test_the_summary_agrees_with_weights_history_and_predictions(run, tiny):
+    summary, history = run.summary, run.history.set_index("epoch")
+    assert summary["val_accuracy"] == history["val_accuracy"].max()
+    assert summary["val_accuracy"] == history.loc[summary["best_epoch"], "val_accuracy"]
+    test = run.predictions("test")
+    assert list(test.ids) == list(tiny.test.ids)
+    assert summary["test_accuracy"] == (test.logits.argmax(1) == tiny.test.labels.numpy()).mean()
+    assert 0 <= summary["test_low"] < summary["test_accuracy"] <= summary["test_high"] <= 1
+    with torch.inference_mode():
+        logits = run.load_model()(tiny.test.images / 255).numpy()
+    np.testing.assert_allclose(logits, test.logits, atol=1e-5)
+
+
+def test_a_finished_run_is_returned_without_training(run, tiny, quick, monkeypatch):
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
+    assert fit(quick, tiny, RunStore(run.path.parent)).run_id == run.run_id
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(run, tiny, quick, tmp_path):
+    again = fit(quick, tiny, RunStore(tmp_path), "cpu")
+    other = fit(quick.replace(seed=1), tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(run.history[UNTIMED], again.history[UNTIMED])
+    assert not run.history[UNTIMED].equals(other.history[UNTIMED])
+    assert other.run_id != run.run_id == again.run_id
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 6])
+def test_a_stopped_run_resumes_and_ends_as_if_it_had_not_stopped(
+    run, tiny, quick, tmp_path, monkeypatch, stop_after
+):
+    def stop(event, **facts):
+        if event == "epoch" and facts["epoch"] == stop_after:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(quick, tiny, RunStore(tmp_path), "cpu")
+    stopped = RunStore(tmp_path).run(quick, tiny)
+    assert not stopped.finished
+    assert RunStore(tmp_path).finished() == []
+
+    resumed = fit(quick, tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(run.history[UNTIMED], resumed.history[UNTIMED])
+    expected, weights = (load_file(r.path / "model.safetensors") for r in (run, resumed))
+    for name in expected:
+        assert torch.equal(expected[name], weights[name]), name
+    assert not (resumed.path / "checkpoint.pt").exists()
+
+
+def test_a_checkpoint_leaves_out_what_is_frozen_and_a_head_still_resumes(
+    tiny, tmp_path, monkeypatch
+):
+    recipe = Recipe(model="resnet18", strategy="head", epochs=3, batch_size=32, lr=0.1)
+    whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
+
+    def stop(event, **facts):
+        if event == "epoch" and facts["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    stopped = RunStore(tmp_path).run(recipe, tiny)
+    assert (stopped.path / "checkpoint.pt").stat().st_size < 100_000  # the backbone has 45 MB
+
+    resumed = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(whole.history[UNTIMED], resumed.history[UNTIMED])
+    expected, weights = (load_file(r.path / "model.safetensors") for r in (whole, resumed))
+    assert expected.keys() == weights.keys() == whole.load_model().state_dict().keys()
+    for name in expected:
+        assert torch.equal(expected[name], weights[name]), name
+
+
+def test_sgd_learns_and_resumes(tiny, quick, tmp_path, monkeypatch):
+    recipe = quick.replace(optimizer="sgd")
+    whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
+    assert whole.summary["test_accuracy"] > 0.8
+
+    def stop(event, **facts):
+        if event == "epoch" and facts["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.progress, "report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    resumed = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    pd.testing.assert_frame_equal(whole.history[UNTIMED], resumed.history[UNTIMED])
+
+
+def test_averaging_over_mirror_images_is_reported_apart(tiny, quick, tmp_path):
+    run = fit(quick.replace(test_flip=True, epochs=2), tiny, RunStore(tmp_path), "cpu")
+    model, images = run.load_model(), tiny.test.images / 255
+    with torch.inference_mode():
+        logits = model(images) + model(images.flip(3))
+    expected = (logits.argmax(1) == tiny.test.labels).double().mean().item()
+    assert run.summary["test_accuracy_flip"] == pytest.approx(expected)
+    upright = dataclasses.replace(tiny, flip=False, fingerprint="upright")
+    run = fit(quick.replace(test_flip=True, epochs=1), upright, RunStore(tmp_path), "cpu")
+    assert "test_accuracy_flip" not in run.summary
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ["c++", "g++"])), reason="needs a C++ compiler")
+def test_a_compiled_head_trains_as_the_plain_one(tiny, tmp_path):
+    recipe = Recipe(model="resnet18", strategy="head", epochs=2, batch_size=32, lr=0.1)
+    plain = fit(recipe, tiny, RunStore(tmp_path), "cpu")
+    compiled = fit(recipe.replace(compile=True), tiny, RunStore(tmp_path), "cpu")
+    np.testing.assert_allclose(
+        plain.history["train_loss"], compiled.history["train_loss"], rtol=1e-3
+    )
+
+
+def test_compiling_without_a_compiler_is_one_line(tiny, quick, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(UserError, match=r"needs a C\+\+ compiler"):
+        fit(quick.replace(compile=True), tiny, RunStore(tmp_path), "cpu")
+
+
+def train_in_a_process(recipe, dataset, root):
+    fit(recipe, dataset, RunStore(root), "cpu")
+
+
+def test_two_processes_never_train_the_same_run(tiny, quick, tmp_path, monkeypatch):
+    recipe = quick.replace(epochs=20)
+    events = tmp_path / "events.jsonl"
+    monkeypatch.setenv("DAYBOOK_PROGRESS", str(events))
+    context = multiprocessing.get_context("spawn")
+    arguments = (recipe, tiny, tmp_path / "runs")
+    processes = [context.Process(target=train_in_a_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    epochs = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert epochs.count("epoch") == 20
+
+
+KILLED = """
+import sys
+from lib.data.dataset import load
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+from lib.training.loop import fit
+recipe = Recipe(width=4, epochs=30, batch_size=256)
+print("ready", flush=True)
+fit(recipe, load("digits"), RunStore(sys.argv[1]), "cpu")
+"""
+
+
+def test_a_killed_process_never_leaves_an_unfinished_run_as_finished(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    for delay in (0.1, 0.5, 1.0):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ})
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for finished in RunStore(tmp_path).finished():
+            assert len(finished.history) == 30
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (finished,) = RunStore(tmp_path).finished()
+    assert len(finished.history) == 30
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_augmentation_trains(tiny, quick, tmp_path, policy):
+    run = fit(quick.replace(augmentation=policy, epochs=2), tiny, RunStore(tmp_path), "cpu")
+    assert np.isfinite(run.history["train_loss"]).all()
+
+
+def test_a_loss_that_explodes_is_one_line_with_the_remedy(tiny, quick, tmp_path):
+    with pytest.raises(UserError, match=r"the loss is .* lower lr"):
+        fit(quick.replace(lr=100.0, weight_decay=10.0, epochs=9), tiny, RunStore(tmp_path), "cpu")
+
+
+def test_a_store_that_cannot_be_written_is_one_line(tiny, quick, tmp_path):
+    (tmp_path / "runs").write_text("a file, not a folder")
+    with pytest.raises(UserError, match="cannot write"):
+        fit(quick, tiny, RunStore(tmp_path / "runs"))
+
+
+def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
+    recipe = quick.replace(augmentation="none", label_smoothing=0.0)
+    state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
+    pixels, labels = tiny.train.images / 255, tiny.train.labels
+    targets = F.one_hot(labels, 3).float()
+    batches = [(pixels[:60], targets[:60]), (pixels[60:], targets[60:])]
+    with torch.no_grad():
+        state.model.train()
+        losses = [F.cross_entropy(state.model(x), y) for x, y in batches]
+    state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
+    figures = loop.train_one_epoch(state, state.model, batches, [0.0, 0.0], recipe, "fp32")
+    expected = (60 * losses[0] + 36 * losses[1]) / 96
+    assert math.isclose(figures["train_loss"], expected, rel_tol=1e-4)
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    cuda = torch.device("cuda")
+    for capability, expected in {(9, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}.items():
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert resolve_precision("auto", cuda) == expected
+    assert resolve_precision("fp16", cuda) == "fp16"
+    for amx in (True, False):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False
+        )
+        assert resolve_precision("auto", torch.device("cpu")) == ("bf16" if amx else "fp32")
+
+
+def test_mixed_precision_trains_to_about_the_same_loss(run, tiny, quick, tmp_path):
+    mixed = fit(quick.replace(precision="bf16"), tiny, RunStore(tmp_path), "cpu")
+    assert mixed.summary["precision"] == "bf16"
+    assert mixed.history["train_loss"].iloc[-1] == pytest.approx(
+        run.history["train_loss"].iloc[-1], abs=0.1
+    )

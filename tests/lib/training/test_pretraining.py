@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from lib.training import loop
+from lib.training.pretraining import pretrained, rotated
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+
+CPU = torch.device("cpu")
+
+
+PRETRAINING = Recipe(model="resnet18", augmentation="none", epochs=1, batch_size=64)
+
+
+def test_rotation_labels_every_turn(tiny):
+    turned = rotated(tiny)
+    n = len(tiny.train)
+    assert len(turned.train) == 4 * n
+    assert turned.classes == ("0°", "90°", "180°", "270°")
+    assert not turned.flip
+    once = turned.train.images[n : 2 * n]
+    assert torch.equal(once, torch.rot90(tiny.train.images, 1, (2, 3)))
+    assert turned.train.labels[n : 2 * n].unique().tolist() == [1]
+    assert turned.fingerprint != tiny.fingerprint
+
+
+def test_rotation_trains_a_backbone_once_and_names_its_run(tiny, tmp_path, monkeypatch):
+    store = RunStore(tmp_path)
+    name = pretrained("rotation", tiny, store, PRETRAINING)
+    run = store.get(name.removeprefix("run:"))
+    assert run.dataset["classes"] == ["0°", "90°", "180°", "270°"]
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
+    assert pretrained("rotation", tiny, store, PRETRAINING) == name
+    recipe = Recipe(model="resnet18", weights=name, strategy="head")
+    model = loop.begin(recipe, tiny, store, CPU, "fp32").model
+    learned = run.load_model().body.layer1[0].conv1.weight
+    assert torch.equal(model.body.layer1[0].conv1.weight, learned)

@@ -1,0 +1,85 @@
+import dataclasses
+
+import pytest
+
+from lib.errors import UserError
+from lib.training.recipe import OF_NETWORK, Recipe
+
+NETWORKS = {"small_cnn": Recipe(), "resnet18": Recipe(model="resnet18")}
+CHANGED = {
+    "model": "resnet18",
+    "augmentation": "mixup",
+    "optimizer": "sgd",
+    "precision": "bf16",
+    "strategy": "head",
+    "weights": "rotation",
+}
+
+
+def changed(field):
+    """Another value of a field than its default."""
+    value = getattr(Recipe(), field)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return CHANGED[field]
+    return value + 1 if isinstance(value, int) else value / 2 + 1e-4
+
+
+def test_a_recipe_survives_the_way_through_plain_values():
+    recipe = Recipe(epochs=3, augmentation="mixup", lr=0.05)
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Recipe)])
+def test_every_field_counts_in_the_digest_of_a_network_that_reads_it(field):
+    readers = [model for model in NETWORKS if field in OF_NETWORK[model]] or list(NETWORKS)
+    readers = [model for model in readers if (model, field) != ("resnet18", "model")]
+    for model in readers:
+        recipe = NETWORKS[model]
+        assert recipe.replace(**{field: changed(field)}).digest() != recipe.digest()
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [(model, field) for other, fields in OF_NETWORK.items() for field in fields
+     for model in NETWORKS if model != other],
+)  # fmt: skip
+def test_a_choice_of_another_network_is_refused_and_not_recorded(model, field):
+    assert field not in NETWORKS[model].to_dict()
+    with pytest.raises(UserError, match=f"^recipe: {field} = .* is a choice of .*; leave it out"):
+        NETWORKS[model].replace(**{field: changed(field)})
+
+
+def test_a_whole_number_is_the_same_rate_as_its_float():
+    assert Recipe(lr=1) == Recipe(lr=1.0)
+    assert Recipe(lr=1).digest() == Recipe(lr=1.0).digest()
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_one():
+    with pytest.raises(UserError, match="'epoch'; did you mean 'epochs'"):
+        Recipe.from_dict({"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("epochs", 0, "greater than or equal to 1"),
+        ("epochs", 2.5, "valid integer"),
+        ("epochs", True, "valid integer"),
+        ("lr", "fast", "valid number"),
+        ("lr", 0.0, "greater than or equal to 0.00000001"),
+        ("lr", float("nan"), "less than or equal to"),
+        ("augmentation", "blur", "'none', 'flip_crop'"),
+        ("model", "vgg", "'small_cnn' or 'resnet18'"),
+        ("label_smoothing", 1.0, "less than or equal to 0.99"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("test_flip", "yes", "valid boolean"),
+    ],
+)
+def test_a_bad_value_is_one_line_with_what_would_do(field, value, words):
+    with pytest.raises(
+        UserError, match=f"^recipe: {field} = .*: input should be .*{words}"
+    ) as error:
+        Recipe(**{field: value})
+    assert "\n" not in str(error.value)

@@ -1,0 +1,66 @@
+import dataclasses
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from lib.errors import UserError
+from lib.training import runs
+from lib.training.runs import RunStore, best_of, run_id, validation_rank
+from tests.imports import PROJECT
+
+
+def test_recipe_dataset_and_version_each_decide_the_run_id(tiny, quick, monkeypatch):
+    first = run_id(quick, tiny)
+    assert run_id(quick.replace(seed=1), tiny) != first
+    assert run_id(quick, dataclasses.replace(tiny, fingerprint="other")) != first
+    monkeypatch.setattr(runs, "VERSION", runs.VERSION + 1)
+    assert run_id(quick, tiny) != first
+
+
+IDENTITY = """
+from lib.data.dataset import load
+from lib.training.recipe import Recipe
+from lib.training.runs import run_id
+print(run_id(Recipe(), load("digits")))
+"""
+
+
+def test_a_renamed_local_variable_changes_no_id(tmp_path):
+    shutil.copytree(PROJECT / "lib", tmp_path / "lib")
+
+    def identity():
+        command = [sys.executable, "-c", IDENTITY]
+        return subprocess.run(command, check=True, cwd=tmp_path, stdout=subprocess.PIPE).stdout
+
+    before = identity()
+    loop = tmp_path / "lib" / "training" / "loop.py"
+    renamed = loop.read_text().replace("rates_now", "rates_of_this_epoch")
+    assert renamed != loop.read_text()
+    loop.write_text(renamed)
+    assert identity() == before
+
+
+def test_a_store_finds_finished_runs_and_names_the_missing(run):
+    store = RunStore(run.path.parent)
+    assert [found.run_id for found in store.finished()] == [run.run_id]
+    assert store.get(run.run_id).recipe == run.recipe
+    with pytest.raises(UserError, match="no finished run 'nothing'"):
+        store.get("nothing")
+
+
+def test_the_better_loss_decides_between_equal_accuracies(run):
+    figures = [(0.8, 0.5), (0.9, 0.7), (0.9, 0.6), (0.7, 0.1)]
+    ranked = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in figures]
+    assert max(ranked, key=validation_rank) == ranked[2]
+    assert best_of([run]) is run
+
+
+def test_attacks_are_stored_with_the_run(run, tmp_path):
+    copy = runs.Run(shutil.copytree(run.path, tmp_path / run.run_id))
+    assert copy.attacks is None
+    table = pd.DataFrame({"attack": ["fgsm"], "epsilon": [0.1], "accuracy": [0.5]})
+    copy.save_attacks(table)
+    pd.testing.assert_frame_equal(copy.attacks, table)
