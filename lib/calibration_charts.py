@@ -37,7 +37,7 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
 
     Columns: low, high (a bin's edges), count, share, confidence, accuracy, scaling ("before",
     "after"; without the column there is one panel). Empty bins stay empty. `metrics` is
-    `lib.calibration.calibration_table`, whose intervals let the title say whether the ECE changed.
+    `lib.diagnosis.calibration.calibration_table`, by which the title says whether the ECE changed.
     """
     shown = table if "scaling" in table else table.assign(scaling="before")
     names = list(shown["scaling"].unique())

@@ -10,16 +10,16 @@ import pandas as pd
 import torch
 
 from lib.bundle import Bundle
-from lib.calibration import softmax
 from lib.data.dataset import Dataset
-from lib.intervals import Interval, accuracy_interval
-from lib.mistakes import most_confused, worst_mistakes
-from lib.robustness import (
+from lib.diagnosis.calibration import softmax
+from lib.diagnosis.mistakes import most_confused, worst_mistakes
+from lib.diagnosis.robustness import (
     ATTACKS,
     ATTACKS_FILE,
     accuracy_under_attack,
     corruption_accuracy,
 )
+from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run, RunStore
 
@@ -32,14 +32,16 @@ SURE = 0.9  # the calibrated confidence from which a mistake counts as overconfi
 class Robustness:
     """Accuracy under attack and corruption, on the first test pictures."""
 
-    attacks: pd.DataFrame  # of `lib.robustness.accuracy_under_attack`, epsilon 0 among them
-    corruptions: pd.DataFrame  # of `lib.robustness.corruption_accuracy`
+    attacks: (
+        pd.DataFrame
+    )  # of `lib.diagnosis.robustness.accuracy_under_attack`, epsilon 0 among them
+    corruptions: pd.DataFrame  # of `lib.diagnosis.robustness.corruption_accuracy`
 
 
 def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
-    Attacks that day 4 has measured (`lib.diagnosis.attacks`) are read from the run's folder.
+    Attacks that day 4 has measured (`lib.diagnostics.attacks`) are read from the run's folder.
     """
     test, model = dataset.test.first(pictures), run.load_model(best_device())
     generator = torch.Generator().manual_seed(0)
@@ -162,7 +164,7 @@ class Facts:
 
     @cached_property
     def per_class(self) -> list[dict[str, Any]]:
-        """The rows of `lib.mistakes.per_class`, each accuracy an `Interval`."""
+        """The rows of `lib.diagnosis.mistakes.per_class`, each accuracy an `Interval`."""
         rows = self.bundle.metrics["per_class"]
         return [
             row | {"accuracy": Interval(row["accuracy"], row["low"], row["high"])} for row in rows
@@ -179,7 +181,7 @@ class Facts:
         return max((r for r in self.per_class if r["n"]), key=lambda row: width(row["accuracy"]))
 
     def calibration(self, measure: str, scaling: str) -> Interval:
-        """A measure of `lib.calibration.calibration_table`, before or after scaling."""
+        """A measure of `lib.diagnosis.calibration.calibration_table`, before or after scaling."""
         return Interval(**self.bundle.metrics["calibration"][measure][scaling])
 
     # How it fails
@@ -195,14 +197,14 @@ class Facts:
 
     @cached_property
     def pairs(self) -> pd.DataFrame | None:
-        """`lib.mistakes.most_confused`."""
+        """`lib.diagnosis.mistakes.most_confused`."""
         if self.test is None:
             return None
         return most_confused(self.test.labels, self.test.logits.argmax(1), self.bundle.classes)
 
     @cached_property
     def mistakes(self) -> pd.DataFrame | None:
-        """`lib.mistakes.worst_mistakes` with calibrated confidences, the surest first."""
+        """`lib.diagnosis.mistakes.worst_mistakes` with calibrated confidences, the surest first."""
         if self.test is None:
             return None
         logits, ids = self.test.logits / self.bundle.temperature, self.test.ids.tolist()

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
-from lib.calibration import Calibration, calibrate, softmax
 from lib.data.dataset import Dataset
+from lib.diagnosis.calibration import Calibration, calibrate, softmax
+from lib.diagnosis.mistakes import per_class
 from lib.errors import UserError
 from lib.files import replacing_folder, write_json
 from lib.intervals import accuracy_interval
-from lib.mistakes import per_class
 from lib.models import parts
 from lib.models.parts import predict
 from lib.training.runs import Predictions, Run
@@ -141,8 +141,9 @@ def slug(name: str) -> str:
 def metrics(test: Predictions, classes: Sequence[str], scaled: Calibration) -> dict[str, Any]:
     """What the test predictions are worth, with 95 % intervals.
 
-    accuracy (Wilson's interval); per_class, a row a class as of `lib.mistakes.per_class`;
-    calibration: each measure of `lib.calibration.calibration_table`, before and after scaling.
+    accuracy (Wilson's interval); per_class, the rows of `lib.diagnosis.mistakes.per_class`;
+    calibration: each measure of `lib.diagnosis.calibration.calibration_table`, before and after
+    scaling.
     """
     predicted = test.logits.argmax(1)
     accuracy = accuracy_interval(int((predicted == test.labels).sum()), len(test.labels))

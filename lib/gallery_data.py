@@ -36,15 +36,15 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import Tensor
 
-from lib.attribution import grad_cam
-from lib.calibration import fit_temperature, softmax
 from lib.data.dataset import Split
-from lib.diagnosis import confusion_of
+from lib.diagnosis.attribution import grad_cam
+from lib.diagnosis.calibration import fit_temperature, softmax
+from lib.diagnosis.heat import heat_png, png
+from lib.diagnosis.robustness import fgsm
+from lib.diagnostics import confusion_of
 from lib.files import replacing_folder
-from lib.gallery import heat_png, png
 from lib.models.parts import Classifier, predict
 from lib.overview import setting_of
-from lib.robustness import fgsm
 from lib.training.runs import Predictions, Run
 
 FOLDER = Path("report") / "days" / "gallery"
@@ -63,7 +63,7 @@ class Gallery:
     def confusion_of(self, run: Run) -> pd.DataFrame:
         """The run's confusion matrix; the cells that the gallery holds pictures of link to them.
 
-        Columns: those of `lib.mistakes.confusion_matrix`, and `href` if it is the gallery's run.
+        Columns: those of `lib.diagnosis.mistakes.confusion_matrix`; for its own run also `href`.
         """
         table = confusion_of(run)
         if run.run_id != self.run_id:

@@ -134,8 +134,8 @@ class Predictor:
         UserError           if there is no such class
         UnreadablePicture   if the picture is missing, damaged or not a picture
         """
-        from lib.attribution import grad_cam  # seconds to import, for captum and SciPy
-        from lib.gallery import ramp
+        from lib.diagnosis.attribution import grad_cam
+        from lib.diagnosis.heat import ramp
 
         if target not in (None, *self.classes):
             raise UserError(f"no class {target!r}{nearest(str(target), self.classes)}")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from lib import export as exporting
 from lib.bundle import FACTS, ONNX, WEIGHTS, Bundle
-from lib.calibration import expected_calibration_error, fit_temperature, softmax
+from lib.diagnosis.calibration import expected_calibration_error, fit_temperature, softmax
 from lib.errors import UserError
 from lib.export import export
 from lib.intervals import accuracy_interval

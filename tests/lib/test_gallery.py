@@ -3,23 +3,13 @@ import io
 import re
 from html.parser import HTMLParser
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from lib.gallery import (
-    VIRIDIS,
-    Caption,
-    before_after,
-    captions,
-    heatmaps,
-    perturbations,
-    png,
-    ramp,
-    sheet,
-)
+from lib.diagnosis.heat import VIRIDIS, png
+from lib.gallery import Caption, before_after, captions, heatmaps, perturbations, sheet
 
 
 class Reader(HTMLParser):
@@ -102,9 +92,6 @@ def test_an_empty_sheet():
     assert Reader(sheet(pictures(0))).pictures == []
 
 
-# Captions
-
-
 def test_captions_from_arrays():
     found = captions(torch.tensor([0, 1]), np.array([0, 0]), [0.5, 0.876], ["cat", "dog"])
     assert found == [Caption("cat", "cat", 0.5), Caption("dog", "cat", 0.876)]
@@ -142,9 +129,6 @@ def test_pictures_without_captions_are_numbered():
 def test_too_few_captions_are_refused():
     with pytest.raises(ValueError, match="1 captions for 4 pictures"):
         sheet(pictures(), ["cat"])
-
-
-# Rows and pairs
 
 
 def test_before_and_after_stand_in_columns():
@@ -197,12 +181,6 @@ def test_heat_outside_its_range_is_cut_and_missing_heat_is_cold():
     odd = np.array([[[np.nan, 2.0], [-1.0, 1.0]]])
     even = np.array([[[0.0, 1.0], [0.0, 1.0]]])
     assert heatmaps(images, odd).html == heatmaps(images, even).html
-
-
-def test_ramp_is_viridis():
-    values = np.linspace(0, 1, 256)
-    expected = matplotlib.colormaps["viridis"](values)[:, :3] * 255
-    assert np.abs(ramp(values) - expected).max() < 6
 
 
 def test_a_perturbation_is_amplified_around_grey():

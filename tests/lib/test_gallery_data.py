@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from scipy.special import softmax
 
-from lib import diagnosis, gallery_data
+from lib import diagnostics, gallery_data
 from lib.gallery_data import EPSILON, choose
 from lib.training.runs import Predictions, Run
 
@@ -72,7 +72,7 @@ def test_a_picture_is_shown_with_what_the_run_said_of_it(data, wrong, tiny, fold
 
 
 def test_the_probabilities_after_calibration_are_those_of_day_4(data, wrong, tiny):
-    temperature = diagnosis.calibrated(wrong).temperature
+    temperature = diagnostics.calibrated(wrong).temperature
     logits = wrong.predictions("test").logits.astype(float)
     for item in data["items"]:
         after = softmax(logits[tiny.test.ids.index(item["id"])] / temperature)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from lib import inference
-from lib.attribution import grad_cam
 from lib.data.pictures import UnreadablePicture
+from lib.diagnosis.attribution import grad_cam
 from lib.errors import UserError
 from lib.inference import Prediction, Predictor
 

@@ -15,12 +15,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from sklearn import metrics
 
-from lib import diagnosis, inference
+from lib import diagnostics, inference
 from lib.card_facts import Facts, measure_robustness
+from lib.diagnosis.robustness import accuracy_under_attack
 from lib.errors import UserError
 from lib.files import write_json
 from lib.model_card import Bibliography, card, site_page, write
-from lib.robustness import accuracy_under_attack
 from lib.training.loop import fit
 from lib.training.recipe import OF_NETWORK, Recipe
 from lib.training.runs import RunStore
@@ -283,7 +283,7 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
 
 def test_attacks_that_day_4_has_measured_are_not_measured_again(store, run, tiny, robustness):
     kept = store.get("turned")
-    diagnosis.attacks(kept, tiny.test, torch.Generator().manual_seed(0))
+    diagnostics.attacks(kept, tiny.test, torch.Generator().manual_seed(0))
     found = measure_robustness(kept, tiny, pictures=9)
     assert set(found.attacks["n"]) == {len(tiny.test)}
     assert set(found.corruptions["n"]) == {9}

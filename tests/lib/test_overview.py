@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import diagnosis, overview
+from lib import diagnostics, overview
 from lib.training.runs import Run
 
 
@@ -41,7 +41,7 @@ def test_without_day_4_the_figure_says_how_to_get_it(run):
 
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
-    table = diagnosis.attacks(attacked, tiny.test, torch.Generator().manual_seed(0))
+    table = diagnostics.attacks(attacked, tiny.test, torch.Generator().manual_seed(0))
     small, large = overview.under_attack(attacked)
     pgd = table[table["attack"] == "pgd"].set_index("epsilon_255")["accuracy"]
     assert (small.value, large.value) == pytest.approx((pgd.loc[1], pgd.loc[4]))

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import diagnosis, overview, transfer
+from lib import diagnostics, overview, transfer
 from lib.chart_titles import per_cent
 from lib.errors import UserError
 from lib.training.loop import fit
@@ -69,17 +69,17 @@ def test_the_headline_states_the_runs_own_figures(several):
 
 def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, tiny):
     _, runs = several
-    best = diagnosis.best_by(diagnosis.fitting(runs, tiny), diagnosis.model_of)
+    best = diagnostics.best_by(diagnostics.fitting(runs, tiny), diagnostics.model_of)
     assert list(best) == ["small_cnn", "resnet18"]
     assert best["small_cnn"] == best_of(runs[:4])
     other = dataclasses.replace(tiny, test=tiny.val)
     with pytest.raises(UserError, match="no finished run on these 24 test pictures of 8 px"):
-        diagnosis.fitting(runs, other)
+        diagnostics.fitting(runs, other)
 
 
 def test_every_way_of_training_has_its_best_run(several):
     _, runs = several
-    ways = diagnosis.best_by(runs, overview.setting_of)
+    ways = diagnostics.best_by(runs, overview.setting_of)
     assert set(ways) == {
         "small CNN, none",
         "small CNN, Cutout",
@@ -91,7 +91,7 @@ def test_every_way_of_training_has_its_best_run(several):
 def test_looks_show_right_answers_then_mistakes(several, tiny):
     run = several[1][0]
     said = run.predictions("test")
-    looks = diagnosis.look(run.load_model(), tiny.test, said, tiny.classes, right=4, wrong=3)
+    looks = diagnostics.look(run.load_model(), tiny.test, said, tiny.classes, right=4, wrong=3)
     wrong = int((said.logits.argmax(1) != said.labels).sum())
     mistaken = looks.true != looks.predicted
     assert mistaken.sum() == min(3, wrong)
@@ -105,7 +105,7 @@ def test_looks_show_right_answers_then_mistakes(several, tiny):
 def test_attacks_begin_at_the_clean_accuracy(several, tiny):
     run = several[1][0]
     generator = torch.Generator().manual_seed(0)
-    table = diagnosis.attacks(run, tiny.test, generator)
+    table = diagnostics.attacks(run, tiny.test, generator)
     clean = table[table["epsilon"] == 0]["accuracy"]
     assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
     assert set(table["attack"]) == {"fgsm", "pgd"}
@@ -113,7 +113,9 @@ def test_attacks_begin_at_the_clean_accuracy(several, tiny):
 
 def test_corruptions_are_compared_across_augmentations(several, tiny):
     generator = torch.Generator().manual_seed(0)
-    table = diagnosis.corruption_by_augmentation(several[1], tiny.test, generator, severities=(3,))
+    table = diagnostics.corruption_by_augmentation(
+        several[1], tiny.test, generator, severities=(3,)
+    )
     assert set(table["augmentation"]) == {"none", "cutout"}
     assert len(table) == 2 * 10
 
@@ -121,15 +123,15 @@ def test_corruptions_are_compared_across_augmentations(several, tiny):
 def test_the_ablation_leaves_out_runs_that_differ_in_more(several, tiny, tmp_path):
     store, runs = several
     longer = fit(runs[0].recipe.replace(epochs=3), tiny, store, "cpu")
-    assert diagnosis.ablation([longer, *runs]) == runs[:4]
-    assert diagnosis.ablation([]) == []
+    assert diagnostics.ablation([longer, *runs]) == runs[:4]
+    assert diagnostics.ablation([]) == []
 
 
 def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):
     run = several[1][0]
     said = run.predictions("test")
     wrong = said.logits.argmax(1) != said.labels
-    worst = diagnosis.worst_of(run, tiny.test, top=50)
+    worst = diagnostics.worst_of(run, tiny.test, top=50)
     assert len(worst.images) == wrong.sum()
     shown = {tuple(image.flatten().tolist()) for image in worst.images}
     assert shown == {tuple(i.flatten().tolist()) for i in tiny.test.images[torch.from_numpy(wrong)]}

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from lib import attribution
+from lib.diagnosis import attribution
 
 
 def seeded(seed=0):

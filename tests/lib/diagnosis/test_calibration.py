@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from lib import calibration
+from lib.diagnosis import calibration
 
 CLASSES = 10
 

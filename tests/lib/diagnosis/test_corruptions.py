@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib import corruptions
-from lib.corruptions import CORRUPTIONS, SEVERITIES, corrupted
+from lib.diagnosis import corruptions
+from lib.diagnosis.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 
 RANDOM = ("gaussian_noise", "shot_noise", "impulse_noise", "motion_blur", "fog")
 

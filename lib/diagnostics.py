@@ -9,17 +9,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.attribution import grad_cam
-from lib.calibration import Calibration, calibrate, selective, softmax
 from lib.chart_titles import count, per_cent
 from lib.data.dataset import Dataset, Split
+from lib.diagnosis.attribution import grad_cam
+from lib.diagnosis.calibration import Calibration, calibrate, selective, softmax
+from lib.diagnosis.mistakes import confusion_matrix, most_confused, worst_mistakes
+from lib.diagnosis.robustness import (
+    ATTACKS,
+    ATTACKS_FILE,
+    accuracy_under_attack,
+    corruption_accuracy,
+)
 from lib.errors import UserError
 from lib.files import write_text
 from lib.gallery import Caption, captions
 from lib.intervals import Interval
-from lib.mistakes import confusion_matrix, most_confused, worst_mistakes
 from lib.models.parts import Classifier
-from lib.robustness import ATTACKS, ATTACKS_FILE, accuracy_under_attack, corruption_accuracy
 from lib.training.runs import Predictions, Run, best_of
 
 K = TypeVar("K", bound=Hashable)
@@ -148,13 +153,13 @@ def worst_of(run: Run, test: Split, top: int = 20) -> Worst:
 
 
 def confusion_of(run: Run) -> pd.DataFrame:
-    """The confusion matrix of the test split: `lib.mistakes.confusion_matrix`."""
+    """The confusion matrix of the test split: `lib.diagnosis.mistakes.confusion_matrix`."""
     said = run.predictions("test")
     return confusion_matrix(said.labels, said.logits.argmax(1), run.dataset["classes"])
 
 
 def confused_by(run: Run) -> pd.DataFrame:
-    """The pairs confused most often on the test split: `lib.mistakes.most_confused`."""
+    """The pairs confused most often on the test split: `lib.diagnosis.mistakes.most_confused`."""
     said = run.predictions("test")
     return most_confused(said.labels, said.logits.argmax(1), run.dataset["classes"])
 
@@ -166,16 +171,13 @@ def calibrated(run: Run) -> Calibration:
 
 
 def coverage(said: Predictions, temperature: float) -> pd.DataFrame:
-    """Accuracy against the share answered: `lib.calibration.selective`."""
+    """Accuracy against the share answered: `lib.diagnosis.calibration.selective`."""
     confidence = softmax(said.logits, temperature).max(1)
     return selective(confidence, said.logits.argmax(1) == said.labels)
 
 
 def attacks(run: Run, test: Split, generator: torch.Generator) -> pd.DataFrame:
-    """FGSM and PGD at every `EPSILONS`: the columns of `lib.robustness.accuracy_under_attack`.
-
-    The table stays in the run's folder, where `lib.overview.under_attack` finds it.
-    """
+    """FGSM and PGD at every `EPSILONS`, stored with the run: see `Run.attacks`."""
     model = run.load_model()
     table = pd.concat(
         [
@@ -195,7 +197,7 @@ def corruption_by_augmentation(
 
     Returns
     -------
-    table : augmentation, and the columns of `lib.robustness.corruption_accuracy`
+    table : augmentation, and the columns of `lib.diagnosis.robustness.corruption_accuracy`
     """
     seed = generator.initial_seed()
     tables = [

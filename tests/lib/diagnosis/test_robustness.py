@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib import robustness
-from lib.corruptions import CORRUPTIONS
+from lib.diagnosis import robustness
+from lib.diagnosis.corruptions import CORRUPTIONS
 from lib.intervals import accuracy_interval
 
 

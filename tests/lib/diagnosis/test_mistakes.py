@@ -7,7 +7,7 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from lib import mistakes
+from lib.diagnosis import mistakes
 
 CLASSES = ["ant", "bee", "cow"]
 

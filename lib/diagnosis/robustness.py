@@ -2,7 +2,7 @@
 
 Adversarial perturbations within a largest change of epsilon per value, in pixel space: the fast
 gradient sign method of Goodfellow et al. (ICLR 2015) and projected gradient descent of Madry et al.
-(ICLR 2018). Accuracy under the common corruptions of `lib.corruptions`.
+(ICLR 2018). Accuracy under the common corruptions of `lib.diagnosis.corruptions`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor, nn
 
-from lib.corruptions import CORRUPTIONS, corrupted
+from lib.diagnosis.corruptions import CORRUPTIONS, corrupted
 from lib.intervals import Interval, accuracy_interval, differs
 from lib.models.parts import device_of, evaluating, predict
 
