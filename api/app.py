@@ -167,7 +167,7 @@ def model_routes(service: Service) -> APIRouter:
         """Calibrated probabilities of the classes, for one or many pictures."""
         names, rows = await service.predict(request)
         with service.stage("writing"):
-            predictions = listed(names, service.predictor.named(rows), top)
+            predictions = listed(names, service.predictor.labelled(rows), top)
             body = {"model": bundle.name, "predictions": predictions}
             return Response(json.dumps(body), media_type="application/json")
 

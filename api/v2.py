@@ -119,7 +119,7 @@ def model_routes(service: Service) -> APIRouter:
             raise Problem(413, "too_many_files", message)
         rows = await service.probabilities(request, torch.tensor(pixels))
         with service.stage("writing"):
-            labels = [prediction.label for prediction in predictor.named(rows)]
+            labels = [prediction.label for prediction in predictor.labelled(rows)]
             content, headers = tensors.write(name, asked, rows.numpy(), labels)
             return Response(content, headers=headers)
 

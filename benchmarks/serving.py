@@ -58,8 +58,8 @@ from fastapi import FastAPI, Request, UploadFile
 from PIL import Image
 
 from lib.data.dataset import load
-from lib.export import export
 from lib.inference import Prediction, Predictor
+from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
@@ -176,7 +176,7 @@ class LitApi(litserve.LitAPI):
         return self.predictor.probabilities(images)
 
     def unbatch(self, rows: torch.Tensor) -> list[Prediction]:
-        return self.predictor.named(rows)
+        return self.predictor.labelled(rows)
 
     def encode_response(self, prediction: Prediction) -> dict[str, Any]:
         return answer(prediction)

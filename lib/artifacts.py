@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from lib.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.chart_titles import count, duration, per_cent, points, signed
 from lib.data.dataset import Split
 from lib.diagnosis.calibration import softmax
 from lib.diagnostics import best_by
 from lib.inference import Predictor
+from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.intervals import Interval, bootstrap_interval
 from lib.overview import setting_of, tested
 from lib.palette import label

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.bundle import Bundle
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import softmax
 from lib.diagnosis.mistakes import most_confused, worst_mistakes
@@ -19,6 +18,7 @@ from lib.diagnosis.robustness import (
     accuracy_under_attack,
     corruption_accuracy,
 )
+from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run, RunStore

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ def explained(error: "ValidationError") -> str:
     message = first["msg"][:1].lower() + first["msg"][1:]
     if first["type"] in ("missing", "missing_argument"):
         return f"{name} is missing"
-    return f"{name} = {first['input']!r}: {message}"
+    return f"{name} = {reprlib.repr(first['input'])}: {message}"
 
 
 def command(main: Callable[[], int | None]) -> None:

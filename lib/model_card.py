@@ -14,11 +14,11 @@ import jinja2
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from lib.bundle import CARD
 from lib.card_facts import SURE, Facts, width
 from lib.chart_titles import count, duration, per_cent, points
 from lib.diagnosis.calibration import BINS
 from lib.files import write_text
+from lib.inference.bundle import CARD
 from lib.intervals import Interval
 from lib.palette import label
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lib.data.dataset import Dataset, Split
-from lib.export import export
+from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore

@@ -26,11 +26,9 @@ from torch import Tensor
 from lib.data import decoding, folders, pictures, sources
 from lib.data.cache import Choices, Contents, Decoded, cached, describe
 from lib.data.folders import Listing, short_hash
-from lib.data.pictures import UnreadablePicture
+from lib.data.pictures import LARGEST, UnreadablePicture
 from lib.data.splits import arrange
 from lib.errors import UserError
-
-LARGEST = 1024  # pixels on a side
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,8 @@ from lib.errors import UserError
 # (EPS) or open rarities that nobody trains on.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
+LARGEST = 1024  # pixels on a side of what a network takes
+
 # How the names of such files end, in lower case.
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp"),

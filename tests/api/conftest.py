@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from lib.data.dataset import load
-from lib.export import export
 from lib.inference import Predictor
+from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore

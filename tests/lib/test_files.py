@@ -1,9 +1,10 @@
 import os
 
+import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.files import read_json, replacing, replacing_folder, write_json
+from lib.files import read_json, replacing, replacing_folder, sha256, write_json
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -72,3 +73,15 @@ def test_a_folder_that_cannot_be_written_is_one_line_with_the_reason(tmp_path):
 
     with pytest.raises(UserError, match=r"cannot write .*file/folder: .*"):
         misplace()
+
+
+def test_figures_that_are_not_numbers_are_null(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": (np.float64("inf"), "x")})
+    assert read_json(tmp_path / "a.json") == {"a": [None, 1.5], "b": [None, "x"]}
+
+
+def test_a_files_digest_is_its_sha256(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+    with pytest.raises(UserError, match=r"cannot read .*gone: No such file"):
+        sha256(tmp_path / "gone")

@@ -15,11 +15,12 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from sklearn import metrics
 
-from lib import diagnostics, inference
+from lib import diagnostics
 from lib.card_facts import Facts, measure_robustness
 from lib.diagnosis.robustness import accuracy_under_attack
 from lib.errors import UserError
 from lib.files import write_json
+from lib.inference.__main__ import main
 from lib.model_card import Bibliography, card, site_page, write
 from lib.training.loop import fit
 from lib.training.recipe import OF_NETWORK, Recipe
@@ -424,7 +425,7 @@ def test_the_command_that_it_shows_runs(facts, picture, monkeypatch, capsys):
     shutil.copytree(facts.bundle.path, picture.parent / "models" / facts.bundle.path.name)
     words = commands.splitlines()[0].split()
     assert words[:3] == ["python", "-m", "lib.inference"]
-    assert not inference.main(words[3:])
+    assert not main(words[3:])
     assert any(name in capsys.readouterr().out for name in facts.bundle.classes)
 
 

@@ -1,12 +1,10 @@
-"""How does a run become something that others can use?
+"""Export a finished run as a bundle that others can use.
 
 `export` turns a finished run into a bundle: the temperature is fitted on val, every figure measured
 on test, and the ONNX network compared with the PyTorch one before anything is put in place.
 """
 
 import dataclasses
-import hashlib
-import math
 import re
 import shutil
 import warnings
@@ -19,12 +17,12 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from lib.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import Calibration, calibrate, softmax
 from lib.diagnosis.mistakes import per_class
 from lib.errors import UserError
-from lib.files import replacing_folder, write_json
+from lib.files import replacing_folder, sha256, write_json
+from lib.inference.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.intervals import accuracy_interval
 from lib.models import parts
 from lib.models.parts import predict
@@ -112,9 +110,9 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
         training=run.summary,
         environment=run.environment,
         onnx=onnx,
-        sha256={name: file_hash(folder / name) for name in (WEIGHTS, ONNX)},
+        sha256={name: sha256(folder / name) for name in (WEIGHTS, ONNX)},
     )
-    write_json(folder / FACTS, plain(bundle.to_dict()))
+    write_json(folder / FACTS, bundle.to_dict())
 
 
 def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:
@@ -158,21 +156,6 @@ def metrics(test: Predictions, classes: Sequence[str], scaled: Calibration) -> d
         "per_class": per_class(test.labels, predicted, classes).to_dict("records"),
         "calibration": calibration,
     }
-
-
-def plain(value: Any) -> Any:
-    """The value with None for numbers that are not finite, which JSON lacks."""
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def file_hash(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_onnx(

@@ -1,4 +1,4 @@
-"""What is a bundle? A folder that holds all that is needed to predict, and nothing else.
+"""A bundle: a folder with all that is needed to predict, and nothing else.
 
 | file | holds |
 |---|---|
@@ -7,64 +7,74 @@
 | `model.onnx` | the same for other runtimes: uint8 pictures in, logits and probabilities out |
 | `README.md` | the model card |
 
-Nothing in it is a pickle, so reading a bundle runs no code of its maker's. `lib.export` writes one.
+Nothing in it is a pickle, so reading a bundle runs no code of its maker's. `lib.inference.export`
+writes one.
 """
 
 import dataclasses
 import hashlib
 import json
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import safetensors.torch
 import torch
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 
-from lib.errors import UserError
+from lib.data.pictures import LARGEST
+from lib.errors import UserError, explained
 from lib.models import parts
 from lib.training import network
 from lib.training.recipe import Recipe
 
 SCHEMA_VERSION = 1
 WEIGHTS, FACTS, ONNX, CARD = "model.safetensors", "bundle.json", "model.onnx", "README.md"
-LARGEST = 1024  # pixels on a side, as in lib.data.dataset
-REMEDY = "export the run again, with python -m analysis --only day5"
-KINDS = {  # of each field in the file
-    "schema_version": int,
-    "name": str,
-    "run_id": str,
-    "recipe": dict,
-    "classes": list,
-    "image_size": int,
-    "mean": list,
-    "std": list,
-    "temperature": float,
-    "metrics": dict,
-    "dataset": dict,
-    "training": dict,
-    "environment": dict,
-    "onnx": dict,
-    "sha256": dict,
-}
+REMEDY = "export the run again with `python -m analysis --only day5`"
 
 
-@dataclass(frozen=True)
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if no two are alike."""
+    if len(set(names)) < len(names):
+        raise ValueError("two of them are alike")
+    return names
+
+
+def as_recipe(value: Any) -> Recipe:
+    """A recipe from its plain values."""
+    return value if isinstance(value, Recipe) else Recipe.from_dict(value)
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=2), AfterValidator(distinct)]
+Channels = Annotated[tuple[float, float, float], Field(strict=False)]
+Deviations = Annotated[
+    tuple[
+        Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
+    ],
+    Field(strict=False),
+]
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True))
 class Bundle:
-    """The facts in `bundle.json`, read and checked, and the folder that they lie in."""
+    """What `bundle.json` holds, read and checked, and the bundle's folder."""
 
     path: Path
     schema_version: int
     name: str  # what servers call the model: letters, digits, dots, hyphens, underscores
     run_id: str
-    recipe: Recipe
-    classes: tuple[str, ...]
-    image_size: int  # height and width in pixels of the pictures that the network takes
-    mean: tuple[float, ...]  # that the network subtracts from pixels in [0, 1]
-    std: tuple[float, ...]  # and then divides by
-    temperature: float  # that logits are divided by, fitted on val
-    metrics: dict[str, Any]  # measured on test; see `lib.export`
+    recipe: Annotated[Recipe, BeforeValidator(as_recipe)]
+    classes: Names
+    image_size: Annotated[
+        int, Field(ge=1, le=LARGEST)
+    ]  # height and width in pixels of the pictures that the network takes
+    mean: Channels  # that the network subtracts from pixels in [0, 1]
+    std: Deviations  # and then divides by
+    temperature: Annotated[
+        float, Field(gt=0, allow_inf_nan=False)
+    ]  # that logits are divided by, fitted on val
+    metrics: dict[str, Any]  # measured on test; see `lib.inference.export`
     dataset: dict[str, Any]  # the run's, as are the next two: `lib.training.runs.Run`
     training: dict[str, Any]
     environment: dict[str, Any]
@@ -85,14 +95,26 @@ class Bundle:
             values = json.loads(file.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(
-                f"{folder}: no bundle there, for it has no {FACTS}; "
-                "python -m analysis makes one in models/best"
+                f"{folder}: no {FACTS} in this folder; `python -m analysis` creates a bundle in "
+                "models/best"
             ) from None
         except OSError as error:
             raise UserError(f"cannot read {file}: {error.strerror}") from error
         except ValueError as error:
             raise UserError(f"{file}: not JSON ({error}); {REMEDY}") from error
-        bundle = cls(path=folder, **_checked(values, file))
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{file}: its schema version is {version!r}, and this program reads "
+                f"{SCHEMA_VERSION}; {REMEDY}"
+            )
+        known = {field.name for field in dataclasses.fields(cls)} - {"path"}
+        try:
+            bundle = cls(path=folder, **{k: v for k, v in values.items() if k in known})
+        except ValidationError as error:
+            raise UserError(f"{file}: {explained(error)}; {REMEDY}") from error
+        except UserError as error:
+            raise UserError(f"{file}: {error}; {REMEDY}") from error
         bundle.load_model()
         return bundle
 
@@ -132,36 +154,7 @@ class Bundle:
             model.load_state_dict(weights, assign=True)
         except (RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[-1].strip()
-            raise UserError(f"{self.path}: its weights are not its recipe's ({reason})") from error
+            raise UserError(
+                f"{self.path}: the weights do not match the recipe ({reason})"
+            ) from error
         return model.to(device).eval()
-
-
-def _checked(values: Any, file: Path) -> dict[str, Any]:
-    """A bundle's fields from what its file holds."""
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION:
-        raise UserError(
-            f"{file}: its schema version is {version!r}, and this program reads {SCHEMA_VERSION}; "
-            f"{REMEDY}"
-        )
-    for name, kind in KINDS.items():
-        if not isinstance(values.get(name), kind):
-            raise UserError(f"{file}: {name!r} is missing or of the wrong type; {REMEDY}")
-    fields = {name: values[name] for name in KINDS}
-    try:
-        fields["recipe"] = Recipe.from_dict(fields["recipe"])
-    except UserError as error:
-        raise UserError(f"{file}: {error}; {REMEDY}") from error
-    for name, kind in (("classes", str), ("mean", float), ("std", float)):
-        fields[name] = tuple(value for value in fields[name] if isinstance(value, kind))
-    sound = {
-        "classes": 2 <= len(set(fields["classes"])) == len(values["classes"]),
-        "image_size": 1 <= fields["image_size"] <= LARGEST,
-        "mean": len(fields["mean"]) == len(values["mean"]) == 3,
-        "std": len(fields["std"]) == len(values["std"]) == 3 and min(fields["std"]) > 0,
-        "temperature": 0 < fields["temperature"] < math.inf,
-    }
-    for name, fits in sound.items():
-        if not fits:
-            raise UserError(f"{file}: {name} = {values[name]!r} cannot be; {REMEDY}")
-    return fields

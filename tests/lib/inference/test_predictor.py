@@ -1,21 +1,18 @@
 import io
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from lib import inference
 from lib.data.pictures import UnreadablePicture
 from lib.diagnosis.attribution import grad_cam
 from lib.errors import UserError
 from lib.inference import Prediction, Predictor
-
-PROJECT = Path(__file__).parents[2]
+from lib.inference import predictor as module
+from tests.imports import PROJECT
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +45,6 @@ def same(first, second):
     return np.array_equal(np.asarray(first), np.asarray(second))
 
 
-# The predictor
-
-
 def test_the_predictor_agrees_with_the_run_and_with_pytorch(predictor, bundle, run, tiny):
     logits = predictor.logits(tiny.test.images)
     assert (logits.dtype, logits.shape) == (torch.float32, (30, 3))
@@ -63,7 +57,7 @@ def test_the_predictor_agrees_with_the_run_and_with_pytorch(predictor, bundle, r
 
 
 def test_pytorch_stands_in_where_the_device_is_not_a_cpu(bundle, predictor, tiny):
-    network = inference._torch_network(bundle, torch.device("cpu"))
+    network = module._torch_network(bundle, torch.device("cpu"))
     torch.testing.assert_close(
         network(tiny.test.images), predictor.logits(tiny.test.images), rtol=0, atol=1e-4
     )
@@ -79,7 +73,7 @@ def test_probabilities_are_divided_by_the_bundles_temperature_or_another(predict
 
 def test_more_pictures_than_a_batch_are_predicted_each_as_if_alone(predictor, tiny, monkeypatch):
     alone = torch.cat([predictor.logits(image[None]) for image in tiny.test.images])
-    monkeypatch.setattr(inference, "BATCH", 7)
+    monkeypatch.setattr(module, "BATCH", 7)
     together = predictor.logits(tiny.test.images)
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
     assert len(predictor.logits(tiny.test.images[:0])) == 0
@@ -98,7 +92,7 @@ def test_a_path_bytes_a_file_and_a_pillow_image_are_predicted_alike(predictor, f
     path = files / "03.png"
     with path.open("rb") as file:
         said = predictor.predict([path, str(path), path.read_bytes(), file, Image.open(path)])
-    expected = predictor.named(predictor.probabilities(tiny.test.images[3:4]))[0]
+    expected = predictor.labelled(predictor.probabilities(tiny.test.images[3:4]))[0]
     assert [prediction.label for prediction in said] == [expected.label] * 5
     assert [p.confidence for p in said] == pytest.approx([expected.confidence] * 5)
     assert list(said[0].probabilities) == list(predictor.classes)
@@ -160,101 +154,6 @@ def test_explaining_leaves_the_predictions_alone(predictor, tiny):
     before = predictor.logits(tiny.test.images)
     predictor.explain(picture(tiny.test.images[0]))
     assert torch.equal(predictor.logits(tiny.test.images), before)
-
-
-# The command
-
-
-def ask(capsys, *arguments):
-    """What the command prints, as text, with its exit status and what it complains of."""
-    status = inference.main(list(map(str, arguments)))
-    output = capsys.readouterr()
-    return status, output.out, output.err
-
-
-def test_the_command_predicts_files_and_folders_as_the_run_did(capsys, bundle, files, run, tiny):
-    status, out, err = ask(
-        capsys, files, files / "00.png", "--bundle", bundle.path, "--json", "--top", 3
-    )
-    answers = json.loads(out)
-    assert (status, err) == (0, "")
-    assert [Path(answer["picture"]).stem for answer in answers] == [
-        *(f"{number:02d}" for number in range(30)),
-        "00",
-    ]
-    said = torch.from_numpy(run.predictions("test").logits / bundle.temperature).softmax(1)
-    for answer, row in zip(answers, [*said, said[0]], strict=True):
-        expected = dict(zip(tiny.classes, row.tolist(), strict=True))
-        assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
-        assert answer["confidence"] == next(iter(answer["probabilities"].values()))
-        assert answer["label"] == next(iter(answer["probabilities"]))
-
-
-def test_the_listing_has_a_line_a_picture_in_columns(capsys, bundle, files):
-    _, out, _ = ask(capsys, files, "--bundle", bundle.path, "--top", 2)
-    lines = out.splitlines()
-    assert len(lines) == 30
-    assert len({len(line) for line in lines}) == 1
-    assert lines[0].startswith(str(files / "00.png"))
-    assert lines[0].count(" %") == 2
-
-
-def test_an_unreadable_picture_costs_only_its_own_line(capsys, bundle, files, tmp_path):
-    (tmp_path / "bad.png").write_bytes(b"no picture")
-    given = [files / "00.png", tmp_path / "bad.png", tmp_path / "gone.png", files / "01.png"]
-    status, out, err = ask(capsys, *given, "--bundle", bundle.path)
-    assert status == 2
-    assert [line.split()[0] for line in out.splitlines()] == [str(given[0]), str(given[3])]
-    assert err.splitlines() == [
-        f"error: cannot read {given[1]}: not a picture, or its beginning is damaged",
-        f"error: cannot read {given[2]}: No such file or directory",
-    ]
-
-
-def test_a_hidden_file_and_one_that_is_no_picture_are_passed_over(capsys, bundle, files, tmp_path):
-    shown = (files / "00.png").read_bytes()
-    for name in ("a.PNG", ".b.png", ".thumbs/c.png", "notes.txt", "deep/er/d.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(shown)
-    _, out, _ = ask(capsys, tmp_path, "--bundle", bundle.path)
-    assert [line.split()[0] for line in out.splitlines()] == [
-        str(tmp_path / "a.PNG"),
-        str(tmp_path / "deep/er/d.jpg"),
-    ]
-
-
-def test_a_real_process_reads_standard_input_and_draws_an_explanation(bundle, predictor, files):
-    drawn = bundle.path.parent / "heat.png"
-    command = [sys.executable, "-m", "lib.inference", "-", "--bundle", bundle.path, "--json"]
-    shown = (files / "05.png").read_bytes()
-    done = subprocess.run(
-        [*command, "--explain", drawn], cwd=PROJECT, input=shown, capture_output=True
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    answer = json.loads(done.stdout)[0]
-    assert answer["picture"] == "-"
-    said = predictor.predict([shown])[0]
-    assert answer["probabilities"] == pytest.approx(said.probabilities)
-    assert same(Image.open(drawn), predictor.explain(shown))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (
-            ["x.png", "--bundle", "nowhere"],
-            "nowhere: no bundle there.*python -m analysis makes one",
-        ),
-        (["a.png", "b.png", "--explain", "heat.png"], "--explain draws one picture, and 2 are"),
-        (["a.png", "--top", "0"], "--top 0: at least one class"),
-        (["."], r"\.: no picture in that folder"),
-    ],
-)
-def test_a_mistake_is_one_line_with_the_remedy(arguments, words, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=words) as raised:
-        inference.main(arguments)
-    assert "\n" not in str(raised.value)
 
 
 def test_to_start_needs_neither_training_nor_charts():

@@ -11,11 +11,11 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
-from lib import export as exporting
-from lib.bundle import FACTS, ONNX, WEIGHTS, Bundle
 from lib.diagnosis.calibration import expected_calibration_error, fit_temperature, softmax
 from lib.errors import UserError
-from lib.export import export
+from lib.inference import export as exporting
+from lib.inference.bundle import FACTS, ONNX, WEIGHTS, Bundle
+from lib.inference.export import export
 from lib.intervals import accuracy_interval
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
@@ -26,9 +26,6 @@ from lib.training.runs import Run, RunStore
 def copy(bundle, tmp_path):
     """The folder of a copy of the bundle, to be damaged."""
     return shutil.copytree(bundle.path, tmp_path / "copy")
-
-
-# What is exported
 
 
 def test_what_was_exported_reads_back(bundle, run, tiny):
@@ -72,13 +69,6 @@ def test_a_bundle_holds_safetensors_json_and_onnx_and_no_pickle(bundle):
         assert not content.startswith((b"\x80", b"PK"))  # a pickle, and torch.save's archive
 
 
-def test_figures_that_are_not_numbers_are_null(run):
-    assert exporting.plain({"a": [float("nan"), 1.5], "b": (np.float64("inf"), "x")}) == {
-        "a": [None, 1.5],
-        "b": [None, "x"],
-    }
-
-
 def test_the_onnx_network_takes_any_number_of_pictures(bundle, run, tiny):
     session = onnxruntime.InferenceSession(bundle.path / ONNX)
     said = run.predictions("test").logits
@@ -101,9 +91,6 @@ def test_a_partly_frozen_resnet_that_enlarges_its_pictures_is_exported_too(tiny,
     session = onnxruntime.InferenceSession(bundle.path / ONNX)
     logits = session.run(["logits"], {"images": tiny.test.images.numpy()})[0]
     np.testing.assert_allclose(logits, said.logits, atol=1e-4)
-
-
-# Whole or not at all
 
 
 def test_an_onnx_network_that_disagrees_leaves_the_bundle_as_it_was(
@@ -164,71 +151,3 @@ def test_a_run_whose_weights_do_not_give_its_predictions_is_refused(run, tiny, t
     with pytest.raises(UserError, match="its weights do not give its predictions"):
         export(Run(other), tiny, tmp_path / "best")
     assert os.listdir(tmp_path) == [run.run_id]
-
-
-# What is refused
-
-
-def test_a_folder_without_a_bundle_says_how_to_make_one(tmp_path):
-    with pytest.raises(UserError, match=r"no bundle there.*python -m analysis makes one"):
-        Bundle.load(tmp_path / "best")
-
-
-@pytest.mark.parametrize("name", [WEIGHTS, ONNX])
-def test_a_file_with_one_bit_changed_is_refused(copy, name):
-    content = bytearray((copy / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (copy / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"{name}: not the file that bundle.json describes"):
-        Bundle.load(copy).read(name)
-
-
-@pytest.mark.parametrize("name", [WEIGHTS, ONNX])
-def test_a_missing_file_is_named(copy, name):
-    (copy / name).unlink()
-    with pytest.raises(UserError, match=f"cannot read .*{name}: No such file"):
-        Bundle.load(copy).read(name)
-
-
-@pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_schema_version_is_refused(copy, version):
-    change(copy, schema_version=version)
-    with pytest.raises(UserError, match=f"schema version is {version!r}, and this program reads 1"):
-        Bundle.load(copy)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"classes": ["red", "green"]}, "its weights are not its recipe's"),
-        ({"recipe": {"width": 16}}, "its weights are not its recipe's"),
-        ({"recipe": {"wdith": 8}}, "unknown field 'wdith'; did you mean 'width'"),
-        ({"recipe": {"model": "gpt"}}, "model = 'gpt': input should be 'small_cnn'"),
-        ({"classes": ["red", "red", "blue"]}, "classes = .* cannot be"),
-        ({"classes": [1, 2, 3]}, "classes = .* cannot be"),
-        ({"mean": [0.5]}, "mean = .* cannot be"),
-        ({"std": [0.5, 0.5, 0.0]}, "std = .* cannot be"),
-        ({"image_size": 0}, "image_size = 0 cannot be"),
-        ({"temperature": -1.0}, "temperature = -1.0 cannot be"),
-        ({"temperature": "hot"}, "'temperature' is missing or of the wrong type"),
-        ({"metrics": None}, "'metrics' is missing or of the wrong type"),
-    ],
-)
-def test_facts_that_cannot_be_are_refused_in_one_line(copy, changes, words):
-    change(copy, **changes)
-    with pytest.raises(UserError, match=words) as raised:
-        Bundle.load(copy)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"name": "x"}', "\x00\xff"])
-def test_a_file_that_is_not_a_bundles_is_refused_in_one_line(copy, text):
-    (copy / FACTS).write_text(text)
-    with pytest.raises(UserError, match=r"bundle\.json") as raised:
-        Bundle.load(copy)
-    assert "\n" not in str(raised.value)
-
-
-def change(folder, **values):
-    facts = json.loads((folder / FACTS).read_text())
-    (folder / FACTS).write_text(json.dumps(facts | values))

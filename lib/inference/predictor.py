@@ -1,18 +1,12 @@
-"""What does a bundle say of a picture?
+"""Predict the classes of pictures with an exported bundle.
 
 `Predictor` brings pictures of any size and format to the form that its network was trained on, and
-answers with calibrated probabilities. The command prints them:
-
-python -m lib.inference cat.jpg holiday/               files, and all pictures of a folder
-python -m lib.inference - --explain heat.png < cat.jpg standard input, and where the network looks
+answers with calibrated probabilities.
 """
 
-import argparse
-import json
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -22,23 +16,25 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib.bundle import ONNX, SCHEMA_VERSION, Bundle
-from lib.data.pictures import SUFFIXES, Source, UnreadablePicture, decode
-from lib.errors import UserError, command, nearest
-from lib.files import replacing
+from lib.data.pictures import Source, decode
+from lib.diagnosis.heat import ramp
+from lib.errors import UserError, nearest
+from lib.inference.bundle import ONNX, Bundle
 from lib.models.parts import Classifier
 from lib.training.hardware import best_device
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Prediction", "Predictor"]
-
 BATCH = 64  # pictures that pass through the network at once
+
+
 SHOWN = 448  # pixels that an explanation is enlarged to, as near as a whole factor gets from below
+
+
 HEAT_OPACITY = 0.6  # as on the site
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture; `confidence` is the calibrated probability of `label`."""
+    """The prediction for one picture; `confidence` is the calibrated probability of `label`."""
 
     label: str
     confidence: float
@@ -66,7 +62,7 @@ class Predictor:
     def load(
         cls, path: str | Path = "models/best", device: str | torch.device | None = None
     ) -> Self:
-        """The predictor of the bundle in that folder, on the best device when none is named.
+        """The predictor of the bundle in that folder; default device: the fastest available.
 
         Raises
         ------
@@ -111,9 +107,9 @@ class Predictor:
         UnreadablePicture   if one is missing, damaged or not a picture
         """
         images = [self.prepare(picture) for picture in pictures]
-        return self.named(self.probabilities(torch.stack(images))) if images else []
+        return self.labelled(self.probabilities(torch.stack(images))) if images else []
 
-    def named(self, probabilities: Tensor) -> list[Prediction]:
+    def labelled(self, probabilities: Tensor) -> list[Prediction]:
         """Rows of probabilities (N, classes) with the classes' names."""
         predictions = []
         for row in probabilities.tolist():
@@ -123,11 +119,11 @@ class Predictor:
         return predictions
 
     def explain(self, picture: Source, target: str | None = None) -> Image.Image:
-        """What of a picture speaks for a class: Grad-CAM's heat over the grey picture, enlarged.
+        """A Grad-CAM heatmap over the grey picture, enlarged: the evidence for a class.
 
         Parameters
         ----------
-        target : str   the class; the predicted one when left out
+        target : str   the class; default: the predicted one
 
         Raises
         ------
@@ -135,13 +131,12 @@ class Predictor:
         UnreadablePicture   if the picture is missing, damaged or not a picture
         """
         from lib.diagnosis.attribution import grad_cam
-        from lib.diagnosis.heat import ramp
 
         if target not in (None, *self.classes):
             raise UserError(f"no class {target!r}{nearest(str(target), self.classes)}")
         image = self.prepare(picture)
-        named = target or self.named(self.logits(image[None]))[0].label
-        wanted = torch.tensor([self.classes.index(named)])
+        explained = target or self.labelled(self.logits(image[None]))[0].label
+        wanted = torch.tensor([self.classes.index(explained)])
         with self._explaining:
             heat = grad_cam(self._explained, image[None] / 255, wanted)[0]
         grey = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L").convert("RGB")
@@ -184,102 +179,3 @@ def _torch_network(bundle: Bundle, device: torch.device) -> Network:
         return model(images.to(device).float() / 255).cpu()
 
     return network
-
-
-# The command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what a bundle says of pictures; 2 if one of them could not be read, else 0.
-
-    Raises
-    ------
-    UserError   for a bundle, a folder or an option that will not do
-    """
-    options = parse(arguments)
-    names = [name for given in options.pictures for name in found(given)]
-    if options.top < 1:
-        raise UserError(f"--top {options.top}: at least one class is shown")
-    if options.explain and len(names) > 1:
-        raise UserError(f"--explain draws one picture, and {len(names)} are given; name one")
-    predictor = Predictor.load(options.bundle)
-    sources = [(name, sys.stdin.buffer.read() if name == "-" else name) for name in names]
-    width = max(map(len, names))
-    answers = []
-    for name, prediction in predictions(predictor, sources):
-        top = prediction.top(options.top)
-        answers.append({"picture": name, **asdict(prediction), "probabilities": top})
-        if not options.json:
-            print(f"{name:<{width}}  {listed(top, predictor.classes)}")
-    if options.json:
-        print(json.dumps(answers, indent=2))
-    if options.explain and answers:
-        with replacing(options.explain) as temporary:
-            predictor.explain(sources[0][1]).save(temporary, "PNG")
-    return 0 if len(answers) == len(names) else 2
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.inference", description="Say what pictures show, and how sure that is."
-    )
-    parser.add_argument(
-        "pictures", nargs="+", metavar="PICTURE", help="a file, a folder, or - for standard input"
-    )
-    parser.add_argument("--bundle", default="models/best", help="its folder (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON list instead of lines")
-    parser.add_argument("--top", type=int, default=5, help="so many classes (%(default)s)")
-    parser.add_argument(
-        "--explain", metavar="PNG", type=Path, help="draw what speaks for the class"
-    )
-    return parser.parse_args(arguments)
-
-
-def found(given: str) -> list[str]:
-    """The picture that was named, or those in the folder that was, sub-folders included.
-
-    Raises
-    ------
-    UserError   if the folder holds none
-    """
-    folder = Path(given)
-    if given == "-" or not folder.is_dir():
-        return [given]
-    files = (
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    names = [str(path) for path in files if path.is_file()]
-    if not names:
-        raise UserError(f"{given}: no picture in that folder; known are {', '.join(SUFFIXES)}")
-    return names
-
-
-def predictions(
-    predictor: Predictor, sources: Sequence[tuple[str, Source]]
-) -> Iterator[tuple[str, Prediction]]:
-    """The readable ones of the named pictures with their predictions; a line for each other."""
-    for first in range(0, len(sources), BATCH):
-        names, images = [], []
-        for name, source in sources[first : first + BATCH]:
-            try:
-                images.append(predictor.prepare(source))
-                names.append(name)
-            except UnreadablePicture as error:
-                print(f"error: cannot read {name}: {error.reason}", file=sys.stderr)
-        if images:
-            said = predictor.named(predictor.probabilities(torch.stack(images)))
-            yield from zip(names, said, strict=True)
-
-
-def listed(probabilities: dict[str, float], classes: Sequence[str]) -> str:
-    """Classes and probabilities in columns that are as wide for every picture."""
-    width = max(map(len, classes))
-    return "   ".join(f"{name:<{width}} {100 * p:5.1f} %" for name, p in probabilities.items())
-
-
-if __name__ == "__main__":
-    command(main)

@@ -1,0 +1,14 @@
+"""Inference: a run becomes a bundle, and a bundle predicts.
+
+    bundle.py      a bundle's files and facts, read and checked
+    predictor.py   pictures to calibrated predictions and explanations
+    export.py      a run to a bundle
+    __main__.py    `python -m lib.inference`: predictions on the command line
+
+`Predictor` and what belongs to it can be imported from here, as every exported model card does.
+"""
+
+from lib.inference.bundle import SCHEMA_VERSION, Bundle
+from lib.inference.predictor import Prediction, Predictor
+
+__all__ = ["SCHEMA_VERSION", "Bundle", "Prediction", "Predictor"]

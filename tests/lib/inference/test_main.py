@@ -1,0 +1,130 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lib.errors import UserError
+from lib.inference import Predictor
+from lib.inference.__main__ import main
+from tests.imports import PROJECT
+
+
+@pytest.fixture(scope="module")
+def predictor(bundle):
+    return Predictor.load(bundle.path, "cpu")
+
+
+@pytest.fixture(scope="module")
+def files(tiny, tmp_path_factory):
+    """The test pictures as PNG files, half of them in a sub-folder, in the split's order."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "more").mkdir()
+    for number, image in enumerate(tiny.test.images):
+        name = f"{number:02d}.png" if number < 15 else f"more/{number:02d}.png"
+        picture(image).save(folder / name)
+    return folder
+
+
+def picture(image):
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+def same(first, second):
+    return np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def ask(capsys, *arguments):
+    """What the command prints, as text, with its exit status and what it complains of."""
+    status = main(list(map(str, arguments)))
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def test_the_command_predicts_files_and_folders_as_the_run_did(capsys, bundle, files, run, tiny):
+    status, out, err = ask(
+        capsys, files, files / "00.png", "--bundle", bundle.path, "--json", "--top", 3
+    )
+    answers = json.loads(out)
+    assert (status, err) == (0, "")
+    assert [Path(answer["picture"]).stem for answer in answers] == [
+        *(f"{number:02d}" for number in range(30)),
+        "00",
+    ]
+    said = torch.from_numpy(run.predictions("test").logits / bundle.temperature).softmax(1)
+    for answer, row in zip(answers, [*said, said[0]], strict=True):
+        expected = dict(zip(tiny.classes, row.tolist(), strict=True))
+        assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
+        assert answer["confidence"] == next(iter(answer["probabilities"].values()))
+        assert answer["label"] == next(iter(answer["probabilities"]))
+
+
+def test_the_listing_has_a_line_a_picture_in_columns(capsys, bundle, files):
+    _, out, _ = ask(capsys, files, "--bundle", bundle.path, "--top", 2)
+    lines = out.splitlines()
+    assert len(lines) == 30
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].startswith(str(files / "00.png"))
+    assert lines[0].count(" %") == 2
+
+
+def test_an_unreadable_picture_costs_only_its_own_line(capsys, bundle, files, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    given = [files / "00.png", tmp_path / "bad.png", tmp_path / "gone.png", files / "01.png"]
+    status, out, err = ask(capsys, *given, "--bundle", bundle.path)
+    assert status == 2
+    assert [line.split()[0] for line in out.splitlines()] == [str(given[0]), str(given[3])]
+    assert err.splitlines() == [
+        f"error: cannot read {given[1]}: not a picture, or its beginning is damaged",
+        f"error: cannot read {given[2]}: No such file or directory",
+    ]
+
+
+def test_a_hidden_file_and_one_that_is_no_picture_are_passed_over(capsys, bundle, files, tmp_path):
+    shown = (files / "00.png").read_bytes()
+    for name in ("a.PNG", ".b.png", ".thumbs/c.png", "notes.txt", "deep/er/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(shown)
+    _, out, _ = ask(capsys, tmp_path, "--bundle", bundle.path)
+    assert [line.split()[0] for line in out.splitlines()] == [
+        str(tmp_path / "a.PNG"),
+        str(tmp_path / "deep/er/d.jpg"),
+    ]
+
+
+def test_a_real_process_reads_standard_input_and_draws_an_explanation(bundle, predictor, files):
+    drawn = bundle.path.parent / "heat.png"
+    command = [sys.executable, "-m", "lib.inference", "-", "--bundle", bundle.path, "--json"]
+    shown = (files / "05.png").read_bytes()
+    done = subprocess.run(
+        [*command, "--explain", drawn], cwd=PROJECT, input=shown, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    answer = json.loads(done.stdout)[0]
+    assert answer["picture"] == "-"
+    said = predictor.predict([shown])[0]
+    assert answer["probabilities"] == pytest.approx(said.probabilities)
+    assert same(Image.open(drawn), predictor.explain(shown))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["x.png", "--bundle", "nowhere"],
+            "nowhere: no bundle.json in this folder; `python -m analysis`",
+        ),
+        (["a.png", "b.png", "--explain", "heat.png"], r"--explain takes one picture \(got 2\)"),
+        (["a.png", "--top", "0"], r"--top must be at least 1 \(got 0\)"),
+        (["."], r"\.: no picture in that folder"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_remedy(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words) as raised:
+        main(arguments)
+    assert "\n" not in str(raised.value)
