@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from lib.chart_titles import count, duration, per_cent, points, signed
 from lib.data.dataset import Split
 from lib.diagnosis.calibration import softmax
 from lib.diagnostics import best_by
@@ -15,7 +14,8 @@ from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.intervals import Interval, bootstrap_interval
 from lib.overview import setting_of, tested
-from lib.palette import label
+from lib.pages.palette import label
+from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
 from lib.training.hardware import environment
 from lib.training.runs import Run, validation_rank
 
@@ -47,12 +47,6 @@ def standings(competing: dict[str, Run]) -> pd.DataFrame:
         }
         for name, run in competing.items()
     )
-
-
-def as_one_word(text: str) -> str:
-    """The text as one word, for a narrow column."""
-    joined = text.replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
-    return joined.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def lead(first: Run, second: Run) -> Interval:
@@ -101,17 +95,10 @@ def contents(bundle: Bundle) -> pd.DataFrame:
     """A row a file of the bundle: file, holds, size."""
     files = {bundle.path / name: holds for name, holds in HOLDS.items()}
     return pd.DataFrame(
-        {"file": path.name, "holds": holds, "size": as_one_word(size(path.stat().st_size))}
+        {"file": path.name, "holds": holds, "size": as_one_word(file_size(path.stat().st_size))}
         for path, holds in files.items()
         if path.exists()
     )
-
-
-def size(octets: int) -> str:
-    """`812 bytes`, `4.1 kB`, `44.7 MB`."""
-    if octets < 1000:
-        return count(octets, "byte")
-    return f"{octets / 1e3:.1f} kB" if octets < 1e6 else f"{octets / 1e6:.1f} MB"
 
 
 def costs(predictor: Predictor, images: Tensor, batch: int = 64, repeats: int = 20) -> pd.DataFrame:

@@ -18,9 +18,9 @@ from lib.chart_parts import (
     panel_axis,
     share_y,
 )
-from lib.chart_titles import count, per_cent
 from lib.intervals import Interval, accuracy_interval, differs
-from lib.palette import BLUE, GREY, VERMILLION, label
+from lib.pages.palette import BLUE, GREY, VERMILLION, label
+from lib.pages.wording import count, per_cent
 
 METRICS = {
     "ece": "ECE",

@@ -7,8 +7,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lib.chart_titles import spelled, worded
-from lib.palette import colours
+from lib.pages.palette import colours
+from lib.pages.wording import axis_title, display_name
 
 PERCENT = "~%"  # d3's format for an axis: 5 %, 12.5 %
 EXACT = ".2%"  # for a tooltip
@@ -73,9 +73,9 @@ def panel_axis(leftmost: bool, form: str, ticks: int = 5) -> alt.Axis:
 def hover(columns: Mapping[str, str]) -> list[alt.Tooltip]:
     """A tooltip of columns: `{"accuracy": EXACT}` gives each its number format, "" for a name."""
     return [
-        alt.Tooltip(f"{column}:Q", title=spelled(column), format=form)
+        alt.Tooltip(f"{column}:Q", title=axis_title(column), format=form)
         if form
-        else alt.Tooltip(f"{column}:N", title=spelled(column))
+        else alt.Tooltip(f"{column}:N", title=axis_title(column))
         for column, form in columns.items()
     ]
 
@@ -87,13 +87,13 @@ def linked(chart: alt.Chart, table: pd.DataFrame) -> alt.Chart:
 
 def with_words(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The table, its rows numbered anew, with a column's values as pages say them."""
-    words = [worded(column, value) for value in table[column]]
+    words = [display_name(column, value) for value in table[column]]
     return table.assign(**{column: words}).reset_index(drop=True)
 
 
 def named_colour(field: str, names: Sequence[Any], legend: bool) -> alt.Color:
     """Colour by a field of names as pages show them; the legend, if any, has three columns."""
-    scale = alt.Scale(domain=[worded(field, name) for name in names], range=colours(names))
+    scale = alt.Scale(domain=[display_name(field, name) for name in names], range=colours(names))
     key = alt.Legend(orient="top", title=None, columns=3, offset=8, symbolOpacity=1)
     return alt.Color(f"{field}:N", scale=scale, legend=key if legend else None)
 

@@ -4,60 +4,25 @@ Groups of runs are compared by Welch's t over seeds, proportions by their Wilson
 picks the best of many makes many comparisons at once, so the level is Bonferroni's.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
-from numbers import Real
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lib.intervals import Interval, accuracy_interval, differs
-from lib.palette import label
+from lib.pages.palette import label
+from lib.pages.wording import display_name, duration, per_cent, points, span
 
 Groups = Mapping[str, NDArray[np.float64]]
 REFERENCE = label("none")
-NO_BREAK = "\N{NO-BREAK SPACE}"
-
-
-def per_cent(share: float, digits: int = 1) -> str:
-    """0.9312 as `93.1 %`, with a space that doesn't break."""
-    return f"{share:.{digits}%}".replace("%", f"{NO_BREAK}%")
-
-
-def points(difference: float) -> str:
-    """A difference of proportions in percentage points, with a second digit where it is small."""
-    size = abs(difference) * 100
-    return f"{size:.1f} points" if size >= 0.95 else f"{size:.2f} points"
-
-
-def signed(difference: float) -> str:
-    """A difference of proportions in percentage points, as `+3.1` or `−0.4`."""
-    return f"{difference * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 seed`, `3 seeds`, `10,000 pictures`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def spelled(column: str) -> str:
-    """A column's name as an axis shows it."""
-    words = column.replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def worded(column: str, value: Hashable) -> str:
-    """A column's value as a page says it: `MixUp`, and for a number what it is of."""
-    if isinstance(value, Real):
-        return f"{column.replace('_', ' ')} {value:g}"
-    return label(value)
 
 
 def groups_of(table: pd.DataFrame, by: str, value: str) -> dict[str, NDArray[np.float64]]:
     """The values of every group, best mean first; runs without a value are left out."""
     present = table.dropna(subset=[value])
     groups = {
-        worded(by, name): part[value].to_numpy(dtype=float)
+        display_name(by, name): part[value].to_numpy(dtype=float)
         for name, part in present.groupby(by, sort=False)
     }
     return dict(sorted(groups.items(), key=lambda item: -item[1].mean()))
@@ -66,13 +31,6 @@ def groups_of(table: pd.DataFrame, by: str, value: str) -> dict[str, NDArray[np.
 def seeds_of(groups: Groups) -> str:
     """How many seeds stand behind each group."""
     return span([len(values) for values in groups.values()], "seed")
-
-
-def span(numbers: Iterable[int], noun: str) -> str:
-    """`3 seeds`, `2 to 3 seeds`; of no numbers, `0 seeds`."""
-    found = sorted(set(numbers)) or [0]
-    upper = count(int(found[-1]), noun)
-    return upper if len(found) == 1 else f"{found[0]:,} to {upper}"
 
 
 def leader(groups: Groups) -> str | None:
@@ -140,10 +98,3 @@ def time_title(table: pd.DataFrame) -> str:
     if len(level_with) > 1:
         return neutral
     return f"Best: {name}, {per_cent(table.loc[best, 'accuracy'])} after {duration(seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `2.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 6000 else f"{seconds / 3600:.3g} h"

@@ -33,9 +33,10 @@ from lib.chart_parts import (
     toggle,
     with_words,
 )
-from lib.chart_titles import Groups, groups_of, led, per_cent, seeds_of, span, spelled, time_title
+from lib.chart_titles import Groups, groups_of, led, seeds_of, time_title
 from lib.intervals import mean_interval
-from lib.palette import BLUE
+from lib.pages.palette import BLUE
+from lib.pages.wording import axis_title, per_cent, span
 
 EPOCH = alt.X(
     "epoch:Q",
@@ -105,7 +106,7 @@ def _curve_panel(
     runs = alt.Chart(table).encode(x=EPOCH, color=colour, opacity=emphasis(picked, 0.3))
 
     def y(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title=spelled(measure), scale=scale, axis=axis)
+        return alt.Y(f"{column}:Q", title=axis_title(measure), scale=scale, axis=axis)
 
     layers: list[Chart] = []
     for column, dash in ((train, [4, 3]), (val, [1, 0])):
@@ -277,7 +278,7 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
     means = _means(groups, by)
     runs = with_words(table.dropna(subset=[value]), by)
     domain = around(runs[value], means["low"], means["high"])
-    what = spelled(value)
+    what = axis_title(value)
     y = alt.Y(f"{by}:N", sort=list(groups), title=None)
     colour = named_colour(by, list(table[by].unique()), legend=False)
     base = alt.Chart(means).encode(y=y, color=colour)

@@ -15,8 +15,9 @@ from lib.chart_parts import (
     named_colour,
     share_x,
 )
-from lib.chart_titles import count, extremes, per_cent, span
-from lib.palette import BLUE
+from lib.chart_titles import extremes
+from lib.pages.palette import BLUE
+from lib.pages.wording import count, per_cent, span
 
 MOST_COUNTED = 16  # with more classes the counts on a confusion matrix can't be read on a phone
 

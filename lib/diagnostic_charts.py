@@ -23,9 +23,10 @@ from lib.chart_parts import (
     share_y,
     with_words,
 )
-from lib.chart_titles import count, extremes, per_cent, points, signed
+from lib.chart_titles import extremes
 from lib.intervals import Interval, differs, mean_interval
-from lib.palette import BLUE, VERMILLION, label
+from lib.pages.palette import BLUE, VERMILLION, label
+from lib.pages.wording import count, per_cent, points, signed
 
 # Attacks and corruptions
 

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.chart_titles import count, per_cent
 from lib.data.dataset import Dataset, Split
 from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import Calibration, calibrate, selective, softmax
@@ -22,9 +21,10 @@ from lib.diagnosis.robustness import (
 )
 from lib.errors import UserError
 from lib.files import write_text
-from lib.gallery import Caption, captions
 from lib.intervals import Interval
 from lib.models.parts import Classifier
+from lib.pages.picture_sheets import Caption, captions
+from lib.pages.wording import count, per_cent
 from lib.training.runs import Predictions, Run, best_of
 
 K = TypeVar("K", bound=Hashable)

@@ -15,12 +15,12 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from lib.card_facts import SURE, Facts, width
-from lib.chart_titles import count, duration, per_cent, points
 from lib.diagnosis.calibration import BINS
 from lib.files import write_text
 from lib.inference.bundle import CARD
 from lib.intervals import Interval
-from lib.palette import label
+from lib.pages.palette import label
+from lib.pages.wording import count, duration, per_cent, points
 
 HERE = Path(__file__).parent
 PAGE = Path("report") / "days" / "model_card.md"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.chart_output import Fragment, unbroken
-from lib.chart_titles import NO_BREAK, count, duration, per_cent
 from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.robustness import ATTACKS_FILE
 from lib.errors import UserError
 from lib.intervals import Interval, mean_accuracy
-from lib.palette import label
+from lib.pages.display import Fragment, unbroken
+from lib.pages.palette import label
+from lib.pages.wording import NO_BREAK, count, duration, per_cent
 from lib.selection import results
 from lib.training.runs import Run, RunStore
 

@@ -87,14 +87,6 @@ def test_the_bundles_files_come_with_their_sizes(bundle):
     assert table["size"]["model.safetensors"] == f"{weights / 1000:.1f}\N{NO-BREAK SPACE}kB"
 
 
-@pytest.mark.parametrize(
-    ("octets", "text"),
-    [(1, "1 byte"), (999, "999 bytes"), (1500, "1.5 kB"), (44_700_000, "44.7 MB")],
-)
-def test_sizes_are_given_in_readable_units(octets, text):
-    assert artifacts.size(octets) == text
-
-
 def test_costs_are_measured(bundle, tiny):
     predictor = Predictor.load(bundle.path, "cpu")
     table = costs(predictor, tiny.test.images, batch=40, repeats=2).set_index("what")["cost"]

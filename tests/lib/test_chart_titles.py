@@ -2,20 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.chart_titles import (
-    count,
-    duration,
-    extremes,
-    groups_of,
-    leader,
-    led,
-    per_cent,
-    points,
-    seeds_of,
-    signed,
-    time_title,
-    worded,
-)
+from lib.chart_titles import extremes, groups_of, leader, led, seeds_of, time_title
 
 
 def runs(**values):
@@ -25,45 +12,6 @@ def runs(**values):
 
 def groups(**values):
     return groups_of(runs(**values), "augmentation", "test_accuracy")
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0.9312, "93.1\xa0%"), (1.0, "100.0\xa0%"), (0, "0.0\xa0%")]
-)
-def test_per_cent(value, shown):
-    assert per_cent(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0.021, "2.1 points"), (-0.021, "2.1 points"), (0.0012, "0.12 points")]
-)
-def test_points(value, shown):
-    assert points(value) == shown
-
-
-def test_signed_uses_a_minus_sign():
-    assert [signed(0.031), signed(-0.004)] == ["+3.1", "\u22120.4"]
-
-
-def test_count():
-    assert count(1, "seed") == "1 seed"
-    assert count(12000, "picture") == "12,000 pictures"
-    assert count(2, "class", "classes") == "2 classes"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(4.21, "4.21 s"), (45, "45 s"), (720, "12 min"), (9000, "2.5 h")]
-)
-def test_duration(seconds, shown):
-    assert duration(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [("mixup", "MixUp"), ("mine", "mine"), (0.1, "label smoothing 0.1"), (0, "label smoothing 0")],
-)
-def test_worded(value, shown):
-    assert worded("label_smoothing", value) == shown
 
 
 def test_groups_are_labelled_and_best_first():

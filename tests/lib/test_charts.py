@@ -12,10 +12,10 @@ import pytest
 import vl_convert
 
 from lib import calibration_charts, charts, class_charts, diagnostic_charts
-from lib.chart_output import figure, specification
 from lib.chart_parts import around, spread, time_axis
 from lib.diagnosis.calibration import calibrate, selective
 from lib.diagnosis.mistakes import confusion_matrix, per_class
+from lib.pages.display import figure, specification
 
 AUGMENTATIONS = ["none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"]
 CLASSES = ["cat", "dog", "ship", "</script><b>", "frog"]

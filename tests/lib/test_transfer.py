@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lib import diagnostics, overview, transfer
-from lib.chart_titles import per_cent
 from lib.errors import UserError
+from lib.pages.wording import per_cent
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore, best_of

@@ -1,7 +1,7 @@
 """A small study to build sites from: executed notebooks, runs and a gallery, all synthetic.
 
-The notebooks carry the same markup that `lib.charts` and `lib.gallery` write into a notebook's
-output; the numbers come from a seeded generator, so every build is the same.
+The notebooks carry the markup that `lib.pages` writes into a notebook's output; the numbers come
+from a seeded generator, so every build is the same.
 """
 
 import html
@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib import charts, gallery
-from lib.chart_output import figure
+from lib import charts
+from lib.pages import picture_sheets
+from lib.pages.display import figure
 from lib.training.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
@@ -331,8 +332,10 @@ FINDING = raw(
 
 
 HEAT = raw(
-    gallery.heatmaps(
-        np.zeros((1, 3, 8, 8), np.uint8), np.ones((1, 8, 8)), [gallery.Caption("cat", "deer", 0.8)]
+    picture_sheets.heatmaps(
+        np.zeros((1, 3, 8, 8), np.uint8),
+        np.ones((1, 8, 8)),
+        [picture_sheets.Caption("cat", "deer", 0.8)],
     ).html
 )
 

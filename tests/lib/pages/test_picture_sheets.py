@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from lib.diagnosis.heat import VIRIDIS, png
-from lib.gallery import Caption, before_after, captions, heatmaps, perturbations, sheet
+from lib.pages.picture_sheets import Caption, before_after, captions, heatmaps, perturbations, sheet
 
 
 class Reader(HTMLParser):

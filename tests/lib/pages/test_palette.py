@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from lib.palette import KNOWN, PALETTE, colours, label
+from lib.pages.palette import KNOWN, PALETTE, colours, label
 
 GROUNDS = ("#ffffff", "#14181c")  # the site's two pages
 CLASSES = [f"class {i}" for i in range(26)]

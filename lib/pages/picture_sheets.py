@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lib.chart_output import Fragment
-from lib.chart_titles import per_cent
 from lib.diagnosis.heat import heat_png, png
-from lib.palette import label
+from lib.pages.display import Fragment
+from lib.pages.palette import label
+from lib.pages.wording import per_cent
 
 SHOWN = 96  # pixels that a picture is enlarged to, as near as a whole factor gets from below
 STRIP = 64  # the same where pictures stand in rows

@@ -17,7 +17,7 @@ import altair as alt
 import pandas as pd
 from IPython.display import display
 
-from lib.palette import label
+from lib.pages.palette import label
 
 VEGA_LITE = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.split('.')[0]}+json"
 DIGITS = 6  # significant digits of a chart's data: more than any figure here is known to

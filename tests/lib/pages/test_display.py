@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.chart_output import (
+from lib.chart_parts import finished
+from lib.class_charts import confusion
+from lib.pages.display import (
     CONTROL_HEIGHT,
     VEGA_LITE,
     figure,
@@ -16,8 +18,6 @@ from lib.chart_output import (
     specification,
     table,
 )
-from lib.chart_parts import finished
-from lib.class_charts import confusion
 
 HOSTILE = "</script><!--<script>alert('x')</script>"
 

@@ -1,0 +1,26 @@
+"""The title and the finding of a notebook, from its JSON."""
+
+from typing import Any
+
+FINDING = "daybook-finding"  # the class of a finding's paragraph
+
+
+def title(notebook: dict[str, Any]) -> str | None:
+    """The notebook's first heading, or its front matter's title."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            continue
+        for line in "".join(cell["source"]).splitlines():
+            if line.startswith(("# ", "title: ")):
+                return line.partition(" ")[2].strip().strip("\"'")
+    return None
+
+
+def finding(notebook: dict[str, Any]) -> str:
+    """The first finding among the outputs of an executed notebook, as text."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if FINDING in "".join(data.get("text/markdown", "")):
+                return "".join(data["text/plain"])
+    return ""

@@ -1,0 +1,50 @@
+import pytest
+
+from lib.pages.wording import count, display_name, duration, file_size, per_cent, points, signed
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.9312, "93.1\xa0%"), (1.0, "100.0\xa0%"), (0, "0.0\xa0%")]
+)
+def test_per_cent(value, shown):
+    assert per_cent(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.021, "2.1 points"), (-0.021, "2.1 points"), (0.0012, "0.12 points")]
+)
+def test_points(value, shown):
+    assert points(value) == shown
+
+
+def test_signed_uses_a_minus_sign():
+    assert [signed(0.031), signed(-0.004)] == ["+3.1", "\u22120.4"]
+
+
+def test_count():
+    assert count(1, "seed") == "1 seed"
+    assert count(12000, "picture") == "12,000 pictures"
+    assert count(2, "class", "classes") == "2 classes"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(4.21, "4.21 s"), (45, "45 s"), (720, "12 min"), (9000, "2.5 h")]
+)
+def test_duration(seconds, shown):
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("mixup", "MixUp"), ("mine", "mine"), (0.1, "label smoothing 0.1"), (0, "label smoothing 0")],
+)
+def test_display_name(value, shown):
+    assert display_name("label_smoothing", value) == shown
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [(1, "1 byte"), (999, "999 bytes"), (1500, "1.5 kB"), (44_700_000, "44.7 MB")],
+)
+def test_sizes_are_given_in_readable_units(length, text):
+    assert file_size(length) == text
