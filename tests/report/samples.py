@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib import charts
+from lib.charts import comparisons
 from lib.pages import picture_sheets
 from lib.pages.display import figure
 from lib.training.recipe import Recipe
@@ -309,7 +309,7 @@ def story() -> str:
     columns = ["model", "label", "seconds", "accuracy", "low", "high"]
     ids = [f"runs.html#run={number:012x}" for number in range(len(rows))]
     points = pd.DataFrame(rows, columns=columns).assign(href=ids)
-    return raw(figure(charts.accuracy_against_time(points), "story").html)
+    return raw(figure(comparisons.accuracy_against_time(points), "story").html)
 
 
 def table() -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.chart_parts import finished
-from lib.class_charts import confusion
+from lib.charts.classes import confusion
+from lib.charts.parts import finished
 from lib.pages.display import (
     CONTROL_HEIGHT,
     VEGA_LITE,

@@ -7,7 +7,7 @@ numbers do.
 import altair as alt
 import pandas as pd
 
-from lib.chart_parts import (
+from lib.charts.parts import (
     EXACT,
     PERCENT,
     WHOLE,
@@ -23,7 +23,7 @@ from lib.chart_parts import (
     share_y,
     with_words,
 )
-from lib.chart_titles import extremes
+from lib.charts.titles import extremes
 from lib.intervals import Interval, differs, mean_interval
 from lib.pages.palette import BLUE, VERMILLION, label
 from lib.pages.wording import count, per_cent, points, signed

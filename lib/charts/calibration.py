@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lib.chart_parts import (
+from lib.charts.parts import (
     EXACT,
     PERCENT,
     WHOLE,

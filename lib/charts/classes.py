@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 from scipy import stats
 
-from lib.chart_parts import (
+from lib.charts.parts import (
     EXACT,
     Chart,
     around,
@@ -15,7 +15,7 @@ from lib.chart_parts import (
     named_colour,
     share_x,
 )
-from lib.chart_titles import extremes
+from lib.charts.titles import extremes
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, per_cent, span
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.chart_titles import extremes, groups_of, leader, led, seeds_of, time_title
+from lib.charts.titles import extremes, groups_of, leader, led, seeds_of, time_title
 
 
 def runs(**values):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.chart_labels import CHARACTER, GAP, LINE, REACH, places
+from lib.charts.label_placement import CHARACTER, GAP, LINE, REACH, places
 
 SIZE = (560, 250)
 

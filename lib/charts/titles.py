@@ -33,6 +33,11 @@ def seeds_of(groups: Groups) -> str:
     return span([len(values) for values in groups.values()], "seed")
 
 
+def repeated(groups: Groups) -> bool:
+    """Whether any setting was trained with more than one seed."""
+    return any(len(values) > 1 for values in groups.values())
+
+
 def leader(groups: Groups) -> str | None:
     """Which group is best and by how much; nothing where the best is not clearly so."""
     if len(groups) < 2:

@@ -1,0 +1,44 @@
+import numpy as np
+import pandas as pd
+
+from lib.charts import calibration
+from lib.diagnosis.calibration import selective
+from tests.lib.charts.samples import CALIBRATION, CHARTS, spec_of, title
+
+
+def measured(before, after, width):
+    rows = [("ece", "before", before), ("ece", "after", after)]
+    table = pd.DataFrame(rows, columns=["metric", "scaling", "value"])
+    return table.assign(low=table["value"] - width, high=table["value"] + width, n=100)
+
+
+def test_calibration_titles():
+    table = CALIBRATION.reliability
+    gap = (table["share"] * (table["confidence"] - table["accuracy"]).abs()).groupby(
+        table["scaling"]
+    )
+    shown = [f"{gap.sum()[name]:.1%}".replace("%", "\xa0%") for name in ("before", "after")]
+    clear = title(calibration.reliability(table, measured(0.1, 0.02, 0.01)))
+    assert clear == f"Scaling lowers the calibration error from {shown[0]} to {shown[1]}"
+    noise = title(calibration.reliability(table, measured(0.1, 0.09, 0.05)))
+    assert "within noise" in noise
+    dots = calibration.calibration_dots
+    assert title(dots(measured(0.1, 0.02, 0.01))) == "Scaling lowers 1 of 1 measure beyond noise"
+    assert title(dots(measured(0.1, 0.09, 0.05))).startswith("Scaling changes no measure")
+    assert title(dots(measured(0.02, 0.1, 0.01))).endswith("and raises ECE")
+
+
+def test_empty_bins_stay_empty():
+    spec = spec_of("reliability")
+    bins = [row for rows in spec["datasets"].values() for row in rows if "confidence" in row]
+    assert bins
+    assert all(row["count"] > 0 for row in bins)
+
+
+def test_selective_titles():
+    draw = calibration.selective
+    assert title(CHARTS["selective"][0](CHARTS["selective"][1])) == (
+        "Answering only the surest 80\xa0% changes accuracy from 84.8\xa0% to 100.0\xa0%"
+    )
+    flat = selective(np.linspace(0.2, 1, 400), np.arange(400) % 10 > 0)
+    assert title(draw(flat)) == "Accuracy against the share of predictions answered"

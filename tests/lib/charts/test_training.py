@@ -1,0 +1,43 @@
+import json
+
+import pytest
+import vl_convert
+
+from lib.charts import training
+from lib.pages.display import specification
+from tests.lib.charts.samples import AUGMENTATIONS, STRATEGIES, THEME, history, title
+
+
+def compiled(chart):
+    return vl_convert.vegalite_to_vega(json.dumps(specification(chart)), config=THEME)
+
+
+@pytest.mark.parametrize("function", [training.learning_curves, training.accuracy_over])
+def test_a_long_legend_toggles(function):
+    vega = compiled(function(history("augmentation", AUGMENTATIONS, seeds=2), "augmentation"))
+    (legend,) = vega["legends"]
+    assert legend["encode"]["labels"]["interactive"]
+    assert legend["encode"]["symbols"]["interactive"]
+
+
+@pytest.mark.parametrize("function", [training.learning_curves, training.accuracy_over])
+def test_few_lines_are_named_at_their_ends(function):
+    chart = function(history("strategy", STRATEGIES), "strategy")
+    assert "legends" not in compiled(chart)
+    svg = vl_convert.vegalite_to_svg(json.dumps({**specification(chart), "width": 360}))
+    assert svg.count(">layer4 + head</text>") == (2 if function is training.learning_curves else 1)
+
+
+def test_curve_titles():
+    one = title(training.learning_curves(history()))
+    assert one == f"small CNN reaches {history()['val_accuracy'].max():.1%}".replace(
+        "%", "\xa0% on validation"
+    )
+    several = history("model", ["small_cnn", "resnet18"])
+    assert title(training.learning_curves(several)) == "Accuracy and loss by epoch"
+    assert title(training.schedule(history())) == "The learning rate peaks at 0.4 and ends at 0.1"
+
+
+def test_an_unknown_horizontal_axis_is_refused():
+    with pytest.raises(ValueError, match="'steps'"):
+        training.accuracy_over(history("strategy", STRATEGIES), x="steps")
