@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from lib.intervals import mean_accuracy
-from lib.selection import results
+from lib.study.selection import results
 from lib.training.runs import Run
 
 

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import diagnostics, overview, transfer
 from lib.errors import UserError
 from lib.pages.wording import per_cent
+from lib.study import diagnostics, home, selection, transfer
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore, best_of
@@ -43,10 +43,10 @@ def test_a_strategys_row_sums_its_seeds_up(several):
 
 def test_the_overview_has_a_row_for_each_way_of_training(several):
     store, runs = several
-    assert {run.run_id for run in overview.runs_on(store, "some/folder/tiny")} == {
+    assert {run.run_id for run in selection.runs_on(store, "some/folder/tiny")} == {
         run.run_id for run in runs
     }
-    table = overview.settings(runs).set_index("label")
+    table = home.settings(runs).set_index("label")
     assert set(table.index) == {
         "small CNN, none",
         "small CNN, Cutout",
@@ -56,30 +56,30 @@ def test_the_overview_has_a_row_for_each_way_of_training(several):
     assert table.loc["small CNN, none", "accuracy"] == pytest.approx(sum(accuracy) / 2)
     assert table.loc["ResNet-18, head only, random backbone", "seeds"] == 1
     with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
-        overview.runs_on(store, "elsewhere")
+        selection.runs_on(store, "elsewhere")
 
 
 def test_the_headline_states_the_runs_own_figures(several):
     _, runs = several
     best = best_of(runs)
-    fragment = overview.headline(best)
+    fragment = home.headline(best)
     assert f"Test accuracy: {per_cent(best.summary['test_accuracy'])}" in fragment.text
     assert fragment.html.count(f"runs.html#run={best.run_id}") == 4
 
 
 def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, tiny):
     _, runs = several
-    best = diagnostics.best_by(diagnostics.fitting(runs, tiny), diagnostics.model_of)
+    best = selection.best_by(selection.fitting(runs, tiny), selection.model_of)
     assert list(best) == ["small_cnn", "resnet18"]
     assert best["small_cnn"] == best_of(runs[:4])
     other = dataclasses.replace(tiny, test=tiny.val)
     with pytest.raises(UserError, match="no finished run on these 24 test pictures of 8 px"):
-        diagnostics.fitting(runs, other)
+        selection.fitting(runs, other)
 
 
 def test_every_way_of_training_has_its_best_run(several):
     _, runs = several
-    ways = diagnostics.best_by(runs, overview.setting_of)
+    ways = selection.best_by(runs, selection.setting_of)
     assert set(ways) == {
         "small CNN, none",
         "small CNN, Cutout",
@@ -123,8 +123,8 @@ def test_corruptions_are_compared_across_augmentations(several, tiny):
 def test_the_ablation_leaves_out_runs_that_differ_in_more(several, tiny, tmp_path):
     store, runs = several
     longer = fit(runs[0].recipe.replace(epochs=3), tiny, store, "cpu")
-    assert diagnostics.ablation([longer, *runs]) == runs[:4]
-    assert diagnostics.ablation([]) == []
+    assert selection.ablation([longer, *runs]) == runs[:4]
+    assert selection.ablation([]) == []
 
 
 def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):

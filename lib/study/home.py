@@ -8,43 +8,13 @@ import pandas as pd
 
 from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.robustness import ATTACKS_FILE
-from lib.errors import UserError
 from lib.intervals import Interval, mean_accuracy
 from lib.pages.display import Fragment, unbroken
-from lib.pages.palette import label
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
-from lib.selection import results
-from lib.training.runs import Run, RunStore
+from lib.study.selection import results, setting, setting_of, tested
+from lib.training.runs import Run
 
 SETTING = ["model", "weights", "strategy", "augmentation"]  # what a reader tells models apart by
-
-
-def runs_on(store: RunStore, dataset: str) -> list[Run]:
-    """The store's finished runs on the dataset of that name, or on that folder.
-
-    Raises
-    ------
-    UserError   if there are none
-    """
-    name = Path(dataset).name
-    runs = [run for run in store.finished() if run.dataset["name"] == name]
-    if not runs:
-        raise UserError(f"{store.root}: no finished run on {name!r}; run the days first")
-    return runs
-
-
-def setting(model: str, augmentation: str, strategy: str, weights: str) -> str:
-    """The model and the way it was trained, as pages name them: `small CNN, MixUp`."""
-    if model == "small_cnn":
-        return f"{label(model)}, {label(augmentation)}"
-    untrained = ", random backbone" if weights == "none" else ""
-    return f"{label(model)}, {label(strategy)}{untrained}"
-
-
-def setting_of(run: Run) -> str:
-    """A run's model and the way it was trained."""
-    recipe = run.recipe
-    return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
 def settings(runs: list[Run]) -> pd.DataFrame:
@@ -139,11 +109,6 @@ def _training(run: Run) -> Figure:
     facts = run.summary
     more = f"on {run.environment['device']}, {facts['parameters']:,} parameters"
     return "Time to train", duration(facts["seconds"]).replace(" ", NO_BREAK), more
-
-
-def tested(run: Run) -> Interval:
-    """The run's test accuracy, with the interval that its number of test pictures leaves."""
-    return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
 
 
 def _interval(figure: Interval) -> str:

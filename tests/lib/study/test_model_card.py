@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import shutil
-from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -15,18 +14,18 @@ from huggingface_hub import ModelCard
 from PIL import Image
 from sklearn import metrics
 
-from lib import diagnostics
-from lib.card_facts import Facts, measure_robustness
 from lib.diagnosis.robustness import accuracy_under_attack
 from lib.errors import UserError
 from lib.files import write_json
 from lib.inference.__main__ import main
-from lib.model_card import Bibliography, card, site_page, write
+from lib.study import diagnostics
+from lib.study.card_facts import Facts, measure_robustness
+from lib.study.model_card import Bibliography, card, site_page, write
 from lib.training.loop import fit
 from lib.training.recipe import OF_NETWORK, Recipe
 from lib.training.runs import RunStore
+from tests.imports import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(
     r"[Mm]ore [Ii]nformation|\bTODO\b|\bTBD\b|\bFIXME\b|\bXXX|\?\?|\{\{|\}\}|\{%|%\}"
     r"|\bNone\b|\bnan\b|\binf\b|\bundefined\b|\bFalse\b|\bTrue\b|[Ll]orem|<[^>]* object at"
@@ -455,7 +454,9 @@ def test_a_page_that_cannot_be_written_is_one_line(facts, tmp_path):
 
 
 def test_sources_are_cited_as_authors_and_year_and_listed_once():
-    sources = Bibliography((PROJECT / "lib" / "references.bib").read_text(encoding="utf-8"))
+    sources = Bibliography(
+        (PROJECT / "lib" / "study" / "references.bib").read_text(encoding="utf-8")
+    )
     assert sources.cite("guo2017") == "Guo et al., 2017"
     assert sources.cite("hendrycks2019") == "Hendrycks and Dietterich, 2019"
     assert sources.cite("page2019") == "Page, 2019"
@@ -470,7 +471,7 @@ def test_sources_are_cited_as_authors_and_year_and_listed_once():
 
 
 def test_every_entry_is_bibtex_that_pandoc_reads():
-    text = (PROJECT / "lib" / "references.bib").read_text(encoding="utf-8")
+    text = (PROJECT / "lib" / "study" / "references.bib").read_text(encoding="utf-8")
     read = json.loads(pypandoc.convert_text(text, "csljson", "bibtex"))
     keys = re.findall(r"^@\w+{(\w+),", text, re.MULTILINE)
     assert [entry["id"] for entry in read] == keys

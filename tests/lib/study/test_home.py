@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import diagnostics, overview
+from lib.study import diagnostics, home
 from lib.training.runs import Run
 
 
@@ -30,25 +30,25 @@ def attacked(run, tmp_path):
 
 
 def test_accuracy_under_attack_is_what_day_4_measured(attacked):
-    text = overview.headline(attacked).text.replace("\N{NO-BREAK SPACE}", " ")
+    text = home.headline(attacked).text.replace("\N{NO-BREAK SPACE}", " ")
     assert "Accuracy under attack: 70.0 % (95 % interval 65.0 % to 75.0 %, PGD" in text
     assert "20.0 % with 4/255" in text
 
 
 def test_without_day_4_the_figure_says_how_to_get_it(run):
     assert not (run.path / "attacks.csv").exists()
-    assert "Accuracy under attack: – (not measured yet: day 4 does)" in overview.headline(run).text
+    assert "Accuracy under attack: – (not measured yet: day 4 does)" in home.headline(run).text
 
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
     table = diagnostics.attacks(attacked, tiny.test, torch.Generator().manual_seed(0))
-    small, large = overview.under_attack(attacked)
+    small, large = home.under_attack(attacked)
     pgd = table[table["attack"] == "pgd"].set_index("epsilon_255")["accuracy"]
     assert (small.value, large.value) == pytest.approx((pgd.loc[1], pgd.loc[4]))
 
 
 def test_the_page_says_what_was_studied_and_which_run_is_best(run):
-    fragment = overview.studied([run], run)
+    fragment = home.studied([run], run)
     assert fragment.text == (
         "Studied: tiny, 150 pictures of 3 classes. Of 1 run, the best on the validation split is "
         "small CNN, flip + crop. The figures are its own, measured on 30 test pictures."
@@ -60,11 +60,11 @@ def test_the_best_runs_come_in_the_order_of_validation(attacked, run):
     summary = {**run.summary, "val_accuracy": run.summary["val_accuracy"] - 0.01}
     (attacked.path / "summary.json").unlink()
     (attacked.path / "summary.json").write_text(json.dumps(summary))
-    table = overview.best_runs([Run(attacked.path), run])
+    table = home.best_runs([Run(attacked.path), run])
     assert table["val_accuracy"].tolist() == [run.summary["val_accuracy"], summary["val_accuracy"]]
     assert table.loc[0, "page"] == f"runs.html#run={run.run_id}"
     assert table.loc[0, "test_accuracy"].value == run.summary["test_accuracy"]
-    assert len(overview.best_runs([run] * 9)) == 5
+    assert len(home.best_runs([run] * 9)) == 5
 
 
 def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
@@ -79,7 +79,7 @@ def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
         ]
     }
     (tmp_path / "day2_second.ipynb").write_text(json.dumps(notebook))
-    fragment = overview.day_cards(tmp_path)
+    fragment = home.day_cards(tmp_path)
     assert fragment.text == "Second <day>: It is so."
     assert "<small>Day 2</small><strong>Second &lt;day&gt;</strong>" in fragment.html
     assert 'href="day2_second.html"' in fragment.html

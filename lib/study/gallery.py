@@ -41,10 +41,10 @@ from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import fit_temperature, softmax
 from lib.diagnosis.heat import heat_png, png
 from lib.diagnosis.robustness import fgsm
-from lib.diagnostics import confusion_of
 from lib.files import replacing_folder
 from lib.models.parts import Classifier, predict
-from lib.overview import setting_of
+from lib.study.diagnostics import confusion_of
+from lib.study.selection import setting_of
 from lib.training.runs import Predictions, Run
 
 FOLDER = Path("report") / "days" / "gallery"

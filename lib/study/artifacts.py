@@ -9,13 +9,12 @@ from torch import Tensor
 
 from lib.data.dataset import Split
 from lib.diagnosis.calibration import softmax
-from lib.diagnostics import best_by
 from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.intervals import Interval, bootstrap_interval
-from lib.overview import setting_of, tested
 from lib.pages.palette import label
 from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
+from lib.study.selection import best_by, setting_of, tested
 from lib.training.hardware import environment
 from lib.training.runs import Run, validation_rank
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from scipy.special import softmax
 
-from lib import diagnostics, gallery_data
-from lib.gallery_data import EPSILON, choose
+from lib.study import diagnostics, gallery
+from lib.study.gallery import EPSILON, choose
 from lib.training.runs import Predictions, Run
 
 
@@ -34,7 +34,7 @@ def wrong(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(wrong, tiny, folder):
     """What was written of all test pictures."""
-    return gallery_data.write(wrong, tiny.test, 0, folder)
+    return gallery.write(wrong, tiny.test, 0, folder)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +107,8 @@ def test_every_file_is_named_and_every_name_is_a_file(data, folder):
 
 def test_a_smaller_gallery_leaves_nothing_of_the_old_one(wrong, tiny, tmp_path):
     folder = tmp_path / "gallery"
-    gallery_data.write(wrong, tiny.test, 0, folder)
-    gallery_data.write(wrong, tiny.test, 7, folder)
+    gallery.write(wrong, tiny.test, 0, folder)
+    gallery.write(wrong, tiny.test, 7, folder)
     assert len(read(folder)["items"]) == 7
     assert len(list(folder.glob("*-image.png"))) == 7
     assert [path.name for path in tmp_path.iterdir()] == ["gallery"]
@@ -130,7 +130,7 @@ def test_the_matrix_of_another_run_has_no_links(written, run, tmp_path):
 
 
 def test_an_address_holds_any_name():
-    assert gallery_data.address("salt & pepper", "a=b") == (
+    assert gallery.address("salt & pepper", "a=b") == (
         "gallery.html#true=salt+%26+pepper&predicted=a%3Db"
     )
 

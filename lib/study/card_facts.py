@@ -41,7 +41,7 @@ class Robustness:
 def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
-    Attacks that day 4 has measured (`lib.diagnostics.attacks`) are read from the run's folder.
+    Attacks that day 4 has measured are read from the run's folder: see `Run.attacks`.
     """
     test, model = dataset.test.first(pictures), run.load_model(best_device())
     generator = torch.Generator().manual_seed(0)

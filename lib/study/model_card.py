@@ -2,25 +2,25 @@
 
 The card of a bundle (Mitchell et al., "Model Cards for Model Reporting", 2019) in the format of the
 Hugging Face Hub. Its text is `model_card.md.jinja`, its sources are in `references.bib`; every
-figure comes from `lib.card_facts`, and of what was not measured the card says so.
+figure comes from `lib.study.card_facts`, and of what was not measured the card says so.
 """
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import jinja2
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from pybtex.database import parse_string
 
-from lib.card_facts import SURE, Facts, width
 from lib.diagnosis.calibration import BINS
 from lib.files import write_text
 from lib.inference.bundle import CARD
 from lib.intervals import Interval
 from lib.pages.palette import label
 from lib.pages.wording import count, duration, per_cent, points
+from lib.study.card_facts import SURE, Facts, width
 
 HERE = Path(__file__).parent
 PAGE = Path("report") / "days" / "model_card.md"
@@ -130,33 +130,32 @@ def _known(value: object) -> object:
     return value
 
 
-@dataclass
 class Bibliography:
     """BibTeX entries, and which of them a text has cited."""
 
-    text: str
-    cited: list[str] = field(default_factory=list)
+    def __init__(self, text: str):
+        self.entries = parse_string(text, "bibtex").entries
+        self.cited: list[str] = []
 
     def cite(self, key: str) -> str:
-        """`Guo et al., 2017`, noting that it was cited."""
-        entry = self.entry(key)
+        """`Guo et al., 2017`, noting that it was cited.
+
+        Raises
+        ------
+        ValueError   if there is no such entry
+        """
+        if key not in self.entries:
+            raise ValueError(f"no entry {key!r}")
         if key not in self.cited:
             self.cited.append(key)
-        values = dict(re.findall(r"(author|year) = {(.*?)},?$", entry, re.MULTILINE | re.DOTALL))
-        names = [name.partition(",")[0] for name in re.split(r"\s+and\s+", values["author"])]
-        shown = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
-        return f"{shown}, {values['year']}"
-
-    def entry(self, key: str) -> str:
-        """The BibTeX entry of that key."""
-        found = re.search(rf"^@\w+{{{key},.*?^}}$", self.text, re.MULTILINE | re.DOTALL)
-        if found is None:
-            raise ValueError(f"no entry {key!r}")
-        return found[0]
+        entry = self.entries[key]
+        names = [" ".join(person.last_names) for person in entry.persons["author"]]
+        authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        return f"{authors}, {entry.fields['year']}"
 
     def cited_entries(self) -> list[str]:
-        """The entries of what was cited, in the order of their keys."""
-        return [self.entry(key) for key in sorted(self.cited)]
+        """The BibTeX of what was cited, in the order of the keys."""
+        return [self.entries[key].to_string("bibtex").strip() for key in sorted(self.cited)]
 
 
 def _tidied(text: str) -> str:

@@ -1,15 +1,15 @@
 """How does the best model fail? What day 4 puts together from the modules that measure."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.data.dataset import Dataset, Split
+from lib.data.dataset import Split
 from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import Calibration, calibrate, selective, softmax
 from lib.diagnosis.mistakes import confusion_matrix, most_confused, worst_mistakes
@@ -19,72 +19,15 @@ from lib.diagnosis.robustness import (
     accuracy_under_attack,
     corruption_accuracy,
 )
-from lib.errors import UserError
 from lib.files import write_text
 from lib.intervals import Interval
 from lib.models.parts import Classifier
 from lib.pages.picture_sheets import Caption, captions
 from lib.pages.wording import count, per_cent
+from lib.study.selection import ablation, grouped
 from lib.training.runs import Predictions, Run, best_of
 
-K = TypeVar("K", bound=Hashable)
 EPSILONS = tuple(step / 255 for step in (0, 0.5, 1, 2, 4, 6, 8))
-
-
-def fitting(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
-    """The runs that were tested on the very pictures of this dataset's test split, in its order.
-
-    Raises
-    ------
-    UserError   if there are none
-    """
-    found = [
-        run
-        for run in runs
-        if tuple(run.predictions("test").ids) == dataset.test.ids
-        and run.dataset["image_size"] == dataset.image_size
-    ]
-    if not found:
-        raise UserError(
-            f"no finished run on these {len(dataset.test):,} test pictures of "
-            f"{dataset.image_size} px; run the days before with the same dataset and image_size"
-        )
-    return found
-
-
-def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
-    """The runs by what `key` says of them, in the order in which that first occurs."""
-    groups: dict[K, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return groups
-
-
-def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
-    """The best run by val of each group, small networks before ResNets."""
-    groups = grouped(sorted(runs, key=lambda run: run.recipe.model, reverse=True), key)
-    return {name: best_of(group) for name, group in groups.items()}
-
-
-def model_of(run: Run) -> str:
-    """The kind of network: `small_cnn` or `resnet18`."""
-    return run.recipe.model
-
-
-def ablation(runs: Iterable[Run]) -> list[Run]:
-    """The runs of an augmentation ablation: those that differ in nothing but augmentation and seed.
-
-    Of several such families, the one with the most augmentations.
-    """
-    families = grouped(
-        (run for run in runs if run.recipe.model == "small_cnn"),
-        lambda run: (run.recipe.replace(augmentation="none", seed=0), run.dataset["fingerprint"]),
-    )
-    return max(
-        families.values(),
-        key=lambda family: len({run.recipe.augmentation for run in family}),
-        default=[],
-    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-from lib.selection import histories, results
+from lib.study.selection import histories, results
 
 
 def test_tables_join_recipe_and_figures(run):

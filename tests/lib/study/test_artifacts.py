@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lib import artifacts
-from lib.artifacts import candidates, costs, lead, standings, winner_sentence
 from lib.inference import Predictor
+from lib.study import artifacts
+from lib.study.artifacts import candidates, costs, lead, standings, winner_sentence
 from lib.training.loop import fit
 from lib.training.runs import Predictions, RunStore, best_of
 

@@ -1,0 +1,11 @@
+"""The study: what each day puts together from the packages below.
+
+selection.py     which runs are compared: found, grouped, named, tabled
+transfer.py      day 3: what each fine-tuning strategy takes and reaches
+diagnostics.py   day 4: mistakes, heatmaps, robustness and calibration of the best models
+gallery.py       day 4: the pictures of the gallery page
+artifacts.py     day 5: the selected model, and what its bundle takes
+card_facts.py    day 5: the figures of the model card
+model_card.py    day 5: the card, from model_card.md.jinja and references.bib
+home.py          the home page: the study in one view
+"""
