@@ -27,8 +27,9 @@ class Interval:
 
     @classmethod
     def of(cls, row: Mapping[str, Any] | pd.Series, value: str = "accuracy") -> Self:
-        """The interval in a table's row, whose columns are `value`, low and high."""
-        return cls(float(row[value]), float(row["low"]), float(row["high"]))
+        """The interval in a table's row, whose columns are `value`, low and high; None is NaN."""
+        figures = (row[name] for name in (value, "low", "high"))
+        return cls(*(math.nan if figure is None else float(figure) for figure in figures))
 
     def __format__(self, spec: str) -> str:
         """`91.3 % (90.7–91.8)`; a float's format, such as `.3f`, gives `0.913 (0.907–0.918)`."""

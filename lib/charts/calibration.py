@@ -1,4 +1,4 @@
-"""Can the confidence be believed? Reliability diagrams and measures of calibration, drawn."""
+"""Reliability diagrams, measures of calibration, and selective prediction."""
 
 import altair as alt
 import numpy as np
@@ -9,15 +9,16 @@ from lib.charts.parts import (
     PERCENT,
     WHOLE,
     Chart,
-    around,
     beside,
+    colour_by,
+    domain_of,
     finished,
     hover,
     layered,
-    named_colour,
     panel_axis,
     share_y,
 )
+from lib.diagnosis.calibration import calibration_error
 from lib.intervals import Interval, accuracy_interval, differs
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import count, per_cent
@@ -41,8 +42,7 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
     """
     shown = table if "scaling" in table else table.assign(scaling="before")
     names = list(shown["scaling"].unique())
-    gap = (shown["confidence"] - shown["accuracy"]).abs()
-    error = (shown["share"] * gap).groupby(shown["scaling"], sort=False).sum().to_dict()
+    error = {name: calibration_error(part) for name, part in shown.groupby("scaling", sort=False)}
     most = int(shown["count"].max()) if len(shown) else 1
     panels = []
     for i, name in enumerate(names):
@@ -53,7 +53,7 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
     total = int(shown["count"].sum() / max(1, len(names)))
     subtitle = (
         f"{count(total, 'prediction')} in bins of confidence; blue: accuracy, red: its gap to the "
-        "mean confidence, dashed: no gap; beneath: how many predictions a bin holds"
+        "mean confidence; dashed: no gap; below: number of predictions per bin"
     )
     return finished(chart, 440, _reliability_title(error, metrics), subtitle)
 
@@ -94,19 +94,21 @@ def _reliability_title(error: dict[str, float], metrics: pd.DataFrame | None) ->
         return " ".join(["Expected calibration error", *map(per_cent, error.values())])
     before, after = per_cent(error["before"]), per_cent(error["after"])
     if metrics is None:
-        return f"Expected calibration error: {before} before, {after} after scaling"
+        return f"Expected calibration error (ECE): {before} before scaling, {after} after"
     changed = _changes(metrics).get("ece", 0)
     if changed == 0:
-        return f"Scaling changes the calibration error within noise: {before} before, {after} after"
+        return (
+            f"Temperature scaling does not significantly change ECE: {before} before, {after} after"
+        )
     verb = "lowers" if changed < 0 else "raises"
-    return f"Scaling {verb} the calibration error from {before} to {after}"
+    return f"Temperature scaling {verb} ECE from {before} to {after}"
 
 
 def _changes(metrics: pd.DataFrame) -> dict[str, int]:
-    """By metric: -1 if scaling lowers it by more than noise, 1 if it raises it so, otherwise 0."""
+    """By metric: -1 if scaling lowers it significantly, 1 if it raises it so, otherwise 0."""
     at = {
-        (row.metric, row.scaling): Interval(row.value, row.low, row.high)
-        for row in metrics.itertuples()
+        (row["metric"], row["scaling"]): Interval.of(row, "value")
+        for row in metrics.to_dict("records")
     }
     changes = {}
     for metric in metrics["metric"].unique():
@@ -134,7 +136,7 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
     base = alt.Chart(shown).encode(
         y=alt.Y("metric:N", sort=names, title=None),
         yOffset=alt.YOffset("scaling:N", sort=["before", "after"]),
-        color=named_colour("scaling", ["before", "after"], legend=True),
+        color=colour_by("scaling", ["before", "after"], legend=True),
         tooltip=hover(
             {"metric": "", "scaling": "", "value": ".4f", "low": ".4f", "high": ".4f", "n": ","}
         ),
@@ -144,7 +146,7 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
     axis = alt.Axis(format="~g", values=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3])
 
     def x(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", title="Value (less is better)", scale=scale, axis=axis)
+        return alt.X(f"{field}:Q", title="Value (lower is better)", scale=scale, axis=axis)
 
     chart = layered(
         base.mark_rule(strokeWidth=2).encode(x=x("floor"), x2="ceiling:Q"),
@@ -152,11 +154,12 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
     )
     lowered = [METRICS.get(m, m) for m, change in changes.items() if change < 0]
     raised = [METRICS.get(m, m) for m, change in changes.items() if change > 0]
-    title = f"Scaling lowers {len(lowered)} of {count(len(changes), 'measure')} beyond noise"
+    measures = count(len(changes), "calibration measure")
+    title = f"Temperature scaling significantly lowers {len(lowered)} of {measures}"
     if raised:
         title += f" and raises {', '.join(raised)}"
     elif not lowered:
-        title = "Scaling changes no measure of calibration beyond noise"
+        title = "Temperature scaling changes no calibration measure significantly"
     subtitle = (
         "Before and after temperature scaling, with 95 % intervals (bootstrap), on a "
         "logarithmic scale"
@@ -164,32 +167,42 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
     return finished(chart, 90 + 40 * max(1, len(names)), title, subtitle)
 
 
-def selective(table: pd.DataFrame) -> Chart:
-    """Accuracy when only the surest predictions count. Columns: coverage, accuracy, n."""
+def selective(table: pd.DataFrame, aurc: float | None = None) -> Chart:
+    """Accuracy when only the most confident predictions are kept. Columns: coverage, accuracy, n.
+
+    `aurc` is `lib.diagnosis.calibration.aurc` of the same predictions.
+    """
     table = table.sort_values("coverage", kind="stable")
     axis = alt.Axis(format=PERCENT, tickCount=5, grid=False)
     chart = alt.Chart(table).mark_line(point=alt.OverlayMarkDef(size=12, color=BLUE), color=BLUE)
     chart = chart.encode(
-        x=alt.X("coverage:Q", title="Share answered", scale=alt.Scale(domain=WHOLE), axis=axis),
-        y=share_y("accuracy", "Accuracy", around(table["accuracy"])),
+        x=alt.X(
+            "coverage:Q",
+            title="Coverage (share of predictions kept)",
+            scale=alt.Scale(domain=WHOLE),
+            axis=axis,
+        ),
+        y=share_y("accuracy", "Accuracy", domain_of(table["accuracy"])),
         tooltip=hover({"coverage": EXACT, "accuracy": EXACT, "n": ","}),
     )
-    subtitle = "Accuracy of the most confident predictions, by the share that is answered"
+    subtitle = "Accuracy of the most confident predictions by coverage, the share of them kept"
+    if aurc is not None:
+        subtitle += f"; area under the risk-coverage curve (AURC): {per_cent(aurc, 2)}"
     return finished(chart, 280, _selective_title(table), subtitle)
 
 
 def _selective_title(table: pd.DataFrame) -> str:
-    neutral = "Accuracy against the share of predictions answered"
+    neutral = "Accuracy against coverage"
     if table.empty:
         return neutral
     whole = table.iloc[-1]
     part = table.iloc[(table["coverage"] - 0.8).abs().argmin()]
-    surest, everything = (
+    most_confident, everything = (
         accuracy_interval(round(row["accuracy"] * row["n"]), int(row["n"])) for row in (part, whole)
     )
-    if not differs(surest, everything):
+    if not differs(most_confident, everything):
         return neutral
     return (
-        f"Answering only the surest {per_cent(part['coverage'], 0)} changes accuracy from "
-        f"{per_cent(whole['accuracy'])} to {per_cent(part['accuracy'])}"
+        f"Accuracy of the {per_cent(part['coverage'], 0)} most confident predictions: "
+        f"{per_cent(part['accuracy'])}, against {per_cent(whole['accuracy'])} for all"
     )

@@ -1,21 +1,21 @@
-"""Which classes are there, which of them are hard, and what is taken for what?"""
+"""Class balance, confusion matrix and per-class accuracy."""
 
 import altair as alt
 import pandas as pd
-from scipy import stats
 
 from lib.charts.parts import (
     EXACT,
     Chart,
-    around,
+    colour_by,
+    domain_of,
     finished,
     hover,
     layered,
     linked,
-    named_colour,
     share_x,
 )
 from lib.charts.titles import extremes
+from lib.diagnosis.mistakes import stands_out
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, per_cent, span
 
@@ -32,7 +32,7 @@ def class_balance(table: pd.DataFrame) -> Chart:
     chart = chart.encode(
         y=alt.Y("class:N", sort=list(total.index), title=None, scale=bands),
         x=alt.X("count:Q", title="Pictures", axis=alt.Axis(tickCount=5, format="~s")),
-        color=named_colour("split", splits, legend=True),
+        color=colour_by("split", splits, legend=True),
         order="position:Q",
         tooltip=hover({"class": "", "split": "", "count": ","}),
     )
@@ -45,17 +45,17 @@ def _balance_title(total: pd.Series) -> str:
         return "There are no classes"
     least, most = int(total.min()), int(total.max())
     if least == most:
-        return f"Every class has {count(most, 'picture')}"
+        return f"Each class has {count(most, 'picture')}"
     if most <= 1.2 * least:
         return f"The classes are balanced: {least:,} to {most:,} pictures each"
     return f"{total.idxmax()} has {most / max(1, least):.1f} times the pictures of {total.idxmin()}"
 
 
 def confusion(table: pd.DataFrame) -> Chart:
-    """What was taken for what: counts on the cells, shares of the true class as shade and on hover.
+    """A confusion matrix: counts on the cells, shares of the true class as shade and on hover.
 
     Columns: true, predicted, count, share (of the true class), and `href` where a cell leads to its
-    pictures. A checkbox hides the diagonal and shades the mistakes by the most frequent one.
+    pictures. A checkbox hides the diagonal and shades the errors by the most frequent one.
     """
     classes = list(table["true"].unique())
     wrong = table[table["true"] != table["predicted"]]
@@ -80,11 +80,11 @@ def confusion(table: pd.DataFrame) -> Chart:
         counts = base.transform_filter(f"datum.count > 0 && !({diagonal})").mark_text(fontSize=10)
         on_dark = alt.when("datum.shade > 0.55").then(alt.value("white"))
         layers.append(counts.encode(text="count:Q", color=on_dark))
-    checkbox = alt.binding_checkbox(name="Mistakes only ")
+    checkbox = alt.binding_checkbox(name="Errors only ")
     chart = layered(*layers).add_params(alt.param(name="mistakes", value=False, bind=checkbox))
     chart = chart.properties(usermeta={"maxWidth": 620})
     total = count(int(table["count"].sum()), "picture")
-    subtitle = f"{total}; number: how many, shade: share of the true class"
+    subtitle = f"{total}; cell: number of pictures; shade: share of the true class"
     height = 110 + min(460, max(120, 36 * len(classes)))
     return finished(chart, height, _confusion_title(wrong), subtitle)
 
@@ -95,19 +95,18 @@ def _class_axis(classes: list[str], angle: int) -> alt.Axis:
 
 
 def _confusion_title(wrong: pd.DataFrame) -> str:
-    """The pair most often confused, in either direction, if it stands out from the next one."""
-    pair = [frozenset(names) for names in zip(wrong["true"], wrong["predicted"], strict=True)]
-    pairs = wrong["count"].groupby(pd.Series(pair, wrong.index, dtype=object), sort=False).sum()
-    pairs = pairs.sort_values(ascending=False, kind="stable")
-    mistakes = count(int(pairs.sum()), "mistake")
-    if pairs.sum() == 0:
-        return "No picture is mistaken"
-    if len(pairs) > 1:
-        first, second = int(pairs.iloc[0]), int(pairs.iloc[1])
-        if stats.binomtest(first, first + second).pvalue < 0.05:
-            one, other = sorted(pairs.index[0])
-            return f"Most confused: {one} and {other}, {first:,} of {mistakes}"
-    return f"{mistakes}, by true and predicted class"
+    """The pair of classes with the most errors, in either direction, if it stands out."""
+    pair = [tuple(sorted(names)) for names in zip(wrong["true"], wrong["predicted"], strict=True)]
+    pairs = wrong.assign(pair=pair).groupby("pair", sort=False)["count"].sum()
+    pairs = pairs.sort_values(ascending=False, kind="stable").rename("errors").reset_index()
+    errors = int(pairs["errors"].sum())
+    if errors == 0:
+        return "No picture is misclassified"
+    if len(pairs) > 1 and stands_out(pairs):
+        one, other = pairs["pair"].iloc[0]
+        first = int(pairs["errors"].iloc[0])
+        return f"Most confused classes: {one} and {other} ({first:,} of {count(errors, 'error')})"
+    return f"{count(errors, 'error')} by true and predicted class"
 
 
 def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
@@ -120,7 +119,7 @@ def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
     shown = table.dropna(subset=["accuracy"])
     ranked = shown.sort_values("accuracy", ascending=False, kind="stable")
     classes = list((ranked if order == "accuracy" else shown)["class"])
-    domain = around(shown["accuracy"], shown["low"], shown["high"])
+    domain = domain_of(shown["accuracy"], shown["low"], shown["high"])
     base = alt.Chart(shown).encode(
         y=alt.Y("class:N", sort=classes, title=None),
         tooltip=hover({"class": "", "accuracy": EXACT, "low": EXACT, "high": EXACT, "n": ","}),
@@ -130,13 +129,13 @@ def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
         base.mark_rule(strokeWidth=2, color=BLUE).encode(x=bar, x2="high:Q"),
         base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=dot),
     )
-    subtitle = f"Accuracy and its 95 % interval (Wilson); {span(shown['n'], 'picture')} a class"
+    subtitle = f"Accuracy and its 95 % interval (Wilson); {span(shown['n'], 'picture')} per class"
     return finished(chart, 60 + 24 * max(1, len(shown)), _per_class_title(shown), subtitle)
 
 
 def _per_class_title(table: pd.DataFrame) -> str:
-    if found := extremes(table):
-        worst, best = (f"{row['class']}, {per_cent(row['accuracy'])}" for row in found)
-        return f"Hardest: {worst} right; easiest: {best}"
+    if ends := extremes(table):
+        lowest, highest = (f"{row['class']}, {per_cent(row['accuracy'])}" for row in ends)
+        return f"Lowest accuracy: {lowest}; highest: {highest}"
     several = len(table) > 1
-    return "No class is clearly harder than the others" if several else "Accuracy by class"
+    return "No significant difference in accuracy between the classes" if several else "Accuracy"

@@ -10,19 +10,19 @@ from lib.charts.label_placement import GAP, places
 from lib.charts.parts import (
     EXACT,
     Chart,
-    around,
+    colour_by,
+    domain_of,
     finished,
     hover,
     layered,
     linked,
-    named_colour,
     share_x,
     share_y,
     time_axis,
     time_domain,
-    with_words,
+    with_display_names,
 )
-from lib.charts.titles import Groups, groups_of, led, repeated, seeds_of, time_title
+from lib.charts.titles import Groups, comparison, groups_of, repeated, seeds_of, time_title
 from lib.intervals import mean_interval
 from lib.pages.wording import axis_title, span
 
@@ -35,7 +35,7 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     label like "small CNN, MixUp" the part after the model stands at the point.
     """
     names = list(table["model"].unique())
-    shown = with_words(with_words(table, "model"), "label")
+    shown = with_display_names(with_display_names(table, "model"), "label")
     shown = shown.assign(low=shown["low"].clip(0, 1), high=shown["high"].clip(0, 1))
     domain = _domain(shown)
     seconds = shown["seconds"]
@@ -43,7 +43,7 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     shown = _with_names(shown, domain, time_domain(seconds, log), log)
     base = alt.Chart(shown).encode(
         x=time_axis(seconds, log),
-        color=named_colour("model", names, legend=bool((shown["name"] != shown["label"]).any())),
+        color=colour_by("model", names, legend=bool((shown["name"] != shown["label"]).any())),
         tooltip=hover(
             {"label": "", "seconds": ",.0f", "accuracy": EXACT, "low": EXACT, "high": EXACT}
         ),
@@ -67,7 +67,7 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
         layers.append(text.encode(y=y("at"), text="name:N"))
     subtitle = "Test accuracy with its 95 % interval against training time"
     if "seeds" in shown and len(shown):
-        subtitle += f", mean of {span(shown['seeds'], 'seed')}"
+        subtitle += f", {span(shown['seeds'], 'seed')} per setting"
     subtitle += ", on a logarithmic scale" if log else ""
     return finished(layered(*layers), 340, time_title(shown), subtitle)
 
@@ -92,7 +92,7 @@ def _domain(table: pd.DataFrame) -> list[float]:
     """
     accuracy, low, high = table["accuracy"], table["low"], table["high"]
     air = max((accuracy.max() - accuracy.min()) / 2, (high - low).median())
-    return around(
+    return domain_of(
         accuracy, low.clip(lower=accuracy.min() - air), high.clip(upper=accuracy.max() + air)
     )
 
@@ -123,15 +123,15 @@ def _with_names(
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:
     """One dot a run, with the mean of each group and its Student t interval, best group on top.
 
-    Columns: run_id, `by`, seed, `value` (a proportion of which more is better); a row a run.
+    Columns: run_id, `by`, seed, `value` (a proportion of which more is better); one row per run.
     """
     groups = groups_of(table, by, value)
     means = _means(groups, by)
-    runs = with_words(table.dropna(subset=[value]), by)
-    domain = around(runs[value], means["low"], means["high"])
+    runs = with_display_names(table.dropna(subset=[value]), by)
+    domain = domain_of(runs[value], means["low"], means["high"])
     what = axis_title(value)
     y = alt.Y(f"{by}:N", sort=list(groups), title=None)
-    colour = named_colour(by, list(table[by].unique()), legend=False)
+    colour = colour_by(by, list(table[by].unique()), legend=False)
     base = alt.Chart(means).encode(y=y, color=colour)
     exact = hover({by: "", "mean": EXACT, "low": EXACT, "high": EXACT, "runs": "d"})
     dots = alt.Chart(runs).mark_circle(size=45, opacity=0.6, yOffset=11).encode(y=y, color=colour)
@@ -145,7 +145,7 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
     )
     band = "; bar: mean, line: its 95 % interval (Student's t)" if repeated(groups) else ""
     subtitle = f"{what}, {seeds_of(groups)}; dot: one run{band}"
-    title = led(groups, by, f"{what} by {by.replace('_', ' ')}")
+    title = comparison(groups, value) or f"{what} by {axis_title(by).lower()}"
     return finished(chart, 60 + 36 * max(1, len(groups)), title, subtitle)
 
 

@@ -1,8 +1,4 @@
-"""How does the model fail? Charts of attacks, corruptions and attribution.
-
-As in `lib.charts`: a tidy table in, an Altair chart out, with a title that claims no more than the
-numbers do.
-"""
+"""Accuracy under attack and corruption, and whether heatmaps are faithful."""
 
 import altair as alt
 import pandas as pd
@@ -12,20 +8,21 @@ from lib.charts.parts import (
     PERCENT,
     WHOLE,
     Chart,
-    around,
     beside,
+    colour_by,
+    domain_of,
     finished,
     hover,
     layered,
     line_labels,
-    named_colour,
     panel_axis,
     share_y,
-    with_words,
+    with_display_names,
 )
 from lib.charts.titles import extremes
 from lib.intervals import Interval, differs, mean_interval
 from lib.pages.palette import BLUE, VERMILLION, label
+from lib.pages.wording import corruption as corruption_name
 from lib.pages.wording import count, per_cent, points, signed
 
 # Attacks and corruptions
@@ -34,8 +31,8 @@ from lib.pages.wording import count, per_cent, points, signed
 def attack_curve(table: pd.DataFrame) -> Chart:
     """Accuracy against the size of an attack. Columns: attack, epsilon_255, accuracy, low, high."""
     names = list(table["attack"].unique())
-    shown = with_words(table, "attack")
-    colour = named_colour("attack", names, legend=False)
+    shown = with_display_names(table, "attack")
+    colour = colour_by("attack", names, legend=False)
     x = alt.X("epsilon_255:Q", title="ε, in steps of 1/255", axis=alt.Axis(grid=False, tickCount=8))
     base = alt.Chart(shown).encode(x=x, color=colour)
     y = share_y("accuracy", "Accuracy", WHOLE)
@@ -49,7 +46,10 @@ def attack_curve(table: pd.DataFrame) -> Chart:
     ]
     if len(shown):
         layers.append(line_labels(shown, "attack", "epsilon_255", "accuracy", colour, 1 / 230))
-    subtitle = "Accuracy after an attack that moves no pixel by more than ε; band: 95 % interval"
+    subtitle = (
+        "Accuracy after an attack that changes no pixel value by more than ε (L∞); band: 95 % "
+        "interval"
+    )
     return finished(layered(*layers), 300, _attack_title(shown), subtitle)
 
 
@@ -59,19 +59,13 @@ def _attack_title(table: pd.DataFrame) -> str:
         return neutral
     clean = table.loc[table["epsilon_255"].idxmin()]
     worst = table.loc[table["accuracy"].idxmin()]
-    first, last = (Interval(row["accuracy"], row["low"], row["high"]) for row in (clean, worst))
+    first, last = Interval.of(clean), Interval.of(worst)
     if not differs(first, last):
         return neutral
     return (
-        f"{worst['attack']} at {worst['epsilon_255']:.3g}/255 leaves {per_cent(worst['accuracy'])} "
-        f"right, of {per_cent(clean['accuracy'])} without an attack"
+        f"{worst['attack']} with ε = {worst['epsilon_255']:.3g}/255 lowers accuracy from "
+        f"{per_cent(clean['accuracy'])} to {per_cent(worst['accuracy'])}"
     )
-
-
-def _spelled(corruption: str) -> str:
-    """`gaussian_noise` as `Gaussian noise`, `jpeg` as `JPEG`."""
-    words = corruption.replace("_", " ").replace("gaussian", "Gaussian")
-    return "JPEG" if words == "jpeg" else words
 
 
 def corruption_heatmap(table: pd.DataFrame) -> Chart:
@@ -79,10 +73,10 @@ def corruption_heatmap(table: pd.DataFrame) -> Chart:
 
     Columns: corruption, severity, accuracy, and n, without which the title claims nothing.
     """
-    shown = table.assign(corruption=table["corruption"].map(_spelled))
+    shown = table.assign(corruption=table["corruption"].map(corruption_name))
     means = shown.groupby("corruption", sort=False).mean(numeric_only=True).reset_index()
     order = list(means.sort_values("accuracy", kind="stable")["corruption"])
-    domain = around(shown["accuracy"])
+    domain = domain_of(shown["accuracy"])
     base = alt.Chart(shown).encode(
         x=alt.X("severity:O", title="Severity", axis=alt.Axis(labelAngle=0, ticks=False)),
         y=alt.Y("corruption:N", sort=order, title=None, axis=alt.Axis(ticks=False)),
@@ -96,16 +90,16 @@ def corruption_heatmap(table: pd.DataFrame) -> Chart:
         base.mark_text().encode(text=alt.Text("accuracy:Q", format=".0%"), color=ink),
     )
     title = "Accuracy by corruption and severity"
-    if "n" in means and (found := extremes(means)):
-        worst, best = (f"{row['corruption']}, {per_cent(row['accuracy'])}" for row in found)
-        title = f"Hardest: {worst} right on average; easiest: {best}"
+    if "n" in means and (ends := extremes(means)):
+        lowest, highest = (f"{row['corruption']}, {per_cent(row['accuracy'])}" for row in ends)
+        title = f"Lowest accuracy: {lowest}; highest: {highest} (mean over severities)"
     subtitle = "Accuracy on corrupted pictures; severity from 1 (mild) to 5 (strong)"
     chart = chart.properties(usermeta={"maxWidth": 620})
     return finished(chart, 60 + 30 * max(1, len(order)), title, subtitle)
 
 
 def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
-    """By how much each augmentation of training helps against each corruption.
+    """By how much each training augmentation changes the accuracy under each corruption.
 
     Columns: augmentation, corruption, accuracy; rows of one pair (severities, seeds) are averaged.
     What is compared with is "none", or where it is missing the first augmentation.
@@ -117,7 +111,7 @@ def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
     base_accuracy = cells["corruption"].map(means.get(reference, pd.Series(dtype=float)))
     cells = cells.assign(
         gain=cells["accuracy"] - base_accuracy.astype(float),
-        corruption=cells["corruption"].map(_spelled),
+        corruption=cells["corruption"].map(corruption_name),
     )
     others = cells[cells["augmentation"] != reference]
     title = _augmentation_title(others, label(reference))
@@ -147,14 +141,14 @@ def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
         base.mark_text(fontSize=11).encode(text="text:N"),
     )
     subtitle = (
-        f"Points of accuracy above {label(reference)}, whose own accuracy is given; blue: helps, "
-        "red: harms"
+        f"First column: accuracy with {label(reference)}; others: difference in percentage points "
+        "(blue: higher, red: lower)"
     )
     return finished(chart, 110 + 28 * max(1, len(hard)), title, subtitle)
 
 
 def _augmentation_title(gains: pd.DataFrame, reference: str) -> str:
-    """Names the augmentation that helps most, if it does so over the corruptions beyond noise."""
+    """Names the augmentation with the largest gain, if its mean over corruptions is significant."""
     neutral = "Accuracy by augmentation and corruption"
     groups = {name: part["gain"].to_numpy() for name, part in gains.groupby("augmentation")}
     if not groups or min(map(len, groups.values())) < 2:
@@ -162,11 +156,11 @@ def _augmentation_title(gains: pd.DataFrame, reference: str) -> str:
     best = max(groups, key=lambda name: groups[name].mean())
     gain = mean_interval(groups[best], 1 - 0.05 / len(groups))
     if not gain.low > 0:
-        return f"No augmentation clearly helps against corruptions, compared with {reference}"
+        return "No augmentation significantly improves accuracy under corruption"
     most = gains[gains["augmentation"] == best].nlargest(1, "gain").iloc[0]
     return (
-        f"{label(best)} helps most: {points(gain.value)} above {reference} on average, "
-        f"{points(most['gain'])} against {most['corruption']}"
+        f"Largest gain: {label(best)}, {points(gain.value)} above {reference} on average, "
+        f"{points(most['gain'])} under {most['corruption']}"
     )
 
 
@@ -174,14 +168,14 @@ def _augmentation_title(gains: pd.DataFrame, reference: str) -> str:
 
 
 def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) -> Chart:
-    """The class's probability while pixels are deleted or inserted, hottest first or at random.
+    """The class's probability while pixels are deleted or inserted, highest-ranked first or random.
 
     Columns: kind ("deletion", "insertion"), ordering ("heat", "random"), fraction, probability.
-    `areas` (kind, gain, low, high, n) lets the title say whether hot pixels matter more.
+    `areas` (kind, gain, low, high, n) lets the title say whether the ranking is better than chance.
     """
     kinds, orderings = list(curves["kind"].unique()), list(curves["ordering"].unique())
-    shown = with_words(curves, "ordering")
-    colour = named_colour("ordering", orderings, legend=True)
+    shown = with_display_names(curves, "ordering")
+    colour = colour_by("ordering", orderings, legend=True)
     panels = []
     for i, kind in enumerate(kinds):
         axis = alt.Axis(orient="bottom", format=PERCENT, values=[0, 0.5, 1], grid=False)
@@ -204,23 +198,23 @@ def _faithfulness_title(areas: pd.DataFrame | None) -> str:
         return "Probability under deletion and insertion"
     clear = [row.kind for row in areas.itertuples() if row.low > 0]
     if len(clear) == len(areas):
-        gains = " and ".join(f"{row.gain:.2f} by {row.kind}" for row in areas.itertuples())
-        return f"Hot pixels matter more than random ones: areas better by {gains}"
+        gains = ", ".join(f"{row.gain:.2f} ({row.kind})" for row in areas.itertuples())
+        return f"Grad-CAM ranks pixels better than chance: area gain {gains}"
     if clear:
-        return f"Hot pixels matter more than random ones by {clear[0]} only"
-    return "Hot pixels matter no more than random ones, within noise"
+        return f"Grad-CAM ranks pixels better than chance by {clear[0]} only"
+    return "Grad-CAM does not rank pixels significantly better than chance"
 
 
 def sanity(table: pd.DataFrame) -> Chart:
-    """Do the maps change as the weights are redrawn, layer by layer from the logits down?
+    """Do the heatmaps change as the weights are randomised, layer by layer from the logits?
 
-    Columns: layer (in the order of redrawing), correlation, low, high.
+    Columns: layer (in the order of randomisation), correlation, low, high.
     """
     domain = (
         [min(0.0, float(table[["low", "correlation"]].min().min())), 1.0] if len(table) else WHOLE
     )
     base = alt.Chart(table).encode(
-        y=alt.Y("layer:N", sort=list(table["layer"]), title="Redrawn down to"),
+        y=alt.Y("layer:N", sort=list(table["layer"]), title="Weights randomised down to layer"),
         tooltip=hover({"layer": "", "correlation": ".3f", "low": ".3f", "high": ".3f"}),
     )
 
@@ -233,12 +227,14 @@ def sanity(table: pd.DataFrame) -> Chart:
         base.mark_rule(strokeWidth=2, color=BLUE).encode(x=x("low"), x2="high:Q"),
         base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=x("correlation")),
     )
-    title = "Correlation of the maps with the trained model's"
+    title = "Rank correlation with the trained model's heatmaps"
     if len(table):
         last = f"{table['correlation'].iloc[-1]:.2f}".replace("-", "\N{MINUS SIGN}")
-        title = f"All layers redrawn, the maps correlate at {last}"
+        title = (
+            f"All weights randomised: rank correlation with the trained model's heatmaps is {last}"
+        )
     subtitle = (
-        "Spearman's correlation with the trained model's maps and its 95 % interval; maps that "
-        "explain what was learned fall towards 0"
+        "Spearman's correlation and its 95 % interval; near 0: the heatmaps depend on the learned "
+        "weights"
     )
     return finished(chart, 70 + 24 * max(1, len(table)), title, subtitle)

@@ -1,4 +1,4 @@
-"""Where does each point's name stand, so that no name covers another?
+"""Placement of the points' labels so that no label covers another.
 
 Names start beside their points; where points crowd, some move up or down, and a short line leads
 back. Each in turn takes the place that costs least given the others, a few times over.

@@ -1,4 +1,4 @@
-"""The parts that charts are made of: one width, one legend, one way to name lines and fade them."""
+"""What charts share: one width, one legend, one way to label lines and to fade them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -85,13 +85,13 @@ def linked(chart: alt.Chart, table: pd.DataFrame) -> alt.Chart:
     return chart.encode(href="href:N") if "href" in table else chart
 
 
-def with_words(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The table, its rows numbered anew, with a column's values as pages say them."""
-    words = [display_name(column, value) for value in table[column]]
-    return table.assign(**{column: words}).reset_index(drop=True)
+def with_display_names(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table, its rows numbered anew, with a column's values as pages write them."""
+    names = [display_name(column, value) for value in table[column]]
+    return table.assign(**{column: names}).reset_index(drop=True)
 
 
-def named_colour(field: str, names: Sequence[Any], legend: bool) -> alt.Color:
+def colour_by(field: str, names: Sequence[Any], legend: bool) -> alt.Color:
     """Colour by a field of names as pages show them; the legend, if any, has three columns."""
     scale = alt.Scale(domain=[display_name(field, name) for name in names], range=colours(names))
     key = alt.Legend(orient="top", title=None, columns=3, offset=8, symbolOpacity=1)
@@ -99,18 +99,18 @@ def named_colour(field: str, names: Sequence[Any], legend: bool) -> alt.Color:
 
 
 def toggle(field: str) -> alt.Parameter:
-    """A click on a legend's entry adds it to what is shown strongly, or takes it away again."""
-    return alt.selection_point(name="picked", fields=[field], bind="legend", toggle="true")
+    """A click on a legend's entry selects it, or clears it again."""
+    return alt.selection_point(name="selected", fields=[field], bind="legend", toggle="true")
 
 
-def emphasis(picked: alt.Parameter | None, strong: float = 1.0) -> Any:
-    """Opacity that fades what isn't picked."""
-    if picked is None:
+def emphasis(selected: alt.Parameter | None, strong: float = 1.0) -> Any:
+    """Opacity that fades what isn't selected."""
+    if selected is None:
         return alt.value(strong)
-    return alt.when(picked).then(alt.value(strong)).otherwise(alt.value(strong * 0.12))
+    return alt.when(selected).then(alt.value(strong)).otherwise(alt.value(strong * 0.12))
 
 
-def spread(values: Sequence[float], gap: float) -> list[float]:
+def spaced(values: Sequence[float], gap: float) -> list[float]:
     """The values, pushed apart to at least `gap` so that labels at them can all be read."""
     order = np.argsort(values, kind="stable")
     placed = np.asarray(values, dtype=float)[order]
@@ -126,12 +126,12 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     return [float(value) for value in result]
 
 
-def around(*values: pd.Series) -> list[float]:
+def domain_of(*values: pd.Series) -> list[float]:
     """A domain in 0 to 1 around the values, with air, that doesn't blow tiny differences up."""
-    known = pd.concat(values).dropna()
-    if known.empty:
+    present = pd.concat(values).dropna()
+    if present.empty:
         return WHOLE
-    low, high = float(known.min()), float(known.max())
+    low, high = float(present.min()), float(present.max())
     air = max((high - low) * 0.08, (LEAST_RANGE - (high - low)) / 2)
     return [max(0.0, low - air), min(1.0, high + air)]
 
@@ -145,7 +145,7 @@ def line_labels(
     """
     ends = means.loc[means.groupby(by, sort=False)[x].idxmax(), [by, x, y]]
     gap = 14 * unit
-    ends = ends.assign(edge=means[x].max(), at=spread(ends[y].tolist(), gap))
+    ends = ends.assign(edge=means[x].max(), at=spaced(ends[y].tolist(), gap))
     base = alt.Chart(ends).encode(color=colour)
     lead = base.mark_rule(strokeDash=[1, 3]).encode(x=f"{x}:Q", x2="edge:Q", y=f"{y}:Q")
     text = base.mark_text(align="left", dx=6, fontWeight=600)

@@ -1,4 +1,4 @@
-"""What may a chart's title claim? A difference, only where it is more than noise.
+"""Chart titles and findings that claim only significant differences.
 
 Groups of runs are compared by Welch's t over seeds, proportions by their Wilson intervals. Whoever
 picks the best of many makes many comparisons at once, so the level is Bonferroni's.
@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 
 from lib.intervals import Interval, accuracy_interval, differs
 from lib.pages.palette import label
-from lib.pages.wording import display_name, duration, per_cent, points, span
+from lib.pages.wording import (
+    axis_title,
+    count,
+    display_name,
+    duration,
+    per_cent,
+    plural,
+    points,
+    span,
+)
 
 Groups = Mapping[str, NDArray[np.float64]]
-REFERENCE = label("none")
+REFERENCES = {label("none"), label("random_weights")}  # what others are compared with
 
 
 def groups_of(table: pd.DataFrame, by: str, value: str) -> dict[str, NDArray[np.float64]]:
@@ -38,33 +47,39 @@ def repeated(groups: Groups) -> bool:
     return any(len(values) > 1 for values in groups.values())
 
 
-def leader(groups: Groups) -> str | None:
-    """Which group is best and by how much; nothing where the best is not clearly so."""
+def comparison(groups: Groups, value: str) -> str | None:
+    """The best group and by how much it leads; nothing where its lead is not significant.
+
+    `value` is the column that the figures come from, such as `test_accuracy`.
+    """
     if len(groups) < 2:
         return None
     best, second = list(groups)[:2]
     level = 1 - 0.05 / (len(groups) - 1)
     mean = {name: float(values.mean()) for name, values in groups.items()}
-    at = f"Best: {best} at {per_cent(mean[best])}"
+    highest = f"Highest {axis_title(value).lower()}: {best}, {per_cent(mean[best])}"
     if differs(groups[best], groups[second], level):
-        return f"{at}, {points(mean[best] - mean[second])} above {second}"
-    if REFERENCE in groups and differs(groups[best], groups[REFERENCE], level):
-        gain = points(mean[best] - mean[REFERENCE])
-        return f"{at}, {gain} above {REFERENCE}, within noise of {second}"
+        return f"{highest}, {points(mean[best] - mean[second])} above {second}"
+    for reference in REFERENCES & groups.keys():
+        if differs(groups[best], groups[reference], level):
+            gain = points(mean[best] - mean[reference])
+            return f"{highest}, {gain} above {reference}; not significantly different from {second}"
     return None
 
 
-def led(groups: Groups, by: str, neutral: str) -> str:
-    """A title about groups of runs: the leader, that there is none, or `neutral` if unknowable."""
-    if found := leader(groups):
-        return found
-    if len(groups) < 2 or any(len(values) < 2 for values in groups.values()):
-        return neutral
-    return f"The best {by.replace('_', ' ')} is not clear: its lead is within noise"
+def comparison_finding(groups: Groups, by: str, value: str) -> str:
+    """What a comparison comes to, in a sentence that stands alone."""
+    if result := comparison(groups, value):
+        return f"{result}."
+    if any(len(values) < 2 for values in groups.values()):
+        return "Trained with one seed only: differences may be due to chance."
+    best, values = next(iter(groups.items()))
+    mean = per_cent(float(values.mean()))
+    return f"No significant difference between {plural(by)} (highest mean: {best}, {mean})."
 
 
 def extremes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
-    """The rows (accuracy, n) of lowest and highest accuracy, if they differ by more than noise."""
+    """The rows (accuracy, n) of lowest and highest accuracy, if they differ significantly."""
     known = table.dropna(subset=["accuracy"]).reset_index(drop=True)
     if len(known) < 2:
         return None
@@ -80,26 +95,34 @@ def extremes(table: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
 def time_title(table: pd.DataFrame) -> str:
     """The most accurate row of label, seconds, accuracy, low, high, or a faster one equal to it.
 
-    Equal means not told apart and not below the best's interval: a row that is known too badly to
-    be told apart from anything is no match for the best.
+    Equal means not significantly different, and not below the best's interval: a row that is known
+    too badly to differ from anything is no match for the best. With a column `seeds`, accuracies
+    are means over so many.
     """
     neutral = "Accuracy against training time"
     if len(table) < 2 or table[["low", "high"]].isna().any(axis=None):
         return neutral
-    intervals = {row.Index: Interval(row.accuracy, row.low, row.high) for row in table.itertuples()}
+    rows = table.to_dict("index")
+    intervals = {key: Interval.of(row) for key, row in rows.items()}
     best = table["accuracy"].idxmax()
-    level_with = [
-        row
-        for row, found in intervals.items()
-        if found.value >= intervals[best].low and not differs(found, intervals[best])
+    equals = [
+        key
+        for key, interval in intervals.items()
+        if interval.value >= intervals[best].low and not differs(interval, intervals[best])
     ]
-    quickest = table.loc[level_with, "seconds"].idxmin()
-    name, seconds = table.loc[quickest, "label"], table.loc[quickest, "seconds"]
+    quickest = table.loc[equals, "seconds"].idxmin()
+    row = rows[quickest]
     if quickest != best:
-        ratio = table.loc[best, "seconds"] / seconds
+        ratio = rows[best]["seconds"] / row["seconds"]
         if ratio < 1.2:
             return neutral
-        return f"{ratio:.1f} times faster and within noise of the best: {name}"
-    if len(level_with) > 1:
+        return (
+            f"{row['label']} trains {ratio:.1f} times faster than the most accurate setting; "
+            "accuracy not significantly different"
+        )
+    if len(equals) > 1:
         return neutral
-    return f"Best: {name}, {per_cent(table.loc[best, 'accuracy'])} after {duration(seconds)}"
+    seeds = int(row.get("seeds", 1))
+    accuracy = "Best mean test accuracy" if seeds > 1 else "Best test accuracy"
+    behind = f"{count(seeds, 'seed')}, {duration(row['seconds'])} of training"
+    return f"{accuracy}: {row['label']}, {per_cent(row['accuracy'])} ({behind})"

@@ -12,21 +12,21 @@ from lib.charts.parts import (
     LABELLED,
     PERCENT,
     Chart,
-    around,
+    colour_by,
+    domain_of,
     emphasis,
     finished,
     hover,
     layered,
     line_labels,
-    named_colour,
     share_y,
     time_axis,
     toggle,
-    with_words,
+    with_display_names,
 )
-from lib.charts.titles import Groups, groups_of, led, repeated, seeds_of
-from lib.pages.palette import BLUE
-from lib.pages.wording import axis_title, per_cent
+from lib.charts.titles import Groups, comparison, groups_of, repeated, seeds_of
+from lib.pages.palette import BLUE, GREY
+from lib.pages.wording import axis_title, count, display_name, per_cent
 
 EPOCH = alt.X(
     "epoch:Q",
@@ -39,37 +39,37 @@ EPOCH = alt.X(
 def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
     """Accuracy above loss, by epoch: validation solid, training dashed, every run behind the mean.
 
-    Columns: run_id, `by`, epoch, train_loss, train_accuracy, val_loss, val_accuracy; a row an epoch
-    of a run.
+    Columns: run_id, `by`, epoch, train_loss, train_accuracy, val_loss, val_accuracy; one row
+    per epoch of a run.
     """
     names = list(history[by].unique())
     figures = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-    table = with_words(history[["run_id", by, "epoch", *figures]], by)
+    table = with_display_names(history[["run_id", by, "epoch", *figures]], by)
     means = table.groupby([by, "epoch"], sort=False)[figures].mean().reset_index()
     groups = _best_epochs(table, by)
-    picked = toggle(by) if len(names) > LABELLED else None
-    colour = named_colour(by, names, legend=picked is not None)
-    accuracy = _curve_panel(table, means, "accuracy", colour, picked, (0.45, 0.0))
-    loss = _curve_panel(table, means, "loss", colour, picked, (1.0, 0.53))
+    selected = toggle(by) if len(names) > LABELLED else None
+    colour = colour_by(by, names, legend=selected is not None)
+    accuracy = _curve_panel(table, means, "accuracy", colour, selected, (0.45, 0.0))
+    loss = _curve_panel(table, means, "loss", colour, selected, (1.0, 0.53))
     panels = layered(accuracy, loss).resolve_scale(y="independent")
-    chart = panels if picked is None else panels.add_params(picked)
+    chart = panels if selected is None else panels.add_params(selected)
+    title = comparison(groups, "val_accuracy") or "Accuracy and loss by epoch"
     if len(groups) == 1:
         (name, values), *_ = groups.items()
-        title = f"{name} reaches {per_cent(values.mean())} on validation"
-    else:
-        title = led(groups, by, "Accuracy and loss by epoch")
+        behind = f" (mean of {count(len(values), 'seed')})" if len(values) > 1 else ""
+        title = f"Best validation accuracy: {name}, {per_cent(values.mean())}{behind}"
     subtitle = f"Solid: validation, dashed: training, {seeds_of(groups)}{_behind(groups)}"
     return finished(chart, 430, title, subtitle)
 
 
 def _best_epochs(table: pd.DataFrame, by: str) -> Groups:
-    """Every run's best validation accuracy: that of the weights it keeps."""
+    """Each run's best validation accuracy: that of the weights that it stores."""
     best = table.groupby([by, "run_id"], sort=False)["val_accuracy"].max().reset_index()
     return groups_of(best, by, "val_accuracy")
 
 
 def _behind(groups: Groups) -> str:
-    return "; thin lines: single seeds, strong lines: their mean" if repeated(groups) else ""
+    return "; thin lines: single seeds, thick lines: mean" if repeated(groups) else ""
 
 
 def _curve_panel(
@@ -77,7 +77,7 @@ def _curve_panel(
     means: pd.DataFrame,
     measure: str,
     colour: alt.Color,
-    picked: alt.Parameter | None,
+    selected: alt.Parameter | None,
     place: tuple[float, float],
 ) -> alt.LayerChart:
     """One measure, between two shares of the chart's height (the lower edge first)."""
@@ -85,8 +85,8 @@ def _curve_panel(
     axis_form, form = (PERCENT, EXACT) if measure == "accuracy" else ("~g", ".4f")
     scale = alt.Scale(zero=False, range=[alt.ExprRef(f"height * {edge}") for edge in place])
     axis = alt.Axis(orient="left", format=axis_form, tickCount=5)
-    base = alt.Chart(means).encode(x=EPOCH, color=colour, opacity=emphasis(picked))
-    runs = alt.Chart(table).encode(x=EPOCH, color=colour, opacity=emphasis(picked, 0.3))
+    base = alt.Chart(means).encode(x=EPOCH, color=colour, opacity=emphasis(selected))
+    runs = alt.Chart(table).encode(x=EPOCH, color=colour, opacity=emphasis(selected, 0.3))
 
     def y(column: str) -> alt.Y:
         return alt.Y(f"{column}:Q", title=axis_title(measure), scale=scale, axis=axis)
@@ -102,7 +102,7 @@ def _curve_panel(
     points = alt.Chart(means).mark_circle(size=150, opacity=1 if alone else 0)
     exact = hover({by: "", "epoch": "d", val: form, train: form})
     layers.append(points.encode(x=EPOCH, y=y(val), color=colour, tooltip=exact))
-    if picked is None and means[by].nunique() > 1:
+    if selected is None and means[by].nunique() > 1:
         drawn = table[[train, val]].stack()
         unit = 1.2 * (drawn.max() - drawn.min()) / 160  # an axis may go a little beyond its values
         layers.append(line_labels(means, by, "epoch", val, colour, unit))
@@ -118,32 +118,32 @@ def schedule(history: pd.DataFrame) -> Chart:
         y=alt.Y("lr:Q", title="Learning rate", axis=alt.Axis(tickCount=5)),
         tooltip=hover({"epoch": "d", "lr": ".4g"}),
     )
-    title = "The learning rate by epoch"
-    if len(mean):
-        peak, last = mean["lr"].max(), mean["lr"].iloc[-1]
-        title = f"The learning rate peaks at {peak:.3g} and ends at {last:.3g}"
-    return finished(chart, 220, title, "The last step's learning rate of every epoch")
+    title = "Learning rate by epoch"
+    if len(mean) > 1:
+        rise = "warm-up to" if mean["lr"].idxmax() > 0 else "from"
+        title = f"Learning rate: {rise} {mean['lr'].max():.2g}, then cosine decay to 0"
+    return finished(chart, 220, title, "Learning rate at the last step of each epoch")
 
 
 def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds") -> Chart:
     """Validation accuracy against wall-clock or epochs.
 
-    Columns: run_id, `by`, epoch, seconds (where that is `x`), val_accuracy. The strong line is the
+    Columns: run_id, `by`, epoch, seconds (where that is `x`), val_accuracy. The thick line is the
     mean over seeds, epoch by epoch: of the accuracy and of the seconds.
     """
     if x not in ("seconds", "epoch"):
         raise ValueError(f"x is 'seconds' or 'epoch', not {x!r}")
     names = list(history[by].unique())
     figures = ["val_accuracy", *(["seconds"] if x == "seconds" else [])]
-    table = with_words(history[["run_id", by, "epoch", *figures]], by)
+    table = with_display_names(history[["run_id", by, "epoch", *figures]], by)
     means = table.groupby([by, "epoch"], sort=False)[figures].mean().reset_index()
     groups = _best_epochs(table, by)
-    picked = toggle(by) if len(names) > LABELLED else None
-    colour = named_colour(by, names, legend=picked is not None)
+    selected = toggle(by) if len(names) > LABELLED else None
+    colour = colour_by(by, names, legend=selected is not None)
     across = EPOCH if x == "epoch" else time_axis(table["seconds"])
-    low, high = around(table["val_accuracy"])
+    low, high = domain_of(table["val_accuracy"])
     y = share_y("val_accuracy", "Validation accuracy", [low, high])
-    base = alt.Chart(means).encode(x=across, y=y, color=colour, opacity=emphasis(picked))
+    base = alt.Chart(means).encode(x=across, y=y, color=colour, opacity=emphasis(selected))
     seconds = {"seconds": ",.1f"} if x == "seconds" else {}
     points = base.mark_circle(size=28).encode(
         tooltip=hover({by: "", "epoch": "d", **seconds, "val_accuracy": EXACT})
@@ -151,10 +151,45 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
     layers: list[Chart] = [base.mark_line(strokeWidth=2), points]
     if repeated(groups):
         seeds = alt.Chart(table).mark_line(strokeWidth=1).encode(x=across, y=y, color=colour)
-        layers.insert(0, seeds.encode(detail="run_id:N", opacity=emphasis(picked, 0.3)))
-    if picked is None and len(names) > 1:
+        layers.insert(0, seeds.encode(detail="run_id:N", opacity=emphasis(selected, 0.3)))
+    if selected is None and len(names) > 1:
         layers.append(line_labels(means, by, x, "val_accuracy", colour, (high - low) / 220))
-    chart = layered(*layers) if picked is None else layered(*layers).add_params(picked)
-    title = led(groups, by, f"Validation accuracy by {'epoch' if x == 'epoch' else 'time'}")
-    subtitle = f"Validation accuracy after every epoch, {seeds_of(groups)}{_behind(groups)}"
+    chart = layered(*layers) if selected is None else layered(*layers).add_params(selected)
+    neutral = f"Validation accuracy by {'epoch' if x == 'epoch' else 'training time'}"
+    title = comparison(groups, "val_accuracy") or neutral
+    subtitle = f"Validation accuracy after each epoch, {seeds_of(groups)}{_behind(groups)}"
     return finished(chart, 300, title, subtitle)
+
+
+def trained_stages(table: pd.DataFrame) -> Chart:
+    """Which stages of a network each strategy trains, and how many parameters these have.
+
+    Columns: strategy, stage (from the input to the output), trained, total.
+    """
+    names, stages = list(table["strategy"].unique()), list(table["stage"].unique())
+    shown = with_display_names(table, "strategy").assign(share=table["trained"] / table["total"])
+    totals = shown.groupby("strategy", sort=False)["trained"].sum().reset_index()
+    order = [display_name("strategy", name) for name in names]
+    y = alt.Y("strategy:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    axis = alt.Axis(labelAngle=0, orient="top", ticks=False, domain=False)
+    column = "trained parameters"
+    x = alt.X("stage:N", sort=[*stages, column], title=None, axis=axis)
+    base = alt.Chart(shown).encode(
+        x=x, y=y, tooltip=hover({"strategy": "", "stage": "", "trained": ",", "total": ","})
+    )
+    opacity = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
+    counts = (
+        alt.Chart(totals.assign(stage=column))
+        .mark_text()
+        .encode(x=x, y=y, text=alt.Text("trained:Q", format=","))
+    )
+    chart = layered(
+        base.mark_rect(color=GREY, opacity=0.15, cornerRadius=3),
+        base.mark_rect(cornerRadius=3).encode(
+            color=colour_by("strategy", names, legend=False), opacity=opacity
+        ),
+        counts,
+    )
+    title = "What each strategy trains"
+    subtitle = "From the input (left) to the output; coloured: trained, grey: frozen"
+    return finished(chart, 60 + 34 * max(1, len(names)), title, subtitle)

@@ -71,12 +71,12 @@ class Dataset:
 
 def load(
     source: str | Path,
-    image_size: int | None = None,
+    image_size: int = 0,
     *,
     root: str | Path = "data",
     val_share: float = 0.1,
     seed: int = 0,
-    train_limit: int | None = None,
+    train_limit: int = 0,
     flip: bool | None = None,
     unreadable: Literal["stop", "skip"] = "stop",
     progress: bool = True,
@@ -86,11 +86,11 @@ def load(
     Parameters
     ----------
     source : `digits`, `cifar10` or the path of a folder
-    image_size : int     height and width in pixels; None for the source's default
+    image_size : int     height and width in pixels; 0 for the source's default
     root : path          where downloads and caches are kept
     val_share : float    part of train that becomes val where the source brings none
     seed : int           of the draw of splits and of the order within them
-    train_limit : int    keep only the first so many training pictures, one a class at least
+    train_limit : int    number of training pictures, at least one per class; 0 takes all
     flip : bool          whether a mirrored picture keeps its label; None for the source's default
     unreadable : str     a damaged picture stops the load, or is left out and named in `skipped`
     progress : bool      show a bar while decoding, where there is a terminal
@@ -101,7 +101,7 @@ def load(
     UnreadablePicture   if a picture is damaged and `unreadable` is `stop`
     """
     folder, root = sources.find(source, root), Path(root)
-    if image_size is None:
+    if image_size == 0:
         image_size = 8 if source == "digits" else 32
     choices = Choices(image_size, val_share, seed)
     _check(choices, train_limit, unreadable)
@@ -115,7 +115,7 @@ def load(
     return _dataset(name, images, contents, flip, train_limit)
 
 
-def _check(choices: Choices, train_limit: int | None, unreadable: str) -> None:
+def _check(choices: Choices, train_limit: int, unreadable: str) -> None:
     size, val_share = choices.size, choices.val_share
     if not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UserError(f"image_size is {size!r}; it must be 1 to {LARGEST} pixels")
@@ -123,16 +123,18 @@ def _check(choices: Choices, train_limit: int | None, unreadable: str) -> None:
         raise UserError(f"val_share is {val_share!r}; it must lie between 0 and 1")
     if unreadable not in ("stop", "skip"):
         raise UserError(f"unreadable is {unreadable!r}; it must be stop or skip")
-    if train_limit is not None and not isinstance(train_limit, int):
-        raise UserError(f"train_limit is {train_limit!r}; it must be a number of pictures")
+    if not isinstance(train_limit, int) or train_limit < 0:
+        raise UserError(
+            f"train_limit is {train_limit!r}; it must be a number of pictures, or 0 for all"
+        )
 
 
 def _dataset(
-    name: str, images: np.ndarray, contents: Contents, flip: bool, train_limit: int | None
+    name: str, images: np.ndarray, contents: Contents, flip: bool, train_limit: int
 ) -> Dataset:
     pixels, labels = torch.from_numpy(images), torch.tensor(contents.labels)
     n_train, n_val, n_test = contents.lengths
-    limit = n_train if train_limit is None else min(train_limit, n_train)
+    limit = min(train_limit or n_train, n_train)
     if limit < len(contents.classes):
         raise UserError(
             f"train_limit is {limit}, fewer than the {len(contents.classes)} classes; "

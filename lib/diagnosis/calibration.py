@@ -1,4 +1,4 @@
-"""How far can the model's confidence be trusted?
+"""Temperature scaling, and measures of how well a model's confidence is calibrated.
 
 Temperature scaling and the expected calibration error of Guo et al., "On Calibration of Modern
 Neural Networks" (ICML 2017); its equal-mass variant of Nixon et al. (2019) and its class-wise one
@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 from scipy.special import softmax as stable_softmax
 
-from lib.intervals import bootstrap_interval
+from lib.intervals import Interval, bootstrap_interval
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 BINS = 15  # as in Guo et al.
@@ -27,6 +27,13 @@ Floats = NDArray[np.float64]
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     """Probabilities (N, classes) of logits (N, classes) divided by the temperature."""
     return stable_softmax(np.asarray(logits, dtype=float) / temperature, axis=1)
+
+
+def cross_entropy(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> Floats:
+    """Minus the log-probability (N,) of each picture's true class, in nats."""
+    log_probabilities = log_softmax(np.asarray(logits, dtype=float) / temperature, axis=1)
+    truth = np.asarray(labels)
+    return -log_probabilities[np.arange(len(truth)), truth]
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -96,7 +103,7 @@ def _bin_of(confidence: Floats, edges: Floats) -> NDArray[np.intp]:
 def reliability_table(
     confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, equal_mass: bool = False
 ) -> pd.DataFrame:
-    """A row a bin: low, high, count, share, mean confidence, accuracy; empty bins hold NaN.
+    """One row per bin: low, high, count, share, mean confidence, accuracy; empty bins hold NaN.
 
     A bin holds low <= confidence < high; the last one also holds 1. With `equal_mass`, equal
     confidences stay in one bin, so that the order of the predictions changes nothing.
@@ -147,16 +154,14 @@ def expected_calibration_error(
     ------
     ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
     """
-    table = reliability_table(confidence, correct, bins, equal_mass)
-    return float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())
+    values, right = _checked_confidence(confidence, correct)
+    return _mean_gap(_bin_of(values, _edges(values, bins, equal_mass)), values - right)
 
 
-def maximum_calibration_error(
-    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS, equal_mass: bool = False
-) -> float:
+def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
     """The widest gap between confidence and accuracy of any bin that isn't empty, in [0, 1]."""
-    table = reliability_table(confidence, correct, bins, equal_mass)
-    return float((table["accuracy"] - table["confidence"]).abs().max())
+    values, right = _checked_confidence(confidence, correct)
+    return _widest_gap(_bin_of(values, _edges(values, bins, False)), values - right)
 
 
 def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
@@ -192,11 +197,8 @@ def _widest_gap(index: NDArray[np.intp], gap: Floats) -> float:
 
 def nll(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
     """Mean negative log-likelihood of the true classes, in nats."""
-    return float(_losses(*_checked(logits, labels), temperature).mean())
-
-
-def _losses(logits: Floats, labels: NDArray[np.int64], temperature: float) -> Floats:
-    return -log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
+    values, truth = _checked(logits, labels)
+    return float(cross_entropy(values, truth, temperature).mean())
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -211,22 +213,23 @@ def _squared_distances(probabilities: Floats, labels: NDArray[np.int64]) -> Floa
 def _metrics_with_intervals(
     logits: Floats, labels: NDArray[np.int64], temperature: float, bins: int, resamples: int
 ) -> pd.DataFrame:
-    """A row a metric at one temperature. What resampling can't change is computed once."""
+    """One row per metric at one temperature. What resampling can't change is computed once."""
     probabilities = softmax(logits, temperature)
     confidence = probabilities.max(axis=1)
-    gap = confidence - (logits.argmax(axis=1) == labels)
-    index = _bin_of(confidence, np.linspace(0, 1, bins + 1))
+    correct = logits.argmax(axis=1) == labels
+    gap = confidence - correct
+    index = _bin_of(confidence, _edges(confidence, bins, equal_mass=False))
 
-    def equal_mass_ece(confidence: Floats, gap: Floats) -> float:
-        return _mean_gap(_bin_of(confidence, _edges(confidence, bins, equal_mass=True)), gap)
+    def equal_mass_ece(confidence: Floats, correct: Floats) -> float:
+        return expected_calibration_error(confidence, correct, bins, equal_mass=True)
 
     # Each metric, its greatest possible value, how it is computed, and from which arrays.
     statistics: list[tuple[str, float, Callable[..., float], tuple]] = [
         ("ece", 1.0, _mean_gap, (index, gap)),
-        ("equal_mass_ece", 1.0, equal_mass_ece, (confidence, gap)),
+        ("equal_mass_ece", 1.0, equal_mass_ece, (confidence, correct)),
         ("classwise_ece", 1.0, _mean_gap, _classwise_gaps(probabilities, labels, bins)),
         ("mce", 1.0, _widest_gap, (index, gap)),
-        ("nll", np.inf, np.mean, (_losses(logits, labels, temperature),)),
+        ("nll", np.inf, np.mean, (cross_entropy(logits, labels, temperature),)),
         ("brier", 2.0, np.mean, (_squared_distances(probabilities, labels),)),
     ]
     rows = []
@@ -265,6 +268,19 @@ class Calibration:
     temperature: float
     metrics: pd.DataFrame  # of `calibration_table`
     reliability: pd.DataFrame  # of `reliability_table`, with a column scaling: "before", "after"
+
+    def metric(self, name: str, scaling: str) -> Interval:
+        """One of the metrics before or after scaling."""
+        chosen = (self.metrics["metric"] == name) & (self.metrics["scaling"] == scaling)
+        return Interval.of(self.metrics[chosen].iloc[0], "value")
+
+    def means(self, scaling: str) -> tuple[float, float]:
+        """Mean confidence and accuracy of the test predictions before or after scaling."""
+        bins = self.reliability[self.reliability["scaling"] == scaling].dropna()
+        confidence, accuracy = (
+            float((bins["share"] * bins[name]).sum()) for name in ("confidence", "accuracy")
+        )
+        return confidence, accuracy
 
 
 def calibrate(
@@ -324,3 +340,8 @@ def selective(confidence: ArrayLike, correct: ArrayLike, points: int = 100) -> p
 def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
     """Area under the risk-coverage curve: the mean error over all coverages; 0 is best."""
     return float(1 - _accuracy_of_most_confident(confidence, correct).mean())
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """The expected calibration error of a `reliability_table`."""
+    return float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
+from scipy import stats
 
+from lib.diagnosis.calibration import cross_entropy, softmax
 from lib.intervals import accuracy_interval
 
 
 def _counts(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> NDArray[np.int64]:
-    """How often each class (row) was taken for each (column), after a check of the indices."""
+    """How often each class (row) was predicted as each (column), after a check of the indices."""
     size = len(classes)
     rows, columns = np.asarray(labels), np.asarray(predicted)
     if rows.shape != columns.shape or rows.ndim != 1:
@@ -42,12 +43,12 @@ def confusion_matrix(
 
 
 def per_class(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
-    """A row a class: class, accuracy (its recall) with Wilson's low and high, precision, n.
+    """One row per class: class, accuracy (its recall) with Wilson's low and high, precision, n.
 
     The accuracy of a class without pictures and the precision of one never predicted are NaN.
     """
     counts = _counts(labels, predicted, classes)
-    right, total, named = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    right, total, times = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     intervals = [accuracy_interval(int(r), int(n)) for r, n in zip(right, total, strict=True)]
     return pd.DataFrame(
         {
@@ -56,7 +57,7 @@ def per_class(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -
             "low": [interval.low for interval in intervals],
             "high": [interval.high for interval in intervals],
             "precision": np.divide(
-                right, named, out=np.full(len(classes), np.nan), where=named > 0
+                right, times, out=np.full(len(classes), np.nan), where=times > 0
             ),
             "n": total,
         }
@@ -66,10 +67,10 @@ def per_class(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]) -
 def most_confused(
     labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str], top: int = 10
 ) -> pd.DataFrame:
-    """The pairs of classes most often taken for one another, in either direction.
+    """The pairs of classes most often predicted for one another, in either direction.
 
-    Columns: first, second, count, first_as_second, second_as_first, share (of the pictures of both
-    classes). `first` is the class more often mistaken; pairs that were never confused are left out.
+    Columns: class_a, class_b, errors, a_as_b, b_as_a, share_of_both (errors per picture of the two
+    classes). `class_a` is the one misclassified more often; pairs without errors are left out.
     """
     counts = _counts(labels, predicted, classes)
     total = counts.sum(axis=1)
@@ -77,14 +78,24 @@ def most_confused(
     for i in range(len(classes)):
         for j in range(i):
             a, b = (i, j) if counts[i, j] > counts[j, i] else (j, i)
-            if count := counts[a, b] + counts[b, a]:
-                share = count / (total[a] + total[b])
-                rows.append((classes[a], classes[b], count, counts[a, b], counts[b, a], share))
-    columns = ["first", "second", "count", "first_as_second", "second_as_first", "share"]
+            if errors := counts[a, b] + counts[b, a]:
+                share = errors / (total[a] + total[b])
+                rows.append((classes[a], classes[b], errors, counts[a, b], counts[b, a], share))
+    columns = ["class_a", "class_b", "errors", "a_as_b", "b_as_a", "share_of_both"]
     table = pd.DataFrame(rows, columns=columns)
-    order = ["count", "share", "first", "second"]
+    order = ["errors", "share_of_both", "class_a", "class_b"]
     table = table.sort_values(order, ascending=[False, False, True, True])
     return table.head(top).reset_index(drop=True)
+
+
+def stands_out(pairs: pd.DataFrame) -> bool:
+    """Whether the first pair of `most_confused` has significantly more errors than the second.
+
+    By an exact binomial test of the winner against the runner-up, which is valid although the
+    winner was picked by its count (Hung & Fithian, "Rank verification", 2019).
+    """
+    first, second = (int(errors) for errors in [*pairs["errors"].head(2), 0, 0][:2])
+    return first > 0 and bool(stats.binomtest(first, first + second).pvalue < 0.05)
 
 
 def worst_mistakes(
@@ -98,10 +109,9 @@ def worst_mistakes(
 
     Columns: id, index (the row of `logits`), true, predicted, confidence, loss.
     """
-    log_probabilities = log_softmax(np.asarray(logits, dtype=float), axis=1)
-    truth = np.asarray(labels)
-    predicted = log_probabilities.argmax(axis=1)
-    loss = -log_probabilities[np.arange(len(truth)), truth]
+    probabilities, truth = softmax(logits), np.asarray(labels)
+    predicted = probabilities.argmax(axis=1)
+    loss = cross_entropy(logits, truth)
     wrong = np.flatnonzero(predicted != truth)
     worst = wrong[np.argsort(-loss[wrong], kind="stable")][:top]
     return pd.DataFrame(
@@ -110,7 +120,7 @@ def worst_mistakes(
             "index": worst,
             "true": [classes[i] for i in truth[worst]],
             "predicted": [classes[i] for i in predicted[worst]],
-            "confidence": np.exp(log_probabilities[worst, predicted[worst]]),
+            "confidence": probabilities[worst, predicted[worst]],
             "loss": loss[worst],
         }
     )

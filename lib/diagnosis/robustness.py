@@ -1,4 +1,4 @@
-"""How little does it take to fool the model?
+"""Adversarial attacks (FGSM, PGD), and accuracy under attack and under corruption.
 
 Adversarial perturbations within a largest change of epsilon per value, in pixel space: the fast
 gradient sign method of Goodfellow et al. (ICLR 2015) and projected gradient descent of Madry et al.
@@ -16,7 +16,10 @@ from lib.intervals import Interval, accuracy_interval, differs
 from lib.models.parts import device_of, evaluating, predict
 
 ATTACKS = ("fgsm", "pgd")
-ATTACKS_FILE = "attacks.csv"  # in a run's folder: rows of `accuracy_under_attack`, once measured
+STEPS = (0, 0.5, 1, 2, 4, 6, 8)  # epsilons that are measured, in units of 1/255
+QUOTED = (1, 4)  # those that the home page quotes
+TABLED = (1, 4, 8)  # those that a model card tables
+SHOWN = 4  # that of the adversarial pictures on the pages
 
 
 def fgsm(model: nn.Module, pixels: Tensor, labels: Tensor, epsilon: float) -> Tensor:
@@ -48,7 +51,7 @@ def pgd(
 ) -> Tensor:
     """Signed gradient steps from a random start, each brought back within epsilon and [0, 1].
 
-    A picture stays as it is once it is mistaken, which is no weaker than the last iterate and
+    A picture stays as it is once it is misclassified, which is no weaker than the last iterate and
     much faster. A step is 2.5 epsilon / steps unless given, enough to cross the ball. The generator
     lies on the device of the pixels. Otherwise as `fgsm`.
     """
@@ -95,8 +98,8 @@ def accuracy_under_attack(
 ) -> pd.DataFrame:
     """Accuracy against the size of the perturbation.
 
-    An attacker may leave a picture as it is: one that is mistaken without an attack counts as
-    mistaken at every epsilon, and epsilon 0 is the accuracy on clean pictures.
+    An attacker may leave a picture as it is: one that is misclassified without an attack counts
+    as misclassified at every epsilon, and epsilon 0 is the accuracy on clean pictures.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def accuracy_under_attack(
 
     Returns
     -------
-    A row an epsilon: attack, epsilon, epsilon_255 (in 8-bit steps), accuracy, low, high, n.
+    One row per epsilon: attack, epsilon, epsilon_255 (in 8-bit steps), accuracy, low, high, n.
 
     Raises
     ------
@@ -162,38 +165,57 @@ def _generator_on(device: torch.device, seed: int) -> Generator:
     return torch.Generator(device).manual_seed(seed)
 
 
+def accuracy_at(table: pd.DataFrame, attack: str, step: float) -> Interval:
+    """The accuracy under an attack with an epsilon of so many 255ths, from the table's row for it.
+
+    Raises
+    ------
+    ValueError   if the table has no such row
+    """
+    rows = table[(table["attack"] == attack) & (table["epsilon_255"].round(3) == step)]
+    if rows.empty:
+        raise ValueError(f"no row of {attack} with epsilon {step}/255")
+    return Interval.of(rows.iloc[0])
+
+
+def accuracy_under_attacks(
+    model: nn.Module, images: Tensor, labels: Tensor, steps: Sequence[float], generator: Generator
+) -> pd.DataFrame:
+    """`accuracy_under_attack` of each of `ATTACKS`, for epsilons in units of 1/255."""
+    epsilons = [step / 255 for step in steps]
+    tables = [
+        accuracy_under_attack(model, images, labels, epsilons, attack, generator)
+        for attack in ATTACKS
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def gradient_masking_check(table: pd.DataFrame) -> str:
-    """In one sentence: is PGD ever weaker than FGSM, as it is where a model hides its gradients?
+    """In one sentence: is PGD ever weaker than FGSM, a sign of gradient masking?
 
     The table holds rows of `accuracy_under_attack` for both attacks on the same pictures. Weaker
-    means more right answers than noise explains (`lib.intervals.differs`).
+    means significantly more correct predictions (`lib.intervals.differs`).
 
     Raises
     ------
     ValueError   if the two attacks have no epsilon above 0 in common
     """
-    at = {(row.attack, row.epsilon): row for row in table.itertuples()}
+    at = {(row["attack"], row["epsilon"]): row for row in table.to_dict("records")}
     epsilons = sorted({e for _, e in at if e > 0 and {("fgsm", e), ("pgd", e)} <= at.keys()})
     if not epsilons:
         raise ValueError("the table holds no epsilon that both fgsm and pgd were run with")
     weaker = []
     for epsilon in epsilons:
-        fgsm_accuracy, pgd_accuracy = (
-            Interval(row.accuracy, row.low, row.high)
-            for row in (at["fgsm", epsilon], at["pgd", epsilon])
-        )
+        fgsm_accuracy, pgd_accuracy = (Interval.of(at[name, epsilon]) for name in ("fgsm", "pgd"))
         if pgd_accuracy.value > fgsm_accuracy.value and differs(pgd_accuracy, fgsm_accuracy):
-            right = f"{pgd_accuracy.value:.1%} right, not {fgsm_accuracy.value:.1%}"
-            weaker.append(f"{epsilon * 255:.3g}/255 ({right})")
+            accuracies = f"{pgd_accuracy.value:.1%}, FGSM {fgsm_accuracy.value:.1%}"
+            weaker.append(f"{epsilon * 255:.3g}/255 (accuracy {accuracies})".replace("%", " %"))
     if weaker:
         return (
-            "PGD fools the model less often than FGSM at epsilon "
-            f"{', '.join(weaker)}: its gradients mislead, and its robustness is not to be believed."
+            f"PGD is weaker than FGSM at ε = {', '.join(weaker)}: a sign of gradient masking; the "
+            "measured robustness is not reliable."
         )
-    return (
-        "PGD fools the model at least as often as FGSM at every epsilon, within noise: "
-        "no sign of masked gradients."
-    )
+    return "PGD is at least as strong as FGSM at every ε: no sign of gradient masking."
 
 
 def corruption_accuracy(
@@ -205,7 +227,7 @@ def corruption_accuracy(
     severities: Sequence[int] = (1, 2, 3, 4, 5),
     batch_size: int = 512,
 ) -> pd.DataFrame:
-    """A row a corruption and severity: corruption, severity, accuracy, low, high, n.
+    """One row per corruption and severity: corruption, severity, accuracy, low, high, n.
 
     The severities of a corruption share their random numbers, and a generator of the same seed
     gives every model the same pictures: what differs is not the draw's doing.

@@ -1,4 +1,4 @@
-"""How does what a notebook computed get onto the page, in the same bytes every time?
+"""Charts, tables and findings as blocks of HTML, in the same bytes every time.
 
 `show(...)` displays a chart, a table, a finding or pictures as a Pandoc raw block of HTML, which
 Quarto and Pandoc pass on untouched. A chart travels as its Vega-Lite specification; the page's
@@ -8,7 +8,7 @@ script draws it in the page's theme. Jupyter gets the same under Vega-Lite's MIM
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -17,7 +17,10 @@ import altair as alt
 import pandas as pd
 from IPython.display import display
 
+from lib.pages import links
+from lib.pages.notebook import FINDING
 from lib.pages.palette import label
+from lib.pages.wording import axis_title
 
 VEGA_LITE = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.split('.')[0]}+json"
 DIGITS = 6  # significant digits of a chart's data: more than any figure here is known to
@@ -43,9 +46,30 @@ def show(thing: alt.TopLevelMixin | Fragment, name: str | None = None) -> None:
     if isinstance(thing, Fragment):
         display(thing)
     elif name is None:
-        raise ValueError("a chart is shown under a name: show(chart, 'curves')")
+        raise ValueError("a chart needs a name: show(chart, 'curves')")
     else:
         display(figure(thing, name))
+
+
+def tabs(name: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
+    """Several panels of which the reader sees one at a time; a single one has no tabs.
+
+    Parameters
+    ----------
+    name : str       unique on its page
+    panels : dict    the fragments of each panel by its title
+    """
+    text = "\n".join(fragment.text for panel in panels.values() for fragment in panel)
+    bodies = ["".join(fragment.html for fragment in panel) for panel in panels.values()]
+    if len(bodies) == 1:
+        return Fragment(bodies[0], text)
+    html = "".join(
+        f'<input type="radio" name="tabs-{name}" id="tab-{name}-{i}"{" checked" * (i == 0)}>'
+        f'<label for="tab-{name}-{i}">{escape(title)}</label>'
+        f'<div class="daybook-panel">{body}</div>'
+        for i, (title, body) in enumerate(zip(panels, bodies, strict=True))
+    )
+    return Fragment(f'<div class="daybook-tabs">{html}</div>', text)
 
 
 def raw_block(html: str) -> str:
@@ -114,18 +138,13 @@ def _script(value: Any) -> str:
 
 
 def finding(text: str) -> Fragment:
-    """A sentence that says what was found, set apart from the prose."""
-    return Fragment(f'<p class="daybook-finding">{unbroken(text)}</p>', text)
+    """A sentence with a result, set apart from the prose."""
+    return Fragment(f'<p class="{FINDING}">{unbroken(text)}</p>', text)
 
 
 def unbroken(text: str) -> str:
     """The text as HTML in which no line ends between a number and its per-cent sign."""
     return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def heading(text: str) -> Fragment:
-    """A heading for what follows in a cell's output, below the notebook's own."""
-    return Fragment(f"<h3>{escape(text)}</h3>", text)
 
 
 Format = str | Callable[[Any], str]
@@ -135,29 +154,31 @@ def table(
     frame: pd.DataFrame,
     caption: str | None = None,
     formats: Mapping[str, Format] | None = None,
-    href: str | None = None,
+    run: str | None = None,
 ) -> Fragment:
     """A table of the frame's columns; its first column heads the rows.
 
     `formats` maps a column to a format specification (`".1%"`, `".3f"`) or a function. Without one,
     accuracies and shares are shown in per cent, whole and large numbers with separated thousands,
-    other numbers to three significant digits, and models, augmentations and the like by their
-    names. `href` names a column of addresses that is not shown: they become links on the first
-    column. A missing value is a dash.
+    other numbers to three significant digits, models, augmentations and the like by their names,
+    and true and false as yes and no. `run` names a column of run ids: the first column's cells link
+    to these runs, and a column of ids that is not the first is not shown. A missing value is a
+    dash.
     """
     chosen = formats or {}
     if unknown := set(chosen) - set(frame.columns):
         raise ValueError(f"formats for {sorted(unknown)}, which the table lacks")
-    links = frame[href].fillna("").tolist() if href else [""] * len(frame)
-    shown = frame.drop(columns=[href]) if href else frame
+    addresses = [links.run(id) for id in frame[run]] if run else [""] * len(frame)
+    shown = frame.drop(columns=[run]) if run and run != frame.columns[0] else frame
     numeric = {c: pd.api.types.is_numeric_dtype(shown[c].infer_objects()) for c in shown}
     head = "".join(
-        f'<th scope="col"{_number_class(numeric[c])}>{escape(_heading(c))}</th>' for c in shown
+        f'<th scope="col"{_number_class(numeric[c])}>{escape(axis_title(str(c)))}</th>'
+        for c in shown
     )
     columns = [
         [
             _td(i, _cell(c, v, chosen.get(c)), numeric[c], link)
-            for v, link in zip(shown[c], links, strict=True)
+            for v, link in zip(shown[c], addresses, strict=True)
         ]
         for i, c in enumerate(shown)
     ]
@@ -170,11 +191,6 @@ def table(
         f"<tbody>{body}</tbody></table></div>"
     )
     return Fragment(html, shown.to_string(index=False))
-
-
-def _heading(column: Any) -> str:
-    words = str(column).replace("_", " ")
-    return words[:1].upper() + words[1:]
 
 
 def _number_class(numeric: bool) -> str:
@@ -195,7 +211,9 @@ def _cell(column: Any, value: Any, chosen: Format | None) -> str:
         return str(value)
     if pd.isna(value):
         return "–"
-    if pd.api.types.is_bool(value) or not pd.api.types.is_number(value):
+    if pd.api.types.is_bool(value):
+        return "yes" if value else "no"
+    if not pd.api.types.is_number(value):
         text = label(value) if column in NAMED else str(value)
         return format(value, chosen) if chosen else text
     if chosen is None:

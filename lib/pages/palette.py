@@ -1,4 +1,4 @@
-"""Which name does a reader see, and which colour does a thing keep on every page?
+"""The name that a reader sees, and the colour that a thing has on every page.
 
 The colours are Okabe and Ito's ("Color Universal Design", 2008), each at a lightness that stands
 out from white and from the dark page alike (WCAG contrast of at least 3:1 on both). The extension
@@ -19,7 +19,7 @@ PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, OLIVE, GREY, *EXTENSION
 
 KNOWN = {  # name in the tables: (name on the page, colour)
     # augmentations
-    "none": ("none", GREY),
+    "none": ("no augmentation", GREY),
     "flip_crop": ("flip + crop", BLUE),
     "randaugment": ("RandAugment", ORANGE),
     "cutout": ("Cutout", GREEN),
@@ -33,6 +33,7 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     "last_block": ("last block", GREEN),
     "layer4": ("layer4 + head", PURPLE),
     "all": ("all layers", BLUE),
+    "random_weights": ("random weights", GREY),
     # splits
     "train": ("train", BLUE),
     "val": ("val", ORANGE),
@@ -43,7 +44,7 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     # attacks; the order in which an attribution's pixels are changed
     "fgsm": ("FGSM", ORANGE),
     "pgd": ("PGD", VERMILLION),
-    "heat": ("hottest pixels first", BLUE),
+    "heat": ("highest-ranked pixels first", BLUE),
     "random": ("random order", GREY),
 }
 
@@ -56,13 +57,13 @@ def label(name: Hashable) -> str:
 def colours(names: Iterable[Hashable]) -> list[str]:
     """A colour for each of the names, in their order.
 
-    Known names keep theirs; the others take the palette's free colours in order, so that a list of
-    classes, always given in the dataset's order, has the same colours wherever it is shown. Beyond
-    26 names the palette starts again.
+    Known names have their own; the others get the palette's free colours in order, so that a list
+    of classes, always given in the dataset's order, has the same colours everywhere. Beyond 26
+    names the palette starts again.
     """
     given = list(names)
-    taken = {KNOWN[name][1] for name in given if name in KNOWN}
-    free = [colour for colour in PALETTE if colour not in taken] or list(PALETTE)
-    others = [name for name in given if name not in KNOWN]
-    drawn = {name: free[i % len(free)] for i, name in enumerate(dict.fromkeys(others))}
-    return [KNOWN[name][1] if name in KNOWN else drawn[name] for name in given]
+    used = {KNOWN[name][1] for name in given if name in KNOWN}
+    free = [colour for colour in PALETTE if colour not in used] or list(PALETTE)
+    others = dict.fromkeys(name for name in given if name not in KNOWN)
+    assigned = {name: free[i % len(free)] for i, name in enumerate(others)}
+    return [KNOWN[name][1] if name in KNOWN else assigned[name] for name in given]

@@ -1,4 +1,4 @@
-"""How do the pictures look? uint8 images as HTML that a page shows with hard pixels.
+"""Pictures and heatmaps as HTML that a page shows with hard pixels.
 
 Small pictures are enlarged by a whole factor in the browser, so each travels at its own size: a PNG
 as a data URI. Width and height are in the markup, so nothing moves while a page loads.
@@ -26,7 +26,7 @@ GAP = 8  # pixels between pictures
 
 @dataclass(frozen=True)
 class Caption:
-    """What a picture shows and, where a model looked at it, what the model said.
+    """The true class of a picture and, where there is one, the prediction.
 
     `confidence` is the probability of the predicted class.
     """
@@ -46,7 +46,7 @@ class Caption:
         if self.predicted is None:
             return self.true
         sure = "" if self.confidence is None else f", {per_cent(self.confidence, 0)}"
-        verdict = "right" if self.right else "wrong"
+        verdict = "correct" if self.right else "misclassified"
         return f"{self.true}, predicted {self.predicted}{sure}, {verdict}"
 
     @property
@@ -55,9 +55,11 @@ class Caption:
         if self.predicted is None:
             return f"<span>{escape(self.true)}</span>"
         sure = "" if self.confidence is None else f", {per_cent(self.confidence, 0)}"
-        said = "✓ right" if self.right else f"✗ wrong: {escape(self.predicted)}"
+        verdict = "✓ correct" if self.right else f"✗ predicted {escape(self.predicted)}"
         kind = "right" if self.right else "wrong"
-        return f'<span>{escape(self.true)}</span> <span class="daybook-{kind}">{said}{sure}</span>'
+        return (
+            f'<span>{escape(self.true)}</span> <span class="daybook-{kind}">{verdict}{sure}</span>'
+        )
 
 
 Captions = Sequence[Caption | str]
@@ -154,8 +156,8 @@ def heatmaps(
         ]
         cells.append(_cell(parts, html))
     width = (_width(pixels, scale) + 2) * (1 + len(arrays))
-    named = ", ".join(["Picture", *(f"heat for {name}" for name in arrays if name)])
-    described = title or (named if isinstance(heats, Mapping) else None)
+    listed = ", ".join(["Picture", *(f"heatmap for {name}" for name in arrays if name)])
+    described = title or (listed if isinstance(heats, Mapping) else None)
     return _grid(cells, columns, width, described, f"{len(pixels)} heatmaps")
 
 
@@ -179,12 +181,12 @@ def perturbations(
     added = added.clip(0, 255).astype(np.uint8)
     cells = []
     for i, (text, html) in enumerate(_captions(captions, len(before))):
-        named = ((before, "original"), (added, f"perturbation × {amplify}"), (after, "attacked"))
+        named = ((before, "original"), (added, f"perturbation × {amplify}"), (after, "adversarial"))
         parts = [_image(part[i], f"{name}: {text}", scale) for part, name in named]
         cells.append(_cell(parts, html))
     width = (_width(before, scale) + 2) * 3
-    described = title or f"Original, perturbation × {amplify}, attacked"
-    return _grid(cells, columns, width, described, f"{len(before)} attacked pictures")
+    described = title or f"Original, perturbation × {amplify}, adversarial picture"
+    return _grid(cells, columns, width, described, f"{len(before)} adversarial pictures")
 
 
 # Markup

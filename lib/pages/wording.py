@@ -14,9 +14,9 @@ def per_cent(share: float, digits: int = 1) -> str:
 
 
 def points(difference: float) -> str:
-    """A difference of proportions in percentage points, with a second digit where it is small."""
+    """A difference of proportions, as `3.1 percentage points`; small ones get a second digit."""
     size = abs(difference) * 100
-    return f"{size:.1f} points" if size >= 0.95 else f"{size:.2f} points"
+    return f"{size:.1f} percentage points" if size >= 0.95 else f"{size:.2f} percentage points"
 
 
 def signed(difference: float) -> str:
@@ -29,24 +29,66 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+HEADINGS = {  # of columns whose names are not a reader's words
+    "run_id": "Run",
+    "val_accuracy": "Validation accuracy",
+    "val_loss": "Validation loss",
+    "train_accuracy": "Training accuracy",
+    "train_loss": "Training loss",
+    "seconds": "Training time (s)",
+    "images_per_second": "Pictures per second",
+    "seconds_per_step": "Seconds per step",
+    "peak_memory_mib": "Peak memory (MiB)",
+    "auto": "Chosen by auto",
+    "lr": "Learning rate",
+    "n": "Pictures",
+    "trainable": "Trainable parameters",
+    "total": "All parameters",
+    "epochs_to_95": "Epochs to 95 % of best validation accuracy",
+    "seconds_to_95": "Seconds to 95 % of best validation accuracy",
+    "class_a": "Class A",
+    "class_b": "Class B",
+    "a_as_b": "A predicted as B",
+    "b_as_a": "B predicted as A",
+    "share_of_both": "Share of A and B",
+    "epsilon_255": "ε (in 1/255)",
+}
+PLURALS = {  # of what settings differ in, where it is not the name and an s
+    "strategy": "fine-tuning strategies",
+    "source": "backbone weights",
+    "label_smoothing": "amounts of label smoothing",
+    "regularisation": "combinations of label smoothing and weight decay",
+}
+
+
 def axis_title(column: str) -> str:
-    """A column's name as an axis shows it."""
+    """A column's name as an axis or a table's head shows it."""
     words = column.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    return HEADINGS.get(column, words[:1].upper() + words[1:])
+
+
+def plural(column: str) -> str:
+    """What several settings that differ in `column` are: `augmentations`."""
+    return PLURALS.get(column, column.replace("_", " ") + "s")
 
 
 def display_name(column: str, value: Hashable) -> str:
-    """A column's value as a page says it: `MixUp`, and for a number what it is of."""
+    """A column's value as a page writes it: `MixUp`, and for a number what it is of."""
     if isinstance(value, Real):
         return f"{column.replace('_', ' ')} {value:g}"
     return label(value)
 
 
+def corruption(name: str) -> str:
+    """`gaussian_noise` as `Gaussian noise`, `jpeg` as `JPEG`."""
+    return name.replace("_", " ").replace("gaussian", "Gaussian").replace("jpeg", "JPEG")
+
+
 def span(numbers: Iterable[int], noun: str) -> str:
     """`3 seeds`, `2 to 3 seeds`; of no numbers, `0 seeds`."""
-    found = sorted(set(numbers)) or [0]
-    upper = count(int(found[-1]), noun)
-    return upper if len(found) == 1 else f"{found[0]:,} to {upper}"
+    ends = sorted(set(numbers)) or [0]
+    upper = count(int(ends[-1]), noun)
+    return upper if len(ends) == 1 else f"{ends[0]:,} to {upper}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What is there to say of a bundle's model? The figures of its card, from what was recorded."""
+"""The figures of a model card, from what was recorded of the bundle's model."""
 
 import math
 from dataclasses import dataclass
@@ -12,20 +12,14 @@ import torch
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import softmax
 from lib.diagnosis.mistakes import most_confused, worst_mistakes
-from lib.diagnosis.robustness import (
-    ATTACKS,
-    ATTACKS_FILE,
-    accuracy_under_attack,
-    corruption_accuracy,
-)
+from lib.diagnosis.robustness import TABLED, accuracy_under_attacks, corruption_accuracy
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run, RunStore
 
-STEPS = (0, 1, 4, 8)  # epsilons of attacks, in units of 1/255
 SEVERITIES = (1, 3, 5)
-SURE = 0.9  # the calibrated confidence from which a mistake counts as overconfident
+SURE = 0.9  # calibrated confidence from which an error counts as confident
 
 
 @dataclass(frozen=True)
@@ -41,19 +35,15 @@ class Robustness:
 def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
-    Attacks that day 4 has measured are read from the run's folder: see `Run.attacks`.
+    Attacks that day 4 has measured on as many pictures are taken from the run: see `Run.attacks`.
     """
     test, model = dataset.test.first(pictures), run.load_model(best_device())
     generator = torch.Generator().manual_seed(0)
-    if (run.path / ATTACKS_FILE).exists():
-        attacks = pd.read_csv(run.path / ATTACKS_FILE)
-        attacks = attacks[attacks["epsilon_255"].round(3).isin(STEPS)]
-    else:
-        epsilons = [step / 255 for step in STEPS]
-        attacks = pd.concat(
-            accuracy_under_attack(model, test.images, test.labels, epsilons, attack, generator)
-            for attack in ATTACKS
-        )
+    attacks = run.attacks
+    if attacks is None or attacks["n"].iloc[0] != len(test):
+        steps = (0, *TABLED)
+        attacks = accuracy_under_attacks(model, test.images, test.labels, steps, generator)
+    attacks = attacks[attacks["epsilon_255"].round(3).isin((0, *TABLED))]
     corruptions = corruption_accuracy(
         model, test.images, test.labels, generator, severities=SEVERITIES
     )
@@ -128,8 +118,8 @@ class Facts:
             limit = self.bundle.dataset["pictures"]["train"]
             labels["train"] = self.dataset.train.labels[:limit].cpu().numpy()
         for split in ("val", "test"):
-            if said := self._said(split):
-                labels[split] = said.labels
+            if predictions := self._predictions(split):
+                labels[split] = predictions.labels
         return {split: self._sizes(of_split) for split, of_split in labels.items()}
 
     def _sizes(self, labels: np.ndarray) -> ClassSizes:
@@ -155,7 +145,7 @@ class Facts:
             and run.recipe.replace(seed=recipe.seed) == recipe
         } | {recipe.seed: self.accuracy.value}
 
-    # What it gets right
+    # Accuracy and calibration
 
     @property
     def accuracy(self) -> Interval:
@@ -166,9 +156,7 @@ class Facts:
     def per_class(self) -> list[dict[str, Any]]:
         """The rows of `lib.diagnosis.mistakes.per_class`, each accuracy an `Interval`."""
         rows = self.bundle.metrics["per_class"]
-        return [
-            row | {"accuracy": Interval(row["accuracy"], row["low"], row["high"])} for row in rows
-        ]
+        return [row | {"accuracy": Interval.of(row)} for row in rows]
 
     @property
     def worst_class(self) -> dict[str, Any]:
@@ -184,14 +172,14 @@ class Facts:
         """A measure of `lib.diagnosis.calibration.calibration_table`, before or after scaling."""
         return Interval(**self.bundle.metrics["calibration"][measure][scaling])
 
-    # How it fails
+    # Errors
 
     @cached_property
     def test(self) -> Predictions | None:
-        """What the network says of the test pictures."""
-        return self._said("test")
+        """The network's predictions of the test pictures."""
+        return self._predictions("test")
 
-    def _said(self, split: str) -> Predictions | None:
+    def _predictions(self, split: str) -> Predictions | None:
         recorded = (self.run.path / "predictions.npz").exists()
         return self.run.predictions(split) if recorded else None
 
@@ -204,7 +192,7 @@ class Facts:
 
     @cached_property
     def mistakes(self) -> pd.DataFrame | None:
-        """`lib.diagnosis.mistakes.worst_mistakes` with calibrated confidences, the surest first."""
+        """`worst_mistakes` with calibrated confidences, the most confident first."""
         if self.test is None:
             return None
         logits, ids = self.test.logits / self.bundle.temperature, self.test.ids.tolist()
@@ -225,7 +213,7 @@ class Facts:
         """How many mistakes were made with a confidence of `SURE` or more."""
         return 0 if self.mistakes is None else int((self.mistakes["confidence"] >= SURE).sum())
 
-    # What misleads it
+    # Robustness
 
     @cached_property
     def clean(self) -> Interval | None:
@@ -237,7 +225,7 @@ class Facts:
         """Accuracy by the attack's name, by epsilon in steps of 1/255, such as `0.5`."""
         if self._attacked is None:
             return None
-        return {epsilon: found for epsilon, found in self._attacked.items() if epsilon != "0"}
+        return {epsilon: row for epsilon, row in self._attacked.items() if epsilon != "0"}
 
     @cached_property
     def _attacked(self) -> dict[str, dict[str, Interval]] | None:
@@ -256,11 +244,10 @@ class Facts:
 
 def _nested(table: pd.DataFrame, outer: str, inner: str) -> dict[Any, dict[Any, Interval]]:
     """The accuracies of the table's rows, by two of its columns."""
-    found: dict[Any, dict[Any, Interval]] = {}
+    nested: dict[Any, dict[Any, Interval]] = {}
     for row in table.to_dict("records"):
-        interval = Interval(row["accuracy"], row["low"], row["high"])
-        found.setdefault(row[outer], {})[row[inner]] = interval
-    return found
+        nested.setdefault(row[outer], {})[row[inner]] = Interval.of(row)
+    return nested
 
 
 def width(interval: Interval) -> float:

@@ -1,7 +1,8 @@
-"""How does the best model fail? What day 4 puts together from the modules that measure."""
+"""How the best models fail: what day 4 puts together from `lib.diagnosis`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -9,30 +10,87 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.data.dataset import Split
+from lib.data.dataset import Dataset, Split
 from lib.diagnosis.attribution import grad_cam
-from lib.diagnosis.calibration import Calibration, calibrate, selective, softmax
-from lib.diagnosis.mistakes import confusion_matrix, most_confused, worst_mistakes
+from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, softmax
+from lib.diagnosis.mistakes import confusion_matrix, most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
-    ATTACKS,
-    ATTACKS_FILE,
-    accuracy_under_attack,
+    SHOWN,
+    STEPS,
+    accuracy_under_attacks,
     corruption_accuracy,
+    fgsm,
 )
-from lib.files import write_text
-from lib.intervals import Interval
-from lib.models.parts import Classifier
-from lib.pages.picture_sheets import Caption, captions
+from lib.models.parts import Classifier, predict
+from lib.pages.display import Fragment
+from lib.pages.picture_sheets import Caption, captions, perturbations
 from lib.pages.wording import count, per_cent
-from lib.study.selection import ablation, grouped
+from lib.study.selection import ablation, best_by, grouped, setting_of
 from lib.training.runs import Predictions, Run, best_of
-
-EPSILONS = tuple(step / 255 for step in (0, 0.5, 1, 2, 4, 6, 8))
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Some pictures, what they were taken for, and what spoke for it."""
+class Subject:
+    """One of the models that day 4 diagnoses: the best run of a kind of network."""
+
+    run: Run
+    dataset: Dataset
+
+    @property
+    def kind(self) -> str:
+        """`small_cnn` or `resnet18`."""
+        return self.run.recipe.model
+
+    @property
+    def name(self) -> str:
+        """The setting as pages write it: `small CNN, MixUp`."""
+        return setting_of(self.run)
+
+    @cached_property
+    def model(self) -> Classifier:
+        return self.run.load_model()
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """Of the test split."""
+        return self.run.predictions("test")
+
+    @cached_property
+    def examples(self) -> "GradCamExamples":
+        """Ten correct and ten misclassified pictures with their heatmaps."""
+        classes = self.dataset.classes
+        return grad_cam_examples(self.model, self.dataset.test, self.predictions, classes)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The temperature from the validation split, and what it does to the test split."""
+        return calibrated(self.run)
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """Accuracy against coverage: `lib.diagnosis.calibration.selective`."""
+        return selective(*self._confidence())
+
+    @property
+    def aurc(self) -> float:
+        """`lib.diagnosis.calibration.aurc`."""
+        return aurc(*self._confidence())
+
+    def _confidence(self) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated confidence (N,), and whether each prediction is correct (N,)."""
+        logits = self.predictions.logits
+        confidence = softmax(logits, self.calibration.temperature).max(1)
+        return confidence, logits.argmax(1) == self.predictions.labels
+
+
+def subjects(runs: Iterable[Run], dataset: Dataset) -> list[Subject]:
+    """The best run of each kind of network by validation accuracy, small CNNs first."""
+    return [Subject(run, dataset) for run in best_by(runs, lambda run: run.recipe.model).values()]
+
+
+@dataclass(frozen=True)
+class GradCamExamples:
+    """Some pictures, their predictions, and the heatmaps for predicted and true class."""
 
     images: Tensor  # uint8 (N, 3, H, W)
     true: Tensor  # int64 (N,)
@@ -42,7 +100,7 @@ class Looks:
     captions: list[Caption]
 
     def mistakes(self) -> Self:
-        """Those of the pictures that were taken for something else."""
+        """Those of the pictures that are misclassified."""
         wrong = self.true != self.predicted
         return type(self)(
             self.images[wrong],
@@ -54,42 +112,49 @@ class Looks:
         )
 
 
-def look(
+def grad_cam_examples(
     model: Classifier,
     split: Split,
-    said: Predictions,
+    predictions: Predictions,
     classes: Sequence[str],
     right: int = 10,
     wrong: int = 10,
-) -> Looks:
-    """Grad-CAM for the surest right answers, a class at a time, and for the surest mistakes."""
-    probabilities = softmax(said.logits)
+) -> GradCamExamples:
+    """Grad-CAM for the most confident correct predictions, class by class, and the worst errors.
+
+    The worst errors are the most confident ones. `right` and `wrong` are numbers of pictures.
+    """
+    probabilities = softmax(predictions.logits)
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-    surest = np.argsort(-confidence, kind="stable")
-    correct = predicted == said.labels
-    turn = pd.Series(said.labels[surest]).groupby(said.labels[surest]).cumcount().to_numpy()
-    in_turns = surest[np.argsort(turn, kind="stable")]
-    chosen = np.concatenate([in_turns[correct[in_turns]][:right], surest[~correct[surest]][:wrong]])
+    order = np.argsort(-confidence, kind="stable")
+    labels = predictions.labels
+    correct = predicted == labels
+    turn = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
+    in_turns = order[np.argsort(turn, kind="stable")]
+    chosen = np.concatenate([in_turns[correct[in_turns]][:right], order[~correct[order]][:wrong]])
 
     images = split.images[torch.from_numpy(chosen)]
-    true, named = (torch.from_numpy(a[chosen]) for a in (said.labels, predicted))
-    heat_named, heat_true = (grad_cam(model, images / 255, targets) for targets in (named, true))
-    shown = captions(true, named, confidence[chosen], classes)
-    return Looks(images, true, named, heat_named, heat_true, shown)
+    true, classified = (torch.from_numpy(a[chosen]) for a in (labels, predicted))
+    heat_predicted, heat_true = (
+        grad_cam(model, images / 255, targets) for targets in (classified, true)
+    )
+    lines = captions(true, classified, confidence[chosen], classes)
+    return GradCamExamples(images, true, classified, heat_predicted, heat_true, lines)
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The mistakes of greatest loss, the worst first."""
+    """The misclassified pictures of highest loss, the worst first."""
 
     images: Tensor  # uint8 (N, 3, H, W)
     captions: list[Caption]
 
 
 def worst_of(run: Run, test: Split, top: int = 20) -> Worst:
-    """What the run's best weights got most wrong of the test split."""
-    said, classes = run.predictions("test"), run.dataset["classes"]
-    table = worst_mistakes(said.logits, said.labels, said.ids.tolist(), classes, top)
+    """The run's worst mistakes on the test split."""
+    predictions, classes = run.predictions("test"), run.dataset["classes"]
+    ids = predictions.ids.tolist()
+    table = worst_mistakes(predictions.logits, predictions.labels, ids, classes, top)
     rows = zip(table["true"], table["predicted"], table["confidence"], strict=True)
     images = test.images[torch.tensor(table["index"].tolist(), dtype=torch.int64)]
     return Worst(images, [Caption(*row) for row in rows])
@@ -97,40 +162,43 @@ def worst_of(run: Run, test: Split, top: int = 20) -> Worst:
 
 def confusion_of(run: Run) -> pd.DataFrame:
     """The confusion matrix of the test split: `lib.diagnosis.mistakes.confusion_matrix`."""
-    said = run.predictions("test")
-    return confusion_matrix(said.labels, said.logits.argmax(1), run.dataset["classes"])
+    test = run.predictions("test")
+    return confusion_matrix(test.labels, test.logits.argmax(1), run.dataset["classes"])
 
 
 def confused_by(run: Run) -> pd.DataFrame:
-    """The pairs confused most often on the test split: `lib.diagnosis.mistakes.most_confused`."""
-    said = run.predictions("test")
-    return most_confused(said.labels, said.logits.argmax(1), run.dataset["classes"])
+    """The most confused pairs on the test split: `lib.diagnosis.mistakes.most_confused`."""
+    test = run.predictions("test")
+    return most_confused(test.labels, test.logits.argmax(1), run.dataset["classes"])
 
 
 def calibrated(run: Run) -> Calibration:
-    """The temperature from the val split, and what it does to the test split."""
+    """The temperature from the validation split, and what it does to the test split."""
     val, test = run.predictions("val"), run.predictions("test")
     return calibrate(val.logits, val.labels, test.logits, test.labels)
 
 
-def coverage(said: Predictions, temperature: float) -> pd.DataFrame:
-    """Accuracy against the share answered: `lib.diagnosis.calibration.selective`."""
-    confidence = softmax(said.logits, temperature).max(1)
-    return selective(confidence, said.logits.argmax(1) == said.labels)
-
-
-def attacks(run: Run, test: Split, generator: torch.Generator) -> pd.DataFrame:
-    """FGSM and PGD at every `EPSILONS`, stored with the run: see `Run.attacks`."""
-    model = run.load_model()
-    table = pd.concat(
-        [
-            accuracy_under_attack(model, test.images, test.labels, EPSILONS, attack, generator)
-            for attack in ATTACKS
-        ],
-        ignore_index=True,
+def attacks(subject: Subject, pictures: Split, generator: torch.Generator) -> pd.DataFrame:
+    """FGSM and PGD at every epsilon of `STEPS`, stored with the run: see `Run.attacks`."""
+    table = accuracy_under_attacks(
+        subject.model, pictures.images, pictures.labels, STEPS, generator
     )
-    write_text(run.path / ATTACKS_FILE, table.to_csv(index=False))
+    subject.run.save_attacks(table)
     return table
+
+
+def adversarial_sheet(subject: Subject, pictures: int = 6) -> Fragment:
+    """The first examples before and after FGSM, with the predictions of both."""
+    examples, classes = subject.examples, subject.dataset.classes
+    images, labels = examples.images[:pictures], examples.true[:pictures]
+    attacked = fgsm(subject.model, images / 255, labels, SHOWN / 255).mul(255).round().byte()
+    before, after = (softmax(predict(subject.model, batch)) for batch in (images, attacked))
+    lines = [
+        " → ".join(f"{classes[row.argmax()]}, {per_cent(row.max(), 0)}" for row in pair)
+        for pair in zip(before, after, strict=True)
+    ]
+    title = f"Original, perturbation × 10, adversarial picture: FGSM with ε = {SHOWN}/255"
+    return perturbations(images, attacked, lines, title=title)
 
 
 def corruption_by_augmentation(
@@ -160,23 +228,34 @@ def corruption_by_augmentation(
 
 
 def confusion_sentence(run: Run) -> str:
-    """The pair that the run confuses most often, in words."""
-    confused = confused_by(run)
-    if confused.empty:
-        return "No picture of the test split is mistaken for another class."
-    first = confused.iloc[0]
-    pair, times = f"{first['first']} and {first['second']}", count(first["count"], "time")
-    share = per_cent(first["share"])
-    return f"Most often confused are {pair}: {times}, {share} of their pictures."
+    """How many test pictures are misclassified, and the most confused classes if they stand out."""
+    test, pairs = run.predictions("test"), confused_by(run)
+    if pairs.empty:
+        return "No picture of the test split is misclassified."
+    wrong, total = int((test.logits.argmax(1) != test.labels).sum()), len(test.labels)
+    are = "is" if wrong == 1 else "are"
+    text = f"{wrong:,} of {count(total, 'test picture')} {are} misclassified"
+    if len(run.dataset["classes"]) == 2 or not stands_out(pairs):
+        return f"{text}; no pair of classes stands out."
+    first = pairs.iloc[0]
+    one, other = sorted((first["class_a"], first["class_b"]))
+    errors, share = count(first["errors"], "error"), per_cent(first["share_of_both"])
+    return (
+        f"{text}. The most confused classes are {one} and {other}: {errors}, {share} of their "
+        "pictures."
+    )
 
 
 def calibration_sentence(scaled: Calibration, name: str) -> str:
-    """What temperature scaling did to the calibration error, in words."""
-    ece = scaled.metrics.query("metric == 'ece'").set_index("scaling")
-    before, after = (
-        Interval(*ece.loc[scaling, ["value", "low", "high"]]) for scaling in ("before", "after")
-    )
+    """In which direction the confidence was off, and what temperature scaling does to it."""
+    confidence, accuracy = scaled.means("before")
+    off = "over" if confidence > accuracy else "under"
+    change = "raises" if scaled.temperature < 1 else "lowers"
+    side = "below" if scaled.temperature < 1 else "above"
+    before, after = scaled.metric("ece", "before"), scaled.metric("ece", "after")
+    means = f"mean confidence {per_cent(confidence)}, accuracy {per_cent(accuracy)}"
     return (
-        f"The {name}'s expected calibration error is {before} before and {after} after "
-        f"scaling by a temperature of {scaled.temperature:.2f}."
+        f"Before scaling, the {name} is {off}-confident ({means}). A temperature of "
+        f"{scaled.temperature:.2f}, {side} 1, {change} the confidence. Expected calibration error: "
+        f"{before} before, {after} after."
     )

@@ -1,24 +1,23 @@
-"""The study in one view: the home page's figures, from the finished runs and the executed days."""
+"""The home page: the study in one view, from the finished runs and the executed days."""
 
-import json
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 from lib.diagnosis.calibration import calibrate
-from lib.diagnosis.robustness import ATTACKS_FILE
+from lib.diagnosis.robustness import QUOTED, accuracy_at
+from lib.files import read_json
 from lib.intervals import Interval, mean_accuracy
+from lib.pages import links, notebook
 from lib.pages.display import Fragment, unbroken
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
-from lib.study.selection import results, setting, setting_of, tested
-from lib.training.runs import Run
-
-SETTING = ["model", "weights", "strategy", "augmentation"]  # what a reader tells models apart by
+from lib.study.selection import accuracy_of, grouped, ranked, setting_of
+from lib.training.runs import Run, best_of
 
 
 def settings(runs: list[Run]) -> pd.DataFrame:
-    """A row for each model and way of training it, as good as it got: the best by val.
+    """One row per setting, as good as it got: the recipe with the best validation accuracy.
 
     Runs that differ in nothing but their seed are summed up first.
 
@@ -26,41 +25,39 @@ def settings(runs: list[Run]) -> pd.DataFrame:
     -------
     table : model, label, seconds, accuracy (on test, mean over seeds), low, high, seeds, href
     """
-    table = results(runs)
-    recipe = [name for name in runs[0].recipe.to_dict() if name != "seed"]
-    groups = pd.DataFrame(_sum_up(group) for _, group in table.groupby(recipe, sort=False))
+    recipes = grouped(runs, lambda run: run.recipe.replace(seed=0)).values()
+    table = pd.DataFrame(_sum_up(group) for group in recipes)
     return (
-        groups.sort_values("val_accuracy", ascending=False)
-        .drop_duplicates(SETTING)
-        .drop(columns=["val_accuracy", *SETTING[1:]])
+        table.sort_values("val_accuracy", ascending=False)
+        .drop_duplicates("label")
+        .drop(columns="val_accuracy")
         .reset_index(drop=True)
     )
 
 
-def _sum_up(group: pd.DataFrame) -> dict[str, object]:
-    best = group.sort_values("val_accuracy").iloc[-1]
-    accuracy = mean_accuracy(group["test_accuracy"])
-    if len(group) == 1:
-        accuracy = Interval(best["test_accuracy"], best["test_low"], best["test_high"])
+def _sum_up(group: list[Run]) -> dict[str, object]:
+    """The figures of runs that differ in their seed alone; a link to the best of them."""
+    best = best_of(group)
+    figures = pd.DataFrame(run.summary for run in group)
+    accuracy = accuracy_of(best) if len(group) == 1 else mean_accuracy(figures["test_accuracy"])
     return {
-        **{name: best[name] for name in SETTING},
-        "label": setting(best["model"], best["augmentation"], best["strategy"], best["weights"]),
-        "val_accuracy": group["val_accuracy"].mean(),
-        "seconds": group["seconds"].mean(),
+        "model": best.recipe.model,
+        "label": setting_of(best),
+        "val_accuracy": figures["val_accuracy"].mean(),
+        "seconds": figures["seconds"].mean(),
         "accuracy": accuracy.value,
         "low": accuracy.low,
         "high": accuracy.high,
         "seeds": len(group),
-        "href": best["page"],
+        "href": links.run(best.run_id),
     }
 
 
 def headline(run: Run) -> Fragment:
     """The run's figures as large numbers, each a link to the run."""
     figures = [_accuracy(run), _calibration(run), _attacks(run), _training(run)]
-    page = f"runs.html#run={run.run_id}"
     cells = "".join(
-        f'<a class="daybook-figure" href="{page}"><span>{escape(name)}</span>'
+        f'<a class="daybook-figure" href="{links.run(run.run_id)}"><span>{escape(name)}</span>'
         f"<strong>{escape(value)}</strong><small>{escape(more)}</small></a>"
         for name, value, more in figures
     )
@@ -68,104 +65,85 @@ def headline(run: Run) -> Fragment:
     return Fragment(f'<div class="daybook-headline">{cells}</div>', text)
 
 
-Figure = tuple[str, str, str]  # its name, its value, what else there is to say of it
+Figure = tuple[str, str, str]  # its name, its value, its interval and setting
 
 
 def _accuracy(run: Run) -> Figure:
-    test = tested(run)
-    return "Test accuracy", per_cent(test.value), _interval(test)
+    test = accuracy_of(run)
+    return "Test accuracy of the best run", per_cent(test.value), _interval(test)
 
 
 def _calibration(run: Run) -> Figure:
     val, test = run.predictions("val"), run.predictions("test")
     scaled = calibrate(val.logits, val.labels, test.logits, test.labels, resamples=200)
-    ece = scaled.metrics.query("metric == 'ece'").set_index("scaling")
-    before, after = (Interval(*ece.loc[s, ["value", "low", "high"]]) for s in ("before", "after"))
+    before, after = scaled.metric("ece", "before"), scaled.metric("ece", "after")
     more = f"{_interval(after)}; {per_cent(before.value)} before temperature scaling"
-    return "Calibration error (ECE)", per_cent(after.value), more
+    return "Expected calibration error (ECE)", per_cent(after.value), more
 
 
 def _attacks(run: Run) -> Figure:
-    """Accuracy after the strongest attack by the smallest and by a larger step."""
-    name, found = "Accuracy under attack", under_attack(run)
-    if found is None:
-        return name, "–", "not measured yet: day 4 does"
-    small, large = found
-    more = f"{_interval(small)}, PGD with ε = 1/255; {per_cent(large.value)} with 4/255"
+    """Accuracy under PGD with the two epsilons of `QUOTED`."""
+    name = "Accuracy under attack"
+    if run.attacks is None:
+        return name, "–", "not measured yet; run day 4"
+    small, large = (accuracy_at(run.attacks, "pgd", step) for step in QUOTED)
+    more = (
+        f"{_interval(small)}, PGD with ε = {QUOTED[0]}/255; {per_cent(large.value)} with "
+        f"{QUOTED[1]}/255"
+    )
     return name, per_cent(small.value), more
-
-
-def under_attack(run: Run) -> tuple[Interval, Interval] | None:
-    """Accuracy under PGD with ε = 1/255 and 4/255, if day 4 has measured it."""
-    path = run.path / ATTACKS_FILE
-    if not path.exists():
-        return None
-    table = pd.read_csv(path).query("attack == 'pgd'")
-    rows = table.set_index(table["epsilon_255"].round(3))[["accuracy", "low", "high"]]
-    return Interval(*rows.loc[1]), Interval(*rows.loc[4])
 
 
 def _training(run: Run) -> Figure:
     facts = run.summary
     more = f"on {run.environment['device']}, {facts['parameters']:,} parameters"
-    return "Time to train", duration(facts["seconds"]).replace(" ", NO_BREAK), more
+    return "Training time", duration(facts["seconds"]).replace(" ", NO_BREAK), more
 
 
 def _interval(figure: Interval) -> str:
     return f"95{NO_BREAK}% interval {per_cent(figure.low)} to {per_cent(figure.high)}"
 
 
-def studied(runs: list[Run], best: Run) -> Fragment:
-    """What the figures rest on: the pictures, how many runs, and which one is the best."""
+def scope(runs: list[Run], best: Run) -> Fragment:
+    """What the figures above rest on: the dataset, the number of runs and the best of them."""
     facts, name = best.dataset, setting_of(best)
     pictures = facts["pictures"]
+    total, classes = sum(pictures.values()), len(facts["classes"])
     before = (
-        f"Studied: {facts['name']}, {count(sum(pictures.values()), 'picture')} of "
-        f"{count(len(facts['classes']), 'class', 'classes')}. Of {count(len(runs), 'run')}, "
-        "the best on the validation split is "
+        f"Dataset: {facts['name']} ({count(total, 'picture')}, "
+        f"{count(classes, 'class', 'classes')}). The figures above are those of the run with the "
+        f"highest validation accuracy among {count(len(runs), 'run')} ("
     )
-    after = f". The figures are its own, measured on {count(pictures['test'], 'test picture')}."
-    link = f'<a href="runs.html#run={best.run_id}">{escape(name)}</a>'
+    after = f"), measured on {count(pictures['test'], 'test picture')}."
+    link = f'<a href="{links.run(best.run_id)}">{escape(name)}</a>'
     return Fragment(f"<p>{escape(before)}{link}{escape(after)}</p>", f"{before}{name}{after}")
 
 
 def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
-    """The runs that are best on val: a row each, with what they are and where they are shown."""
-    ranked = sorted(runs, key=lambda run: (-run.summary["val_accuracy"], run.summary["val_loss"]))
+    """The runs with the highest validation accuracy: one row per run."""
     return pd.DataFrame(
         {
-            "run": run.run_id,
+            "run_id": run.run_id,
             "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": tested(run),
-            "model": setting_of(run),
-            "training": duration(run.summary["seconds"]),
+            "test_accuracy": accuracy_of(run),
+            "setting": setting_of(run),
+            "training_time": duration(run.summary["seconds"]),
             "seed": run.recipe.seed,
-            "page": f"runs.html#run={run.run_id}",
         }
-        for run in ranked[:top]
+        for run in ranked(runs)[:top]
     )
 
 
 def day_cards(days: str | Path = "report/days") -> Fragment:
-    """A card for each executed day: its title, its finding in one line, and the way there."""
+    """A card for each executed day: its title, its finding in one line, and a link."""
     cards, lines = [], []
     for path in sorted(Path(days).glob("day*.ipynb")):
-        title, finding = _title_and_finding(json.loads(path.read_text(encoding="utf-8")))
+        executed = read_json(path)
+        title, finding = notebook.title(executed) or path.stem, notebook.finding(executed)
+        number, address = path.stem[3], links.day(path.stem)
         cards.append(
-            f'<a class="daybook-card" href="{path.stem}.html"><small>Day {path.stem[3]}</small>'
+            f'<a class="daybook-card" href="{address}"><small>Day {number}</small>'
             f"<strong>{escape(title)}</strong><span>{unbroken(finding)}</span></a>"
         )
         lines.append(f"{title}: {finding}")
     return Fragment(f'<div class="daybook-cards">{"".join(cards)}</div>', "\n".join(lines))
-
-
-def _title_and_finding(notebook: dict) -> tuple[str, str]:
-    """A notebook's first heading, and the first finding among its outputs."""
-    text = "".join(notebook["cells"][0]["source"])
-    title = text.partition("\n")[0].removeprefix("# ")
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "daybook-finding" in "".join(data.get("text/markdown", "")):
-                return title, "".join(data["text/plain"])
-    return title, ""

@@ -1,8 +1,8 @@
-"""What should somebody know before using the model?
+"""The model card of a bundle, as a file of the bundle and as a page of the site.
 
-The card of a bundle (Mitchell et al., "Model Cards for Model Reporting", 2019) in the format of the
+The card (Mitchell et al., "Model Cards for Model Reporting", 2019) in the format of the
 Hugging Face Hub. Its text is `model_card.md.jinja`, its sources are in `references.bib`; every
-figure comes from `lib.study.card_facts`, and of what was not measured the card says so.
+figure comes from `lib.study.card_facts`, and the card says what was not measured.
 """
 
 import re
@@ -18,14 +18,15 @@ from lib.diagnosis.calibration import BINS
 from lib.files import write_text
 from lib.inference.bundle import CARD
 from lib.intervals import Interval
+from lib.pages import links
 from lib.pages.palette import label
-from lib.pages.wording import count, duration, per_cent, points
+from lib.pages.wording import corruption, count, duration, per_cent, points
 from lib.study.card_facts import SURE, Facts, width
 
 HERE = Path(__file__).parent
 PAGE = Path("report") / "days" / "model_card.md"
 TITLE = "Model card"
-SUBTITLE = "What the best model of the study is for, how good it is, and where it fails."
+SUBTITLE = "Intended use, evaluation and failure modes of the best model of the study."
 HUB_DATASETS = {"digits": "digits", "cifar10": "uoft-cs/cifar10", "folder": "imagefolder"}
 HUB_METRICS = {  # what the Hub calls a measure of calibration: its name in lib, and in words
     "ece": ("ece", "Expected calibration error"),
@@ -104,6 +105,7 @@ def _text(facts: Facts, site: bool) -> str:
         sure=SURE,
         bins=BINS,
         cite=sources.cite,
+        run_page=links.run,
         sources=sources,
         site=site,
     )
@@ -183,11 +185,6 @@ def _confidence(confidence: float) -> str:
     return per_cent(confidence) if confidence < 0.9995 else f"over {per_cent(0.999)}"
 
 
-def _corruption(name: str) -> str:
-    """`Gaussian noise` for gaussian_noise."""
-    return name.replace("_", " ").replace("gaussian", "Gaussian").replace("jpeg", "JPEG")
-
-
 def _place(folder: Path) -> str:
     """The bundle's folder as commands name it; never a path of one machine alone."""
     return f"models/{folder.name}" if folder.is_absolute() else folder.as_posix()
@@ -197,7 +194,7 @@ FILTERS = {
     "plain": _plain,
     "interval": _interval,
     "confidence": _confidence,
-    "corruption": _corruption,
+    "corruption": corruption,
     "percent": per_cent,
     "points": points,
     "width": width,

@@ -1,4 +1,4 @@
-"""Which runs are compared: found, grouped, named, tabled."""
+"""Which runs are compared: selected, grouped, labelled, tabled."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.intervals import Interval
 from lib.pages.palette import label
-from lib.training.runs import Run, RunStore, best_of
+from lib.training.runs import Run, RunStore, best_of, validation_rank
 
 
 def runs_on(store: RunStore, dataset: str) -> list[Run]:
@@ -24,44 +24,51 @@ def runs_on(store: RunStore, dataset: str) -> list[Run]:
     name = Path(dataset).name
     runs = [run for run in store.finished() if run.dataset["name"] == name]
     if not runs:
-        raise UserError(f"{store.root}: no finished run on {name!r}; run the days first")
+        raise UserError(
+            f"{store.root}: no finished run on {name!r}; run `python -m analysis` first"
+        )
     return runs
 
 
-def fitting(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
-    """The runs that were tested on the very pictures of this dataset's test split, in its order.
+def tested_on(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
+    """The runs that were tested on this dataset's test pictures, in their order.
 
     Raises
     ------
     UserError   if there are none
     """
-    found = [
+    selected = [
         run
         for run in runs
         if tuple(run.predictions("test").ids) == dataset.test.ids
         and run.dataset["image_size"] == dataset.image_size
     ]
-    if not found:
+    if not selected:
         raise UserError(
             f"no finished run on these {len(dataset.test):,} test pictures of "
-            f"{dataset.image_size} px; run the days before with the same dataset and image_size"
+            f"{dataset.image_size} px; run days 1 to 3 with the same dataset and image_size"
         )
-    return found
+    return selected
 
 
 K = TypeVar("K", bound=Hashable)
 
 
 def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
-    """The runs by what `key` says of them, in the order in which that first occurs."""
+    """The runs by their `key`, in the order in which each key first occurs."""
     groups: dict[K, list[Run]] = {}
     for run in runs:
         groups.setdefault(key(run), []).append(run)
     return groups
 
 
+def ranked(runs: Iterable[Run]) -> list[Run]:
+    """The runs by `validation_rank`, the best first."""
+    return sorted(runs, key=lambda run: validation_rank(run.summary), reverse=True)
+
+
 def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
-    """The best run by val of each group, small networks before ResNets."""
+    """The best run of each group by validation accuracy, small CNNs before ResNets."""
     groups = grouped(sorted(runs, key=lambda run: run.recipe.model, reverse=True), key)
     return {name: best_of(group) for name, group in groups.items()}
 
@@ -88,39 +95,31 @@ def ablation(runs: Iterable[Run]) -> list[Run]:
 
 
 def setting(model: str, augmentation: str, strategy: str, weights: str) -> str:
-    """The model and the way it was trained, as pages name them: `small CNN, MixUp`."""
+    """A model and its training setting as pages write them: `small CNN, MixUp`."""
     if model == "small_cnn":
         return f"{label(model)}, {label(augmentation)}"
-    untrained = ", random backbone" if weights == "none" else ""
-    return f"{label(model)}, {label(strategy)}{untrained}"
+    start = f", {label('random_weights')}" if weights == "none" else ""
+    return f"{label(model)}, {label(strategy)}{start}"
 
 
 def setting_of(run: Run) -> str:
-    """A run's model and the way it was trained."""
+    """A run's model and training setting, as pages write them."""
     recipe = run.recipe
     return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
-def tested(run: Run) -> Interval:
-    """The run's test accuracy, with the interval that its number of test pictures leaves."""
+def accuracy_of(run: Run) -> Interval:
+    """The run's test accuracy with its 95 % interval over test pictures."""
     return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
 
 
 def results(runs: Iterable[Run]) -> pd.DataFrame:
-    """A row a run: its id, its recipe's fields, its summary's figures, its page on the site."""
-    return pd.DataFrame(
-        {
-            "run_id": run.run_id,
-            **asdict(run.recipe),
-            **run.summary,
-            "page": f"runs.html#run={run.run_id}",
-        }
-        for run in runs
-    )
+    """One row per run: its id, its recipe's fields, its summary's figures."""
+    return pd.DataFrame({"run_id": run.run_id, **asdict(run.recipe), **run.summary} for run in runs)
 
 
 def histories(runs: Iterable[Run], fields: Sequence[str] = ("model",)) -> pd.DataFrame:
-    """The runs' histories one under the other, each row with its run's id, seed and `fields`."""
+    """The runs' histories in one table, each row with its run's id, seed and `fields`."""
     tables = []
     for run in runs:
         values = {name: getattr(run.recipe, name) for name in (*fields, "seed")}

@@ -1,12 +1,43 @@
-"""What does each way of retraining a pretrained network cost, and what does it bring?"""
+"""What each fine-tuning strategy trains, takes and reaches."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
 from lib.intervals import mean_accuracy
+from lib.models.parts import count_parameters
+from lib.models.resnet18 import STRATEGIES, resnet18
 from lib.study.selection import results
 from lib.training.runs import Run
+
+STAGES = {  # of a ResNet-18, from its input to its output: a reader's name, torchvision's names
+    "stem": ("conv1", "bn1"),
+    "stage 1": ("layer1",),
+    "stage 2": ("layer2",),
+    "stage 3": ("layer3",),
+    "stage 4": ("layer4",),
+}
+
+
+def trained_stages(classes: int) -> pd.DataFrame:
+    """What each strategy trains of a ResNet-18 for that many classes.
+
+    Returns
+    -------
+    table : strategy, stage (of `STAGES`, then head), trained and total (parameters)
+    """
+    rows = []
+    for strategy in STRATEGIES:
+        model = resnet18(classes, (0.0,) * 3, (1.0,) * 3, strategy=strategy)
+        parts = {
+            stage: [model.body.get_submodule(name) for name in names]
+            for stage, names in STAGES.items()
+        }
+        for stage, modules in (parts | {"head": [model.head]}).items():
+            counts = [count_parameters(module) for module in modules]
+            trained, total = (sum(column) for column in zip(*counts, strict=True))
+            rows.append((strategy, stage, trained, total))
+    return pd.DataFrame(rows, columns=["strategy", "stage", "trained", "total"])
 
 
 def convergence(history: pd.DataFrame, share: float = 0.95) -> tuple[int, float]:
@@ -16,7 +47,7 @@ def convergence(history: pd.DataFrame, share: float = 0.95) -> tuple[int, float]
 
 
 def strategy_table(runs: Iterable[Run]) -> pd.DataFrame:
-    """A row for each strategy, means over its seeds.
+    """One row per strategy, means over its seeds.
 
     Returns
     -------
@@ -48,9 +79,13 @@ def _figures(run: Run) -> dict[str, object]:
 
 
 def by_source(runs: Iterable[Run], source: str) -> pd.DataFrame:
-    """`results` with a column `source`: `source`, or none for a backbone with random weights."""
+    """`results` with a column `source`: where the backbone's weights come from.
+
+    `source` is the name of the pretrained weights; others are `random_weights`.
+    """
     table = results(runs)
-    return table.assign(source=table["weights"].where(table["weights"] == "none", source))
+    pretrained = table["weights"] != "none"
+    return table.assign(source=pretrained.map({True: source, False: "random_weights"}))
 
 
 def by_regularisation(runs: Iterable[Run]) -> pd.DataFrame:

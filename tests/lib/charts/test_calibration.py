@@ -19,12 +19,16 @@ def test_calibration_titles():
     )
     shown = [f"{gap.sum()[name]:.1%}".replace("%", "\xa0%") for name in ("before", "after")]
     clear = title(calibration.reliability(table, measured(0.1, 0.02, 0.01)))
-    assert clear == f"Scaling lowers the calibration error from {shown[0]} to {shown[1]}"
+    assert clear == f"Temperature scaling lowers ECE from {shown[0]} to {shown[1]}"
     noise = title(calibration.reliability(table, measured(0.1, 0.09, 0.05)))
-    assert "within noise" in noise
+    assert noise.startswith("Temperature scaling does not significantly change ECE")
     dots = calibration.calibration_dots
-    assert title(dots(measured(0.1, 0.02, 0.01))) == "Scaling lowers 1 of 1 measure beyond noise"
-    assert title(dots(measured(0.1, 0.09, 0.05))).startswith("Scaling changes no measure")
+    assert title(dots(measured(0.1, 0.02, 0.01))) == (
+        "Temperature scaling significantly lowers 1 of 1 calibration measure"
+    )
+    assert title(dots(measured(0.1, 0.09, 0.05))).startswith(
+        "Temperature scaling changes no calibration"
+    )
     assert title(dots(measured(0.02, 0.1, 0.01))).endswith("and raises ECE")
 
 
@@ -38,7 +42,7 @@ def test_empty_bins_stay_empty():
 def test_selective_titles():
     draw = calibration.selective
     assert title(CHARTS["selective"][0](CHARTS["selective"][1])) == (
-        "Answering only the surest 80\xa0% changes accuracy from 84.8\xa0% to 100.0\xa0%"
+        "Accuracy of the 80\xa0% most confident predictions: 100.0\xa0%, against 84.8\xa0% for all"
     )
     flat = selective(np.linspace(0.2, 1, 400), np.arange(400) % 10 > 0)
-    assert title(draw(flat)) == "Accuracy against the share of predictions answered"
+    assert title(draw(flat)) == "Accuracy against coverage"

@@ -84,6 +84,8 @@ def test_an_augmentation_has_one_colour_in_every_chart():
     found = set()
     for name in ("learning_curves by augmentation", "accuracy_over epochs", "ablation"):
         text = json.dumps(spec_of(name))
-        scale = json.loads(text[text.index('{"domain": ["none"') :].partition("}")[0] + "}")
+        scale = json.loads(
+            text[text.index('{"domain": ["no augmentation"') :].partition("}")[0] + "}"
+        )
         found.add(dict(zip(scale["domain"], scale["range"], strict=True))["CutMix"])
     assert len(found) == 1

@@ -46,9 +46,9 @@ def test_a_confusion_matrix_of_many_classes_has_no_counts():
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        (confusions(ab=8, ba=7, bc=1), "Most confused: a and b, 15 of 16 mistakes"),
-        (confusions(ab=3, bc=2), "5 mistakes, by true and predicted class"),
-        (confusions(ab=0, ba=0), "No picture is mistaken"),
+        (confusions(ab=8, ba=7, bc=1), "Most confused classes: a and b (15 of 16 errors)"),
+        (confusions(ab=3, bc=2), "5 errors by true and predicted class"),
+        (confusions(ab=0, ba=0), "No picture is misclassified"),
     ],
 )
 def test_confusion_titles(table, expected):
@@ -59,9 +59,9 @@ def test_per_class_titles():
     table = pd.DataFrame({"class": ["a", "b"], "accuracy": [0.95, 0.7], "n": 1000})
     table = table.assign(low=table["accuracy"] - 0.02, high=table["accuracy"] + 0.02)
     found = title(classes.per_class(table))
-    assert found == "Hardest: b, 70.0\xa0% right; easiest: a, 95.0\xa0%"
+    assert found == "Lowest accuracy: b, 70.0\xa0%; highest: a, 95.0\xa0%"
     level = title(classes.per_class(table.assign(accuracy=[0.9, 0.91])))
-    assert level == "No class is clearly harder than the others"
+    assert level == "No significant difference in accuracy between the classes"
 
 
 def test_per_class_orders():
@@ -77,7 +77,7 @@ def test_per_class_orders():
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        ([5, 5], "Every class has 5 pictures"),
+        ([5, 5], "Each class has 5 pictures"),
         ([100, 110], "The classes are balanced: 100 to 110 pictures each"),
         ([30, 10], "a has 3.0 times the pictures of b"),
     ],

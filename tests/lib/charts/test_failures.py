@@ -6,7 +6,7 @@ from tests.lib.charts.samples import AREAS, CURVES, attacks, corruptions, helped
 
 def test_attack_titles():
     assert title(failures.attack_curve(attacks())) == (
-        "PGD at 8/255 leaves 0.7\xa0% right, of 90.0\xa0% without an attack"
+        "PGD with ε = 8/255 lowers accuracy from 90.0\xa0% to 0.7\xa0%"
     )
     weak = attacks().assign(accuracy=0.9, low=0.88, high=0.92)
     neutral = "Accuracy against the size of the attack"
@@ -17,11 +17,16 @@ def test_attack_titles():
 
 def test_corruption_titles():
     found = title(failures.corruption_heatmap(corruptions()))
-    assert found == "Hardest: JPEG, 89.0\xa0% right on average; easiest: Gaussian noise, 95.0\xa0%"
+    assert found == (
+        "Lowest accuracy: JPEG, 89.0\xa0%; highest: Gaussian noise, 95.0\xa0% "
+        "(mean over severities)"
+    )
     few = corruptions().assign(n=20)
     assert title(failures.corruption_heatmap(few)).startswith("Accuracy by corruption")
     helps = title(failures.corruption_by_augmentation(helped()))
-    assert helps.startswith("CutMix helps most: 10.0 points above none on average")
+    assert helps.startswith(
+        "Largest gain: CutMix, 10.0 percentage points above no augmentation on average"
+    )
     generator = np.random.default_rng(0)
     noise = helped().assign(accuracy=generator.normal(0.6, 0.05, len(helped())))
     assert title(failures.corruption_by_augmentation(noise)).startswith("No augmentation")
@@ -29,8 +34,12 @@ def test_corruption_titles():
 
 def test_faithfulness_titles():
     draw = failures.deletion_insertion
-    assert title(draw(CURVES, AREAS)).startswith("Hot pixels matter more than random ones: areas")
+    assert title(draw(CURVES, AREAS)).startswith(
+        "Grad-CAM ranks pixels better than chance: area gain"
+    )
     mixed = AREAS.assign(low=[0.1, -0.1])
     assert title(draw(CURVES, mixed)).endswith("by deletion only")
-    assert title(draw(CURVES, AREAS.assign(low=-0.1))).endswith("within noise")
+    assert title(draw(CURVES, AREAS.assign(low=-0.1))).endswith(
+        "not rank pixels significantly better than chance"
+    )
     assert title(draw(CURVES)) == "Probability under deletion and insertion"

@@ -4,28 +4,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.charts.parts import around, spread, time_axis
+from lib.charts.parts import domain_of, spaced, time_axis
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5, 0.5], [0.9, 0.1, 0.12, 0.11]])
-def test_spread_keeps_the_order_and_the_gap(values):
-    placed = spread(values, 0.05)
+def test_spaced_values_keeps_the_order_and_the_gap(values):
+    placed = spaced(values, 0.05)
     assert len(placed) == len(values)
     assert np.diff(np.sort(placed)).min(initial=1) >= 0.05 - 1e-6
     assert list(np.argsort(placed, kind="stable")) == list(np.argsort(values, kind="stable"))
 
 
-def test_spread_leaves_what_is_apart():
-    assert spread([0.1, 0.9], 0.05) == [0.1, 0.9]
+def test_spaced_values_leaves_what_is_apart():
+    assert spaced([0.1, 0.9], 0.05) == [0.1, 0.9]
 
 
-def test_around_stays_within_proportions():
-    low, high = around(pd.Series([0.99, 1.0]), pd.Series([np.nan]))
+def test_a_domain_stays_within_proportions():
+    low, high = domain_of(pd.Series([0.99, 1.0]), pd.Series([np.nan]))
     assert 0.97 < low < 0.99
     assert high == 1
-    low, high = around(pd.Series([0.5, 0.5]))
+    low, high = domain_of(pd.Series([0.5, 0.5]))
     assert high - low == pytest.approx(0.02)
-    assert around(pd.Series(dtype=float)) == [0.0, 1.0]
+    assert domain_of(pd.Series(dtype=float)) == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("seconds", [[0.4, 2.7], [3, 40], [10, 3000], [5, 90_000], [7]])

@@ -2,7 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.charts.titles import extremes, groups_of, leader, led, seeds_of, time_title
+from lib.charts.titles import (
+    comparison,
+    comparison_finding,
+    extremes,
+    groups_of,
+    repeated,
+    seeds_of,
+    time_title,
+)
 
 
 def runs(**values):
@@ -16,7 +24,7 @@ def groups(**values):
 
 def test_groups_are_labelled_and_best_first():
     found = groups(none=[0.8, 0.82], cutmix=[0.9, 0.92], mixup=[np.nan, 0.85])
-    assert list(found) == ["CutMix", "MixUp", "none"]
+    assert list(found) == ["CutMix", "MixUp", "no augmentation"]
     assert found["MixUp"].tolist() == [0.85]
 
 
@@ -24,34 +32,55 @@ def test_seeds():
     assert seeds_of(groups(none=[0.8], mixup=[0.9])) == "1 seed"
     assert seeds_of(groups(none=[0.8, 0.7, 0.9], mixup=[0.9, 0.8])) == "2 to 3 seeds"
     assert seeds_of({}) == "0 seeds"
+    assert repeated(groups(none=[0.8], mixup=[0.9, 0.8]))
+    assert not repeated(groups(none=[0.8], mixup=[0.9]))
 
 
-def test_a_clear_leader_is_named():
+def test_a_significant_lead_is_stated():
     found = groups(none=[0.80, 0.801, 0.799], cutmix=[0.90, 0.901, 0.899])
-    assert leader(found) == "Best: CutMix at 90.0\xa0%, 10.0 points above none"
+    title = "Highest test accuracy: CutMix, 90.0\xa0%, 10.0 percentage points above no augmentation"
+    assert comparison(found, "test_accuracy") == title
+    assert comparison_finding(found, "augmentation", "test_accuracy") == f"{title}."
 
 
-def test_a_leader_level_with_the_second_is_compared_with_none():
+@pytest.mark.parametrize("reference", ["none", "random_weights"])
+def test_a_best_that_equals_the_second_is_compared_with_the_reference(reference):
     found = groups(
-        none=[0.80, 0.801, 0.799], mixup=[0.899, 0.902, 0.898], cutmix=[0.90, 0.901, 0.899]
+        **{reference: [0.80, 0.801, 0.799]},
+        mixup=[0.899, 0.902, 0.898],
+        cutmix=[0.90, 0.901, 0.899],
     )
-    assert (
-        leader(found) == "Best: CutMix at 90.0\xa0%, 10.0 points above none, within noise of MixUp"
+    name = {"none": "no augmentation", "random_weights": "random weights"}[reference]
+    assert comparison(found, "test_accuracy") == (
+        f"Highest test accuracy: CutMix, 90.0\xa0%, 10.0 percentage points above {name}; "
+        "not significantly different from MixUp"
     )
-
-
-def test_noise_is_called_noise():
-    found = groups(none=[0.80, 0.90, 0.85], cutmix=[0.81, 0.92, 0.86])
-    assert leader(found) is None
-    title = led(found, "augmentation", "Test accuracy")
-    assert title == "The best augmentation is not clear: its lead is within noise"
 
 
 @pytest.mark.parametrize(
-    "values", [{"none": [0.8], "cutmix": [0.9]}, {"none": [0.8, 0.7], "cutmix": [0.9]}, {}]
+    ("by", "words"), [("augmentation", "augmentations"), ("strategy", "fine-tuning strategies")]
+)
+def test_no_significant_difference_is_a_finding_and_no_title(by, words):
+    found = groups(none=[0.80, 0.90, 0.85], cutmix=[0.81, 0.92, 0.86])
+    assert comparison(found, "test_accuracy") is None
+    assert comparison_finding(found, by, "test_accuracy") == (
+        f"No significant difference between {words} (highest mean: CutMix, 86.3\xa0%)."
+    )
+
+
+@pytest.mark.parametrize(
+    "values", [{"none": [0.8], "cutmix": [0.9]}, {"none": [0.8, 0.7], "cutmix": [0.9]}]
 )
 def test_one_seed_claims_nothing(values):
-    assert led(groups(**values), "augmentation", "Test accuracy") == "Test accuracy"
+    found = groups(**values)
+    assert comparison(found, "test_accuracy") is None
+    finding = comparison_finding(found, "augmentation", "test_accuracy")
+    assert finding == "Trained with one seed only: differences may be due to chance."
+
+
+def test_nothing_to_compare_claims_nothing():
+    assert comparison({}, "test_accuracy") is None
+    assert comparison(groups(none=[0.8, 0.9]), "test_accuracy") is None
 
 
 def test_random_groups_are_seldom_told_apart():
@@ -60,7 +89,8 @@ def test_random_groups_are_seldom_told_apart():
     claims = 0
     for _ in range(200):
         drawn = {f"g{i}": generator.normal(0.9, 0.01, 4) for i in range(8)}
-        claims += leader(dict(sorted(drawn.items(), key=lambda item: -item[1].mean()))) is not None
+        ordered = dict(sorted(drawn.items(), key=lambda item: -item[1].mean()))
+        claims += comparison(ordered, "test_accuracy") is not None
     assert claims <= 10
 
 
@@ -79,7 +109,7 @@ def test_extremes_that_differ():
     "table",
     [per_class(0.9, 0.89, 0.91), per_class(0.5, 1.0, n=2), per_class(0.9), per_class(0.9, np.nan)],
 )
-def test_extremes_within_noise(table):
+def test_extremes_that_do_not_differ_significantly(table):
     assert extremes(table) is None
 
 
@@ -89,11 +119,18 @@ def timed(*rows):
 
 def test_time_title():
     best = timed(("a", 60, 0.8, 0.79, 0.81), ("b", 600, 0.9, 0.89, 0.91))
-    assert time_title(best) == "Best: b, 90.0\xa0% after 10 min"
+    assert time_title(best) == "Best test accuracy: b, 90.0\xa0% (1 seed, 10 min of training)"
+    means = best.assign(seeds=[1, 3])
+    assert (
+        time_title(means) == "Best mean test accuracy: b, 90.0\xa0% (3 seeds, 10 min of training)"
+    )
     level = timed(("a", 60, 0.90, 0.89, 0.91), ("b", 600, 0.905, 0.895, 0.915))
-    assert time_title(level) == "10.0 times faster and within noise of the best: a"
+    assert time_title(level) == (
+        "a trains 10.0 times faster than the most accurate setting; "
+        "accuracy not significantly different"
+    )
     vague = timed(("a", 60, 0.8, 0.5, 1.0), ("b", 600, 0.9, 0.89, 0.91))
-    assert time_title(vague) == "Best: b, 90.0\xa0% after 10 min"
+    assert time_title(vague).startswith("Best test accuracy: b")
 
 
 @pytest.mark.parametrize(

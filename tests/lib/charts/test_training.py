@@ -1,5 +1,6 @@
 import json
 
+import pandas as pd
 import pytest
 import vl_convert
 
@@ -30,14 +31,27 @@ def test_few_lines_are_named_at_their_ends(function):
 
 def test_curve_titles():
     one = title(training.learning_curves(history()))
-    assert one == f"small CNN reaches {history()['val_accuracy'].max():.1%}".replace(
-        "%", "\xa0% on validation"
-    )
+    best = f"{history()['val_accuracy'].max():.1%}".replace("%", "\xa0%")
+    assert one == f"Best validation accuracy: small CNN, {best}"
     several = history("model", ["small_cnn", "resnet18"])
     assert title(training.learning_curves(several)) == "Accuracy and loss by epoch"
-    assert title(training.schedule(history())) == "The learning rate peaks at 0.4 and ends at 0.1"
+    assert title(training.schedule(history())) == "Learning rate: from 0.4, then cosine decay to 0"
 
 
 def test_an_unknown_horizontal_axis_is_refused():
     with pytest.raises(ValueError, match="'steps'"):
         training.accuracy_over(history("strategy", STRATEGIES), x="steps")
+
+
+def test_a_stage_is_coloured_by_the_share_that_trains():
+    table = pd.DataFrame(
+        [("head", "stem", 0, 10), ("head", "head", 5, 5), ("all", "stem", 10, 10)],
+        columns=["strategy", "stage", "trained", "total"],
+    )
+    spec = training.trained_stages(table).to_dict()
+    rows = [row for rows in spec["datasets"].values() for row in rows]
+    assert [row["share"] for row in rows if "share" in row] == [0, 1, 1]
+    assert {row["strategy"]: row["trained"] for row in rows if "share" not in row} == {
+        "head only": 5,
+        "all layers": 10,
+    }

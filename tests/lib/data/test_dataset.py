@@ -195,13 +195,14 @@ def test_class_counts_add_up():
     ("arguments", "message"),
     [
         ({"source": "mnist"}, "unknown dataset 'mnist': .*digits and cifar10.*folder"),
-        ({"image_size": 0}, "image_size is 0; it must be 1 to 1024"),
+        ({"image_size": -1}, "image_size is -1; it must be 1 to 1024"),
         ({"image_size": 1025}, "image_size is 1025"),
         ({"image_size": "8"}, "image_size is '8'"),
         ({"val_share": 0}, "val_share is 0; it must lie between 0 and 1"),
         ({"val_share": 1.0}, r"val_share is 1\.0"),
         ({"train_limit": 9}, "train_limit is 9, fewer than the 10 classes"),
         ({"train_limit": "all"}, "train_limit is 'all'"),
+        ({"train_limit": -1}, "train_limit is -1; it must be a number of pictures, or 0 for all"),
         ({"unreadable": "ignore"}, "unreadable is 'ignore'; it must be stop or skip"),
     ],
 )

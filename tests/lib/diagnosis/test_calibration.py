@@ -370,3 +370,11 @@ def test_selective_does_not_depend_on_the_order_of_ties():
 def test_aurc_at_its_ends(right, expected):
     area = calibration.aurc(np.random.default_rng(0).random(50), np.full(50, right))
     assert math.isclose(area, expected, abs_tol=1e-12)
+
+
+def test_a_tables_calibration_error_is_that_of_its_predictions():
+    rng = np.random.default_rng(1)
+    confidence, correct = rng.random(500), rng.random(500) < 0.6
+    table = calibration.reliability_table(confidence, correct)
+    expected = calibration.expected_calibration_error(confidence, correct)
+    assert calibration.calibration_error(table) == pytest.approx(expected)

@@ -52,7 +52,7 @@ def test_most_confused_joins_both_directions():
     table = mistakes.most_confused(labels, predicted, CLASSES)
     expected = pd.DataFrame(
         [("ant", "bee", 3, 2, 1, 3 / 7), ("cow", "bee", 1, 1, 0, 1 / 6)],
-        columns=["first", "second", "count", "first_as_second", "second_as_first", "share"],
+        columns=["class_a", "class_b", "errors", "a_as_b", "b_as_a", "share_of_both"],
     )
     pd.testing.assert_frame_equal(table, expected)
     assert len(mistakes.most_confused(labels, predicted, CLASSES, top=1)) == 1
@@ -84,3 +84,11 @@ def test_no_mistakes_is_an_empty_table():
     table = mistakes.worst_mistakes(np.eye(3), [0, 1, 2], ["a", "b", "c"], CLASSES)
     assert table.empty
     assert list(table.columns) == ["id", "index", "true", "predicted", "confidence", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [([], False), ([1], False), ([9], True), ([9, 8], False), ([9, 1], True)],
+)
+def test_a_pair_stands_out_by_a_binomial_test(errors, expected):
+    assert mistakes.stands_out(pd.DataFrame({"errors": errors})) is expected

@@ -239,9 +239,17 @@ def attack_table(fgsm, pgd, total=1000):
 )
 def test_masked_gradients_are_noticed(fgsm, pgd, sound):
     sentence = robustness.gradient_masking_check(attack_table(fgsm, pgd))
-    assert ("no sign of masked gradients" in sentence) is sound
-    assert ("4/255 (50.0% right, not 30.0%)" in sentence) is not sound
+    assert ("no sign of gradient masking" in sentence) is sound
+    assert ("4/255 (accuracy 50.0 %, FGSM 30.0 %)" in sentence) is not sound
     assert sentence.endswith(".")
+
+
+def test_an_accuracy_is_looked_up_by_attack_and_epsilon():
+    table = attack_table([0.9, 0.5, 0.3], [0.9, 0.4, 0.1])
+    step = sorted(table["epsilon_255"].unique())[1]
+    assert robustness.accuracy_at(table, "pgd", step).value == 0.4
+    with pytest.raises(ValueError, match="no row of pgd with epsilon 3/255"):
+        robustness.accuracy_at(table, "pgd", 3)
 
 
 def test_the_masking_check_needs_both_attacks():
@@ -283,7 +291,7 @@ def test_masked_gradients_of_a_model_are_noticed(model, masks):
         for attack in robustness.ATTACKS
     )
     sentence = robustness.gradient_masking_check(table)
-    assert ("PGD fools the model less often than FGSM" in sentence) is masks
+    assert ("PGD is weaker than FGSM" in sentence) is masks
 
 
 def test_corruption_accuracy(model):

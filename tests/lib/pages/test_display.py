@@ -17,6 +17,7 @@ from lib.pages.display import (
     show,
     specification,
     table,
+    tabs,
 )
 
 HOSTILE = "</script><!--<script>alert('x')</script>"
@@ -136,7 +137,7 @@ def test_show(capsys):
     printed = capsys.readouterr().out
     assert "A is best" in printed
     assert "Cats & <dogs>" in printed
-    with pytest.raises(ValueError, match="under a name"):
+    with pytest.raises(ValueError, match="needs a name"):
         show(chart())
 
 
@@ -191,7 +192,7 @@ def test_a_table_has_headers_for_columns_and_rows():
         ("share", 12.0, "12"),
         ("accuracy", None, "–"),
         ("n", np.int64(60_000), "60,000"),
-        ("frozen", True, "True"),
+        ("frozen", True, "yes"),
         ("augmentation", "mixup", "MixUp"),
         ("class", "mixup", "mixup"),
         ("name", "<i>", "<i>"),
@@ -212,15 +213,33 @@ def test_a_cell_with_a_format(value, chosen, shown):
 
 
 def test_rows_link_to_their_runs():
-    frame = pd.DataFrame({"run": ["a", "b"], "url": ["runs.html?a&b", None], "n": [1, 2]})
-    page = Reader(table(frame, href="url").html)
-    assert page.of("a") == [({"href": "runs.html?a&b"}, "a")]
+    frame = pd.DataFrame({"run_id": ["a", "b"], "n": [1, 2]})
+    page = Reader(table(frame, run="run_id").html)
+    assert page.of("a") == [({"href": f"runs.html#run={id}"}, id) for id in "ab"]
     assert len(page.of("td")) == 2
+    page = Reader(table(frame[["n", "run_id"]], run="run_id").html)  # ids that only link
+    assert [text for _, text in page.of("a")] == ["1", "2"]
+    assert not page.of("td")
+
+
+def test_tabs_show_one_panel_at_a_time():
+    panels = {"first": [finding("A"), finding("B")], "<second>": [finding("C")]}
+    fragment = tabs("kinds", panels)
+    page = Reader(fragment.html)
+    buttons = [attributes for attributes, _ in page.of("input")]
+    assert [("checked" in button, button["name"]) for button in buttons] == [
+        (True, "tabs-kinds"),
+        (False, "tabs-kinds"),
+    ]
+    assert [text for _, text in page.of("label")] == ["first", "<second>"]
+    assert [text for _, text in page.of("p")] == ["A", "B", "C"]
+    assert fragment.text == "A\nB\nC"
+    assert "<input" not in tabs("kinds", {"only": [finding("A")]}).html
 
 
 def test_an_empty_table_has_its_header():
     page = Reader(table(pd.DataFrame({"run": [], "n": []})).html)
-    assert [text for _, text in page.of("th")] == ["Run", "N"]
+    assert [text for _, text in page.of("th")] == ["Run", "Pictures"]
 
 
 def test_a_format_for_a_column_that_is_not_there_is_refused():

@@ -101,18 +101,18 @@ def test_captions_from_arrays():
 
 def test_right_and_wrong_differ_by_mark_and_word():
     right, wrong = Caption("cat", "cat", 0.9), Caption("cat", "dog", 0.8)
-    assert right.text == "cat, predicted cat, 90\xa0%, right"
-    assert "✓ right, 90\xa0%" in right.html
+    assert right.text == "cat, predicted cat, 90\xa0%, correct"
+    assert "✓ correct, 90\xa0%" in right.html
     assert 'class="daybook-right"' in right.html
-    assert wrong.text == "cat, predicted dog, 80\xa0%, wrong"
-    assert "✗ wrong: dog, 80\xa0%" in wrong.html
+    assert wrong.text == "cat, predicted dog, 80\xa0%, misclassified"
+    assert "✗ predicted dog, 80\xa0%" in wrong.html
     assert 'class="daybook-wrong"' in wrong.html
 
 
 def test_a_caption_without_a_prediction():
     assert Caption("cat").text == "cat"
     assert Caption("cat").right is None
-    assert Caption("cat", "dog").text == "cat, predicted dog, wrong"
+    assert Caption("cat", "dog").text == "cat, predicted dog, misclassified"
 
 
 def test_alternative_texts_and_words_are_escaped():
@@ -167,7 +167,7 @@ def test_heat_for_two_classes():
     page = Reader(heatmaps(images, {"the prediction": heat, "the true class": heat}))
     assert len(page.pictures) == 2 * (1 + 2 * 2)
     assert page.pictures[3]["alt"] == "heatmap for the true class: picture 1"
-    assert "Picture, heat for the prediction, heat for the true class" in page.words
+    assert "Picture, heatmap for the prediction, heatmap for the true class" in page.words
 
 
 @pytest.mark.parametrize("heat", [np.zeros((3, 4, 4)), np.zeros((2, 4, 4, 3))])
@@ -193,7 +193,7 @@ def test_a_perturbation_is_amplified_around_grey():
     np.testing.assert_array_equal(attacked, after[0].numpy())
     assert added[:, 0, 0].tolist() == [158, 98, 255]
     assert (added[:, 1:, 1:] == 128).all()
-    assert "Original, perturbation × 10, attacked" in page.words
+    assert "Original, perturbation × 10, adversarial picture" in page.words
     with pytest.raises(ValueError, match="adversarial"):
         perturbations(before, after[:, :, :2])
 

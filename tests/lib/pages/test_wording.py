@@ -1,6 +1,17 @@
 import pytest
 
-from lib.pages.wording import count, display_name, duration, file_size, per_cent, points, signed
+from lib.pages.wording import (
+    axis_title,
+    corruption,
+    count,
+    display_name,
+    duration,
+    file_size,
+    per_cent,
+    plural,
+    points,
+    signed,
+)
 
 
 @pytest.mark.parametrize(
@@ -10,11 +21,29 @@ def test_per_cent(value, shown):
     assert per_cent(value) == shown
 
 
+@pytest.mark.parametrize(("value", "number"), [(0.021, "2.1"), (-0.021, "2.1"), (0.0012, "0.12")])
+def test_points(value, number):
+    assert points(value) == f"{number} percentage points"
+
+
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.021, "2.1 points"), (-0.021, "2.1 points"), (0.0012, "0.12 points")]
+    ("column", "title"),
+    [("val_accuracy", "Validation accuracy"), ("best_epoch", "Best epoch"), ("run_id", "Run")],
 )
-def test_points(value, shown):
-    assert points(value) == shown
+def test_a_column_has_a_readers_title(column, title):
+    assert axis_title(column) == title
+
+
+def test_what_settings_differ_in_has_a_plural():
+    assert plural("augmentation") == "augmentations"
+    assert plural("strategy") == "fine-tuning strategies"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("gaussian_noise", "Gaussian noise"), ("jpeg", "JPEG"), ("fog", "fog")]
+)
+def test_corruption(name, words):
+    assert corruption(name) == words
 
 
 def test_signed_uses_a_minus_sign():

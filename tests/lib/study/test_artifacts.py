@@ -5,11 +5,17 @@ import pytest
 
 from lib.inference import Predictor
 from lib.study import artifacts
-from lib.study.artifacts import candidates, costs, lead, standings, winner_sentence
+from lib.study.artifacts import (
+    accuracy_gain,
+    candidates,
+    costs,
+    selection_sentence,
+    standings,
+)
 from lib.training.loop import fit
 from lib.training.runs import Predictions, RunStore, best_of
 
-NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, none"}
+NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, no augmentation"}
 
 
 @pytest.fixture(scope="module")
@@ -41,41 +47,43 @@ def test_the_best_of_each_setting_competes_and_val_decides(runs):
     table = standings(competing)
     assert table["candidate"].tolist() == list(competing)
     assert table["val_accuracy"].is_monotonic_decreasing
-    assert table["page"].tolist() == [f"runs.html#run={r.run_id}" for r in competing.values()]
+    assert table["run_id"].tolist() == [run.run_id for run in competing.values()]
 
 
-def test_a_lead_is_measured_on_the_same_pictures():
+def test_a_gain_is_measured_on_the_same_pictures():
     generator = np.random.default_rng(0)
     hard = generator.random(4000) < 0.3  # nobody gets these right
     better, worse = ~hard, ~hard & (generator.random(4000) < 0.98)
-    gap = lead(Answering(better), Answering(worse))
+    gap = accuracy_gain(Answering(better), Answering(worse))
     difference = better.astype(float) - worse
     error = difference.std() / np.sqrt(4000)
     assert gap.value == pytest.approx(difference.mean())
     assert (gap.high - gap.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
-    alike = lead(Answering(better), Answering(better))
+    alike = accuracy_gain(Answering(better), Answering(better))
     assert (alike.low, alike.value, alike.high) == (0, 0, 0)
 
 
-def test_the_sentence_claims_a_lead_only_beyond_noise(runs, monkeypatch):
+def test_the_sentence_claims_only_a_significant_difference(runs, monkeypatch):
     competing = candidates(runs)
-    said = winner_sentence(competing)
-    assert said.startswith("Best on validation, with ")
-    gap = lead(*competing.values())
-    assert f"{100 * gap.value:.1f} points (" in said
-    assert said.endswith(f" more than the runner-up, {NAMES['none']}.")
+    sentence = selection_sentence(competing)
+    assert sentence.startswith(f"Highest validation accuracy: {NAMES['flip_crop']}, ")
+    gap = accuracy_gain(*competing.values())
+    assert f"{100 * gap.value:.1f} percentage points (" in sentence
+    assert sentence.endswith(f" higher than that of the second-best model, {NAMES['none']}.")
     back = dict(reversed(competing.items()))
-    assert f"less than the runner-up, {NAMES['flip_crop']}." in winner_sentence(back)
+    lower = f"lower than that of the second-best model, {NAMES['flip_crop']}."
+    assert selection_sentence(back).endswith(lower)
     even = {"this": runs[1], "that": runs[1]}
-    assert "not clearly more or less than the runner-up, that (" in winner_sentence(even)
-    assert "runner-up" not in winner_sentence({"alone": runs[1]})
+    equal = "not significantly different from the second-best model, that (difference"
+    assert equal in selection_sentence(even)
+    assert "second-best" not in selection_sentence({"alone": runs[1]})
 
 
 def test_the_bundle_agrees_with_its_run_in_words(bundle, run, tiny):
     predictor = Predictor.load(bundle.path, "cpu")
-    said = artifacts.agreement_sentence(predictor, run, tiny.test)
-    assert "for 30 of 30 test pictures" in said
-    assert float(said.rpartition(" ")[2].rstrip(".")) < 1e-4
+    sentence = artifacts.agreement_sentence(predictor, run, tiny.test)
+    assert "for 30 of 30 test pictures" in sentence
+    assert float(sentence.rpartition(" ")[2].rstrip(".")) < 1e-4
     turned = dataclasses.replace(tiny.test, images=255 - tiny.test.images)
     assert "for 30 of 30" not in artifacts.agreement_sentence(predictor, run, turned)
 
@@ -89,10 +97,10 @@ def test_the_bundles_files_come_with_their_sizes(bundle):
 
 def test_costs_are_measured(bundle, tiny):
     predictor = Predictor.load(bundle.path, "cpu")
-    table = costs(predictor, tiny.test.images, batch=40, repeats=2).set_index("what")["cost"]
+    table = costs(predictor, tiny.test.images, batch=40, repeats=2).set_index("measure")["value"]
     assert table["Parameters"] == f"{bundle.training['parameters']:,} (small CNN)"
-    assert float(table["One picture"].split()[0]) > 0
-    assert table["40 pictures at once"].endswith(" a second")
+    assert float(table["Latency, batch of 1"].split()[0]) > 0
+    assert table["Latency per picture, batch of 40"].endswith(" per second)")
 
 
 def test_a_time_is_the_median_after_a_first_that_does_not_count(monkeypatch):

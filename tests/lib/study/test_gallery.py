@@ -6,8 +6,10 @@ import torch
 from PIL import Image
 from scipy.special import softmax
 
+from lib.diagnosis.robustness import SHOWN
+from lib.pages import links
 from lib.study import diagnostics, gallery
-from lib.study.gallery import EPSILON, choose
+from lib.study.gallery import choose
 from lib.training.runs import Predictions, Run
 
 
@@ -55,7 +57,7 @@ def pixels(path):
 def test_a_picture_is_shown_with_what_the_run_said_of_it(data, wrong, tiny, folder):
     said = wrong.predictions("test")
     probabilities = softmax(said.logits.astype(float), axis=1)
-    assert data["run"]["href"] == f"runs.html#run={wrong.run_id}"
+    assert data["run"]["href"] == links.run(wrong.run_id)
     assert (data["tested"], len(data["items"])) == (30, 30)
     assert data["mistakes"] == sum(item["true"] != item["predicted"] for item in data["items"])
     for item in data["items"]:
@@ -87,7 +89,7 @@ def test_a_twin_is_near_and_taken_for_what_is_said(data, wrong, folder):
         before, after = (
             pixels(folder / item[kind]).astype(int) for kind in ("image", "adversarial")
         )
-        assert 0 < np.abs(after - before).max() <= EPSILON
+        assert 0 < np.abs(after - before).max() <= SHOWN
         with torch.inference_mode():
             said = model(torch.from_numpy(after)[None].float() / 255).argmax()
         assert item["adversarial_predicted"] == data["classes"][said]
@@ -127,12 +129,6 @@ def test_the_matrix_of_another_run_has_no_links(written, run, tmp_path):
     other = tmp_path / "other"
     other.symlink_to(run.path)
     assert "href" not in written.confusion_of(Run(other))
-
-
-def test_an_address_holds_any_name():
-    assert gallery.address("salt & pepper", "a=b") == (
-        "gallery.html#true=salt+%26+pepper&predicted=a%3Db"
-    )
 
 
 def predictions(cells):

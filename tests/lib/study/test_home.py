@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lib.diagnosis.robustness import accuracy_at
 from lib.study import diagnostics, home
 from lib.training.runs import Run
 
@@ -37,21 +38,23 @@ def test_accuracy_under_attack_is_what_day_4_measured(attacked):
 
 def test_without_day_4_the_figure_says_how_to_get_it(run):
     assert not (run.path / "attacks.csv").exists()
-    assert "Accuracy under attack: – (not measured yet: day 4 does)" in home.headline(run).text
+    assert "Accuracy under attack: – (not measured yet; run day 4)" in home.headline(run).text
 
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
-    table = diagnostics.attacks(attacked, tiny.test, torch.Generator().manual_seed(0))
-    small, large = home.under_attack(attacked)
-    pgd = table[table["attack"] == "pgd"].set_index("epsilon_255")["accuracy"]
-    assert (small.value, large.value) == pytest.approx((pgd.loc[1], pgd.loc[4]))
+    subject = diagnostics.Subject(attacked, tiny)
+    table = diagnostics.attacks(subject, tiny.test, torch.Generator().manual_seed(0))
+    pd.testing.assert_frame_equal(attacked.attacks, table)
+    strong = accuracy_at(table, "pgd", 4)
+    assert f"{strong.value:.1%}".replace("%", "") in home.headline(attacked).text
 
 
 def test_the_page_says_what_was_studied_and_which_run_is_best(run):
-    fragment = home.studied([run], run)
+    fragment = home.scope([run], run)
     assert fragment.text == (
-        "Studied: tiny, 150 pictures of 3 classes. Of 1 run, the best on the validation split is "
-        "small CNN, flip + crop. The figures are its own, measured on 30 test pictures."
+        "Dataset: tiny (150 pictures, 3 classes). The figures above are those of the run with the "
+        "highest validation accuracy among 1 run (small CNN, flip + crop), measured on 30 test "
+        "pictures."
     )
     assert f'<a href="runs.html#run={run.run_id}">small CNN, flip + crop</a>' in fragment.html
 
@@ -62,7 +65,7 @@ def test_the_best_runs_come_in_the_order_of_validation(attacked, run):
     (attacked.path / "summary.json").write_text(json.dumps(summary))
     table = home.best_runs([Run(attacked.path), run])
     assert table["val_accuracy"].tolist() == [run.summary["val_accuracy"], summary["val_accuracy"]]
-    assert table.loc[0, "page"] == f"runs.html#run={run.run_id}"
+    assert table.loc[0, "run_id"] == run.run_id
     assert table.loc[0, "test_accuracy"].value == run.summary["test_accuracy"]
     assert len(home.best_runs([run] * 9)) == 5
 
@@ -74,8 +77,12 @@ def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
     }
     notebook = {
         "cells": [
-            {"source": ["# Second <day>\n", "\n", "Words."]},
-            {"source": [], "outputs": [{"data": {"text/plain": "a chart"}}, {"data": finding}]},
+            {"cell_type": "markdown", "source": ["# Second <day>\n", "\n", "Words."]},
+            {
+                "cell_type": "code",
+                "source": [],
+                "outputs": [{"data": {"text/plain": "a chart"}}, {"data": finding}],
+            },
         ]
     }
     (tmp_path / "day2_second.ipynb").write_text(json.dumps(notebook))
