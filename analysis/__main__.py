@@ -1,10 +1,10 @@
 """Run the study: execute its notebooks with papermill, only those that something changed for.
 
-python -m analysis                                    as last time; the demo on a fresh clone
+python -m analysis                                    same settings as last time; first time: demo
 python -m analysis --profile cifar10                  another profile
 python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
 python -m analysis --only day2 --force                again, though nothing changed
-OMP_NUM_THREADS=1 python -m analysis --ray            a run a core at once, through Ray
+OMP_NUM_THREADS=1 python -m analysis --ray            one run per CPU core, in parallel, by Ray
 python -m analysis --ray HOST:PORT                    on a cluster; see lib.training.cluster
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis import study
+from analysis import notebooks
 from analysis.terminal import Progress, following
 from lib import progress
 from lib.errors import UserError, command, nearest
@@ -28,7 +28,7 @@ from lib.errors import UserError, command, nearest
 class Job:
     """A notebook with the parameters that it is to be executed with, and its copy's record."""
 
-    notebook: study.Notebook
+    notebook: notebooks.Notebook
     parameters: dict[str, Any]
     record: dict[str, Any]
     due: bool
@@ -50,8 +50,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m analysis", description="Execute the study's notebooks where needed."
     )
-    parser.add_argument("--profile", help="a profile in analysis/profiles, or a YAML file")
-    parser.add_argument("--only", metavar="DAY", help="one notebook: day1 to day5, or home")
+    parser.add_argument(
+        "--profile",
+        help="a profile in analysis/profiles, or a YAML file (default: as last time)",
+    )
+    parser.add_argument(
+        "--only", metavar="DAY", help="one notebook: day1 to day5, or home (default: all)"
+    )
     parser.add_argument(
         "-p",
         nargs=2,
@@ -73,7 +78,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=1,
         metavar="N",
-        help="with --ray: how many runs share a GPU (1)",
+        help="with --ray: number of runs that share a GPU (default: 1)",
     )
     options = parser.parse_args(arguments)
     if options.share < 1:
@@ -88,28 +93,28 @@ def plan(options: argparse.Namespace) -> list[Job]:
     ------
     UserError   for an unknown notebook, profile or parameter
     """
-    notebooks = study.notebooks()
-    days = [notebook.day for notebook in notebooks]
+    everything = notebooks.in_order()
+    days = [notebook.day for notebook in everything]
     if options.only and options.only not in days:
         raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
-    changes = study.read_changes(options.p)
+    changes = notebooks.read_changes(options.p)
 
-    records = {notebook.name: notebook.record() for notebook in notebooks}
+    records = {notebook.name: notebook.record() for notebook in everything}
     last_profile = next((r["profile"] for r in records.values() if r), "demo")
     jobs: list[Job] = []
-    for notebook in notebooks:
+    for notebook in everything:
         old = records[notebook.name]
         asked = options.only in (None, notebook.day) or notebook.day == "home"
         profile, overrides = old.get("profile", last_profile), old.get("overrides", {})
         if asked and (options.profile or changes):
             profile, overrides = options.profile or profile, notebook.parameters(changes)
-        values = study.read_profile(profile)
-        study.check_parameters(values, f"profile {profile}")
+        values = notebooks.read_profile(profile)
+        notebooks.check_parameters(values, f"profile {profile}")
         parameters = notebook.parameters(values) | overrides
         made = [job.record["key"] for job in jobs if job.record]
-        upstream = made if notebook.day in study.SUMS_UP else []
+        upstream = made if notebook.day in notebooks.SUMS_UP else []
         record = {
-            "key": study.key(notebook, parameters, upstream),
+            "key": notebooks.key(notebook, parameters, upstream),
             "profile": profile,
             "overrides": overrides,
             "command": remake(notebook, profile, overrides),
@@ -120,7 +125,7 @@ def plan(options: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def remake(notebook: study.Notebook, profile: str, overrides: dict[str, Any]) -> str:
+def remake(notebook: notebooks.Notebook, profile: str, overrides: dict[str, Any]) -> str:
     """The command that makes this executed copy again."""
     changes = "".join(f" -p {name} {value}" for name, value in overrides.items())
     return f"python -m analysis --profile {profile} --only {notebook.day}{changes} --force"
@@ -146,7 +151,7 @@ def run(jobs: list[Job]) -> None:
         ):
             for job in jobs:
                 bars.days.set_description_str(job.notebook.title)
-                study.execute(job.notebook, job.parameters, job.record)
+                notebooks.execute(job.notebook, job.parameters, job.record)
                 took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
                 bars.days.write(took, file=sys.stderr)
                 bars.days.update()
@@ -176,7 +181,7 @@ def closing_table(jobs: list[Job]) -> str:
     width = max(len(job.notebook.title) for job in jobs)
     lines = []
     for job in jobs:
-        path = job.notebook.executed.relative_to(study.ROOT)
+        path = job.notebook.executed.relative_to(notebooks.ROOT)
         state = f"made in {job.record['seconds']:.0f} s" if job.due else "unchanged"
         if not job.notebook.executed.exists():
             state = "not made yet"

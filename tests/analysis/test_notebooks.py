@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from analysis import __main__ as command
-from analysis import study
+from analysis import notebooks
 from lib.data.dataset import load
 from lib.errors import UserError
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore, run_id
 
-PROJECT = study.ROOT
+PROJECT = notebooks.ROOT
 NOTEBOOK = {
     "nbformat": 4,
     "nbformat_minor": 5,
@@ -76,16 +76,16 @@ def small_study(tmp_path, monkeypatch):
     (folder / "profiles" / "demo.yaml").write_text("factor: 3\n")
     (folder / "profiles" / "other.yaml").write_text("factor: 4\n")
     (tmp_path / "lib").symlink_to(PROJECT / "lib")
-    monkeypatch.setattr(study, "ROOT", tmp_path)
-    monkeypatch.setattr(study, "PROFILES", folder / "profiles")
-    monkeypatch.setattr(study, "__file__", str(folder / "study.py"))
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "PROFILES", folder / "profiles")
+    monkeypatch.setattr(notebooks, "__file__", str(folder / "notebooks.py"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def output(root):
     """What the first day's executed copy printed."""
-    notebook = study.read_notebook(root / "report" / "days" / "day1_first.ipynb")
+    notebook = notebooks.read_notebook(root / "report" / "days" / "day1_first.ipynb")
     return "".join(notebook["cells"][-1]["outputs"][0]["text"])
 
 
@@ -99,7 +99,7 @@ def test_a_fresh_study_is_made_and_a_second_call_executes_nothing(small_study, c
     command.main([])
     assert output(small_study) == "digits 63\n"
     assert states(capsys) == ["made", "made"]
-    monkeypatch.setattr(study, "execute", lambda *_: pytest.fail("executed again"))
+    monkeypatch.setattr(notebooks, "execute", lambda *_: pytest.fail("executed again"))
     command.main([])
     assert states(capsys) == ["unchanged", "unchanged"]
 
@@ -171,7 +171,7 @@ Path(bundle, "bundle.json").write_text("{}")
 
 def test_an_executed_copy_is_the_same_every_time_and_free_of_noise(small_study):
     def copy():
-        notebook = study.read_notebook(small_study / "report" / "days" / "day1_first.ipynb")
+        notebook = notebooks.read_notebook(small_study / "report" / "days" / "day1_first.ipynb")
         del notebook["metadata"]["daybook"]["seconds"]
         return notebook
 
@@ -198,7 +198,7 @@ def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study)
 def test_home_is_about_the_pictures_of_the_day_that_was_asked_for(small_study):
     (small_study / "analysis" / "profiles" / "other.yaml").write_text("dataset: digits\nfactor: 3")
     command.main(["--profile", "other", "--only", "day1"])
-    home = study.read_notebook(small_study / "index.ipynb")
+    home = notebooks.read_notebook(small_study / "index.ipynb")
     assert home["metadata"]["daybook"]["profile"] == "other"
 
 
@@ -234,14 +234,14 @@ def test_a_mistake_in_a_profile_is_one_line_with_the_remedy(small_study, text, w
         command.main(["--profile", "other"])
 
 
-@pytest.mark.parametrize("profile", sorted(path.stem for path in study.PROFILES.glob("*.yaml")))
+@pytest.mark.parametrize("profile", sorted(path.stem for path in notebooks.PROFILES.glob("*.yaml")))
 def test_the_profiles_that_come_with_the_project_are_valid(profile):
-    study.check_parameters(study.read_profile(profile), profile)
+    notebooks.check_parameters(notebooks.read_profile(profile), profile)
 
 
-@pytest.mark.parametrize("notebook", study.notebooks(), ids=lambda notebook: notebook.name)
+@pytest.mark.parametrize("notebook", notebooks.in_order(), ids=lambda notebook: notebook.name)
 def test_the_notebooks_hold_no_outputs_and_have_a_heading_and_parameters(notebook):
-    cells = study.read_notebook(notebook.source)["cells"]
+    cells = notebooks.read_notebook(notebook.source)["cells"]
     assert not any(cell.get("outputs") for cell in cells)
     assert notebook.title != notebook.name
     assert "dataset" in notebook.defaults()

@@ -1,4 +1,4 @@
-"""The study's notebooks: what they take, whether they changed, and how one is executed.
+"""The study's notebooks: their parameters, whether they changed, and how one is executed.
 
 An executed copy is written whole or not at all, without timestamps, and remembers in its metadata
 what it was made from. A notebook whose source, parameters, `lib` and dataset are still the same is
@@ -21,7 +21,8 @@ import yaml
 from lib.data.pictures import UnreadablePicture
 from lib.data.sources import content_key
 from lib.errors import UserError, nearest
-from lib.files import replacing
+from lib.files import read_json, replacing
+from lib.pages.notebook import title
 
 ROOT = Path(__file__).parent.parent
 PROFILES = Path(__file__).parent / "profiles"
@@ -48,11 +49,7 @@ class Notebook:
     @property
     def title(self) -> str:
         """The notebook's first heading."""
-        for cell in read_notebook(self.source)["cells"]:
-            for line in "".join(cell["source"]).splitlines():
-                if line.startswith(("# ", "title: ")):
-                    return line.partition(" ")[2].strip("\"'")
-        return self.name
+        return title(read_notebook(self.source)) or self.name
 
     def defaults(self) -> dict[str, Any]:
         """The parameters that the notebook takes, with the values that it falls back on."""
@@ -83,7 +80,7 @@ class Notebook:
         return read_notebook(self.executed)["metadata"].get("daybook", {})
 
 
-def notebooks() -> list[Notebook]:
+def in_order() -> list[Notebook]:
     """The days in their order, then the home page, which sums them up."""
     folder = Path(__file__).parent
     days = [
@@ -138,7 +135,7 @@ def check_parameters(values: Mapping[str, Any], where: str) -> None:
     UserError   with the name, where it stands, and what would do
     """
     defaults: dict[str, Any] = {}
-    for notebook in notebooks():
+    for notebook in in_order():
         defaults |= notebook.defaults()
     for name, value in values.items():
         if name not in defaults:
@@ -222,4 +219,4 @@ def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:
 
 def read_notebook(path: Path) -> dict[str, Any]:
     """The notebook's JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
