@@ -38,8 +38,8 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from labeler.record.table import write_table
 from labeler.recording import virtual_display
-from labeler.table import write_table
 
 STARTS = 5
 DISTINCT = 8  # different photographs; the others are links to them

@@ -3,10 +3,7 @@
 Needs the standard library (with Tk) and Pillow, nothing else of this project. Start it with
 `python -m labeler [FOLDER]`.
 
-    journal.py      how a label reaches the disk at every key: the journal, the lock
-    table.py        labels.csv and splits.csv, for other programs
-    session.py      what is remembered: labels, skips, classes, undo, counts
-    keeper.py       when labels.csv is written, and read back
+    record/         labels, skips, classes and undo; the journal; labels.csv
     folder.py       which pictures a folder holds, in which order
     order.py        which picture comes next: filters, next unlabelled, jumps
     pictures.py     decoding ahead of the eye

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labeler.folder import Scan
-from labeler.keeper import Keeper
 from labeler.order import Order
 from labeler.pace import Pace
 from labeler.pictures import LookAhead, Picture, Unreadable
-from labeler.session import DEFAULT_CLASSES, Session
+from labeler.record.autosave import Autosave
+from labeler.record.session import DEFAULT_CLASSES, Session
 
 if TYPE_CHECKING:
     from labeler.suggestions import Hint, Suggestions
@@ -37,7 +37,7 @@ class Desk:
     ) -> None:
         fallback = suggestions.classes if suggestions else DEFAULT_CLASSES
         self.session = Session(folder, classes, fallback)
-        self._keeper = Keeper(self.session)
+        self._autosave = Autosave(self.session)
         self.title = folder.resolve().name
         self.order = Order(self.session)
         self.ahead = LookAhead(folder)
@@ -152,5 +152,5 @@ class Desk:
         self._scan.stop()
         self.ahead.close()
         self._stop_suggestions()
-        self._keeper.stop()
+        self._autosave.stop()
         self.session.close()

@@ -4,7 +4,7 @@ import tkinter as tk
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from labeler.session import KEYS, spoken
+from labeler.record.session import KEYS, spoken
 
 
 class Binding(NamedTuple):

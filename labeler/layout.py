@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from labeler.keys import BY_METHOD, MENU
-from labeler.session import KEYS, spoken
+from labeler.record.session import KEYS, spoken
 from labeler.theme import Style
 from labeler.view import PictureView
 from labeler.widgets import ClassButton, ProgressBar, Thumbnails, shorten

@@ -7,7 +7,7 @@ at the moment when it is chosen. Labelling takes no picture out of the view unde
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice
 
-from labeler.session import Session, spoken
+from labeler.record.session import Session, spoken
 
 ALL, UNLABELLED, SKIPPED = "all", "unlabelled", "skipped"
 CLASS = "class:"

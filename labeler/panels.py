@@ -8,7 +8,7 @@ from typing import Any
 
 from labeler import splits
 from labeler.errors import LabelerError
-from labeler.session import KEYS, Session
+from labeler.record.session import KEYS, Session
 from labeler.theme import Style, class_colour, ink_on
 from labeler.widgets import flat_button
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from labeler.errors import LabelerError, reason
 from labeler.folder import natural
-from labeler.session import Session
-from labeler.table import write_table
+from labeler.record.session import Session
+from labeler.record.table import write_table
 
 SPLITS = ("train", "val", "test")
 FILE = "splits.csv"

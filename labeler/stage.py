@@ -13,7 +13,7 @@ from labeler.desk import Desk
 from labeler.layout import Layout
 from labeler.order import ALL, CLASS, UNLABELLED
 from labeler.pictures import Picture, Unreadable, decode, fit
-from labeler.session import spoken
+from labeler.record.session import spoken
 from labeler.theme import class_colour
 from labeler.widgets import Thumbnails, Timers
 

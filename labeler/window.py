@@ -13,7 +13,7 @@ from labeler.errors import LabelerError, NotSaved
 from labeler.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
 from labeler.layout import Layout
 from labeler.panels import Panel
-from labeler.session import KEYS
+from labeler.record.session import KEYS
 from labeler.stage import SOON, Stage
 from labeler.theme import THEMES, Style
 

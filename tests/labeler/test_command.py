@@ -43,7 +43,9 @@ def test_the_window_needs_the_standard_library_and_pillow_alone(root_folder):
 
 
 def test_the_session_needs_no_window(root_folder):
-    assert not {"tkinter", "PIL"} & imported_by(root_folder, "labeler.session", "labeler.keeper")
+    assert not {"tkinter", "PIL"} & imported_by(
+        root_folder, "labeler.record.session", "labeler.record.autosave"
+    )
 
 
 @pytest.mark.parametrize(

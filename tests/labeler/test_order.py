@@ -1,7 +1,7 @@
 import pytest
 
 from labeler.order import ALL, CLASS, LOOK_AHEAD, SKIPPED, UNLABELLED, Order
-from labeler.session import Session
+from labeler.record.session import Session
 
 NAMES = [f"{number}.png" for number in range(8)]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labeler import splits
 from labeler.errors import LabelerError
-from labeler.session import Session
+from labeler.record.session import Session
 from labeler.splits import SPLITS, by_folder, by_name, check_ratios, divide, export, find_copies
 
 LABELS = st.dictionaries(

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from labeler.record.table import read_table, write_table
 from labeler.suggestions import Suggestions
-from labeler.table import read_table, write_table
 from labeler.theme import CLASS_COLOURS
 
 

@@ -2,8 +2,8 @@
 
 Three files lie beside the pictures:
 
-`labels.csv`       what other programs read (see `labeler.table`). Replaced on a pause and at
-                   closing, never at a key: its cost grows with the folder.
+`labels.csv`       what other programs read (see `labeler.record.table`). Replaced on a pause and
+                   at closing, never at a key: its cost grows with the folder.
 `.labels.journal`  every change at once, flushed to the disk before the next picture shows. One JSON
                    object a line, only ever appended to while the folder is open.
 `.labels.lock`     held by the one window that may write. The system frees it when a process dies.
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.table import flush_folder, remove
+from labeler.record.table import flush_folder, remove
 
 if sys.platform == "win32":
     import msvcrt

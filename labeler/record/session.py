@@ -1,7 +1,8 @@
 """What is remembered of a folder: labels, skips, classes, and the way back.
 
-A session knows nothing of windows. What it acknowledges is on the disk (see `labeler.journal`):
-`label` returns only when the journal has the label, or raises `NotSaved` and has changed nothing.
+A session knows nothing of windows. What it acknowledges is on the disk (see
+`labeler.record.journal`): `label` returns only when the journal has the label, or raises `NotSaved`
+and has changed nothing.
 """
 
 import shutil
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
 from labeler.folder import natural
-from labeler.journal import FolderLock, Journal, read_journal
-from labeler.table import LABELS, read_table, stamp, write_table
+from labeler.record.journal import FolderLock, Journal, read_journal
+from labeler.record.table import LABELS, read_table, stamp, write_table
 
 KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DEFAULT_CLASSES = ("0", "1")

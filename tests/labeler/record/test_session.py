@@ -1,37 +1,12 @@
 import os
 import shutil
-import time
 from contextlib import suppress
 
 import pytest
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly
-from labeler.keeper import Keeper
-from labeler.session import Session, check_classes
-from labeler.table import read_table, write_table
-
-
-@pytest.fixture
-def open_session(tmp_path):
-    """Opens sessions of one folder; what is still open after the test is closed."""
-    opened = []
-
-    def open_(*arguments, folder=tmp_path, **options):
-        session = Session(folder, *arguments, **options)
-        session.add_pictures([f"{number}.png" for number in range(6)])
-        opened.append(session)
-        return session
-
-    yield open_
-    for session in opened:
-        session._release()
-
-
-def wait_until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+from labeler.record.session import Session, check_classes
+from labeler.record.table import read_table, write_table
 
 
 def crash(session):
@@ -244,7 +219,7 @@ def test_an_edit_right_after_our_own_writing_is_not_taken_for_ours(
         return written
 
     with monkeypatch.context() as patch:
-        patch.setattr("labeler.session.write_table", write_and_be_edited)
+        patch.setattr("labeler.record.session.write_table", write_and_be_edited)
         session.save()
     session.save()
     assert session.labels == {"1.png": "1"}
@@ -291,30 +266,6 @@ def test_a_labels_csv_damaged_before_is_an_error(tmp_path):
 def test_no_folder_is_an_error(tmp_path):
     with pytest.raises(LabelerError, match="is not a folder"):
         Session(tmp_path / "nowhere")
-
-
-# The keeper
-
-
-def test_the_keeper_writes_on_a_pause_and_reads_back(open_session, tmp_path):
-    session = open_session()
-    keeper = Keeper(session, pause=0.05)
-    session.label("1.png", "0")
-    wait_until(lambda: read_table(tmp_path / "labels.csv") == {"1.png": "0"})
-    write_table(tmp_path / "labels.csv", [("1.png", "1")])
-    wait_until(lambda: session.labels == {"1.png": "1"})
-    keeper.stop()
-
-
-def test_the_keeper_does_not_wait_for_a_pause_forever(open_session, tmp_path):
-    session = open_session()
-    keeper = Keeper(session, pause=0.2, at_most=0.5)
-    end = time.monotonic() + 5
-    while not (tmp_path / "labels.csv").exists():
-        session.label("1.png", "0")
-        time.sleep(0.01)
-        assert time.monotonic() < end
-    keeper.stop()
 
 
 # A disk that fails

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler.errors import LabelerError, NotSaved
-from labeler.table import read_table, stamp, write_table
+from labeler.record.table import read_table, stamp, write_table
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
 

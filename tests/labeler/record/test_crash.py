@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from labeler.session import Session
+from labeler.record.session import Session
 
 SCRIPT = Path(__file__).with_name("script_that_labels.py")
 KILLS = 200
@@ -49,7 +49,7 @@ def take(state, history, step):
 
 
 def read_as_documented(folder):
-    """The state on the disk, read by what the docstring of labeler.journal says, nothing else."""
+    """The state on the disk, read by the docstring of labeler.record.journal alone."""
     state, skipped = {}, set()
     table = folder / "labels.csv"
     if table.exists():
@@ -87,7 +87,7 @@ def labelling(tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])},
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[3])},
     )
 
     def run_and_kill(first, seconds, begun):

@@ -4,11 +4,11 @@ import threading
 import time
 
 from labeler.errors import NotSaved
-from labeler.session import Session
-from labeler.table import stamp
+from labeler.record.session import Session
+from labeler.record.table import stamp
 
 
-class Keeper:
+class Autosave:
     """Keeps a session's labels.csv up to date, in the background.
 
     Parameters

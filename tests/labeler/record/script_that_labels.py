@@ -8,8 +8,8 @@ the test knows what each of them did: see `step_at`.
 import os
 import sys
 
-from labeler.keeper import Keeper
-from labeler.session import Session
+from labeler.record.autosave import Autosave
+from labeler.record.session import Session
 
 FILES = 40
 
@@ -26,7 +26,7 @@ def say(word, number):
 
 def label_on(folder, number):
     session = Session(folder, ["0", "1", "2"])
-    Keeper(session, pause=0.002, at_most=0.01)
+    Autosave(session, pause=0.002, at_most=0.01)
     while True:
         action, name, label = step_at(number)
         if action == "undo":

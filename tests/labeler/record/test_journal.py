@@ -4,7 +4,7 @@ import os
 import pytest
 
 from labeler.errors import NotSaved
-from labeler.journal import FolderLock, Journal, read_journal, replay
+from labeler.record.journal import FolderLock, Journal, read_journal, replay
 
 LINES = [
     {"classes": ["cat", "dog"]},
