@@ -141,7 +141,7 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
     import tkinter as tk
 
     from labeler.desk import Desk
-    from labeler.window import Window
+    from labeler.window.window import Window
 
     desk = Desk(folder)
     root = tk.Tk(className="labeler")

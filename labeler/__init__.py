@@ -9,15 +9,7 @@ Needs the standard library (with Tk) and Pillow, nothing else of this project. S
     pictures.py     decoding ahead of the eye
     pace.py         how fast it goes
     desk.py         all of these for the open folder
-    theme.py        colours, type and scale
-    widgets.py      class buttons, progress, thumbnails
-    view.py         the picture itself: fit, zoom, flash
-    layout.py       where everything stands
-    stage.py        how the current picture comes onto the screen
-    panels.py       keys, jump, class names, export
-    keys.py         which key stands for which command
-    commands.py     what each command does
-    window.py       what holds them together
+    window/         the window and its keys: everything that needs Tk
     splits.py       train, val and test, without copies on both sides
     suggestions.py  a model's hints, most doubtful first (only with --suggest)
     recording.py    films the real window at work

@@ -48,7 +48,7 @@ def show(options: argparse.Namespace) -> None:
             " install python3-tk from your system and Pillow from PyPI"
         ) from error
     from labeler.desk import Desk
-    from labeler.window import Window
+    from labeler.window.window import Window
 
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     classes = options.classes.split(",") if options.classes else ()

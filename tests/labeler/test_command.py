@@ -37,7 +37,7 @@ def imported_by(root_folder, *modules):
 
 
 def test_the_window_needs_the_standard_library_and_pillow_alone(root_folder):
-    modules = ["labeler.__main__", "labeler.window", "labeler.splits", "labeler.recording"]
+    modules = ["labeler.__main__", "labeler.window.window", "labeler.splits", "labeler.recording"]
     others = imported_by(root_folder, *modules) - set(sys.stdlib_module_names)
     assert others == {"labeler", "PIL"}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import ImageTk
 
-from labeler.theme import Style, class_colour, ink_on
+from labeler.window.theme import Style, class_colour, ink_on
 
 FLASH = 160  # milliseconds
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from labeler.keys import BY_METHOD, MENU
 from labeler.record.session import KEYS, spoken
-from labeler.theme import Style
-from labeler.view import PictureView
-from labeler.widgets import ClassButton, ProgressBar, Thumbnails, shorten
+from labeler.window.keys import BY_METHOD, MENU
+from labeler.window.picture_view import PictureView
+from labeler.window.theme import Style
+from labeler.window.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
 PER_ROW = 7  # class buttons, once there are more than two
 PAD = 16

@@ -10,12 +10,12 @@ from threading import Thread
 from PIL import ImageTk
 
 from labeler.desk import Desk
-from labeler.layout import Layout
 from labeler.order import ALL, CLASS, UNLABELLED
 from labeler.pictures import Picture, Unreadable, decode, fit
 from labeler.record.session import spoken
-from labeler.theme import class_colour
-from labeler.widgets import Thumbnails, Timers
+from labeler.window.layout import Layout
+from labeler.window.theme import class_colour
+from labeler.window.widgets import Thumbnails, Timers
 
 SOON = 4  # milliseconds between looks while the eye waits
 BLANK = 150  # milliseconds before a picture that is not decoded yet gives way to an empty ground

@@ -8,7 +8,7 @@ from labeler.record.session import KEYS, spoken
 
 
 class Binding(NamedTuple):
-    """A command of `labeler.commands` and its keys: as a person reads them, and as Tk does."""
+    """A method of `Commands` and its keys: as a person reads them, and as Tk does."""
 
     keys: str
     events: tuple[str, ...]

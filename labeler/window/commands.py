@@ -9,23 +9,23 @@ from pathlib import Path
 from tkinter import filedialog
 from typing import TYPE_CHECKING
 
-from labeler import panels
 from labeler.desk import Desk
 from labeler.errors import LabelerError
-from labeler.keys import help_rows
 from labeler.order import ALL, is_choice
 from labeler.pictures import Unreadable
-from labeler.stage import Stage
-from labeler.theme import class_colour
+from labeler.window import panels
+from labeler.window.keys import help_rows
+from labeler.window.stage import Stage
+from labeler.window.theme import class_colour
 
 if TYPE_CHECKING:
-    from labeler.window import Window
+    from labeler.window.window import Window
 
 WITHOUT_FOLDER = {"choose_folder", "switch_theme", "open_keys", "open_menu", "close"}
 
 
 class Commands:
-    """The methods are the commands of `labeler.keys`; a `LabelerError` is shown in the window."""
+    """The methods are the commands of `labeler.window.keys`; the window shows a `LabelerError`."""
 
     def __init__(self, window: "Window") -> None:
         self._window = window

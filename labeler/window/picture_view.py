@@ -6,8 +6,8 @@ from functools import partial
 from PIL import Image, ImageTk
 
 from labeler.pictures import Picture, Unreadable, fit
-from labeler.theme import Style
-from labeler.widgets import Timers
+from labeler.window.theme import Style
+from labeler.window.widgets import Timers
 
 STEPS = (
     0.05,

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from labeler.commands import Commands
-from labeler.keys import BINDINGS, BY_METHOD, MENU, HeldKeys, help_rows
+from labeler.window.commands import Commands
+from labeler.window.keys import BINDINGS, BY_METHOD, MENU, HeldKeys, help_rows
 
 
 def event(code, time):

@@ -9,8 +9,8 @@ from typing import Any
 from labeler import splits
 from labeler.errors import LabelerError
 from labeler.record.session import KEYS, Session
-from labeler.theme import Style, class_colour, ink_on
-from labeler.widgets import flat_button
+from labeler.window.theme import Style, class_colour, ink_on
+from labeler.window.widgets import flat_button
 
 
 class Panel(tk.Frame):

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from labeler.commands import WITHOUT_FOLDER, Commands
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
-from labeler.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
-from labeler.layout import Layout
-from labeler.panels import Panel
 from labeler.record.session import KEYS
-from labeler.stage import SOON, Stage
-from labeler.theme import THEMES, Style
+from labeler.window.commands import WITHOUT_FOLDER, Commands
+from labeler.window.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
+from labeler.window.layout import Layout
+from labeler.window.panels import Panel
+from labeler.window.stage import SOON, Stage
+from labeler.window.theme import THEMES, Style
 
 TICK = 100  # milliseconds between looks at what the background has found
 NOTICE = 6.0  # seconds for which a notice stays

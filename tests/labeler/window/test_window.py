@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from tkinter import filedialog
 from types import SimpleNamespace
 
 import pytest
 
 from labeler.record.table import read_table, write_table
 from labeler.suggestions import Suggestions
-from labeler.theme import CLASS_COLOURS
+from labeler.window.theme import CLASS_COLOURS
 
 
 def journal(folder):
@@ -433,7 +434,7 @@ def test_a_folder_removed_underneath_is_said_and_the_labels_can_be_saved(
     assert "Ctrl+S writes a copy" in driver.window.notice
     assert driver.shown == "2.png"
     copy = tmp_path / "copy.csv"
-    monkeypatch.setattr("labeler.commands.filedialog.asksaveasfilename", lambda **_: str(copy))
+    monkeypatch.setattr(filedialog, "asksaveasfilename", lambda **_: str(copy))
     driver.press("Control-s")
     assert read_table(copy) == {"0.png": "0", "1.png": "1"}
     driver.press("Control-q")
@@ -457,9 +458,7 @@ def test_an_empty_folder_and_no_folder(open_window, tmp_path, pictures, monkeypa
     assert "No JPEG, PNG" in view.itemcget(view._text, "text")
     driver = open_window()
     driver.press("a", "space", "Right", "Control-z", "F5", "question", "Escape", "Control-d")
-    monkeypatch.setattr(
-        "labeler.commands.filedialog.askdirectory", lambda **_: str(pictures("0.png"))
-    )
+    monkeypatch.setattr(filedialog, "askdirectory", lambda **_: str(pictures("0.png")))
     driver.press("Control-o")
     driver.press("a")
     assert driver.session.labels == {"0.png": "0"}
@@ -471,7 +470,7 @@ def test_another_folder_is_opened_only_if_it_can_be(open_window, pictures, tmp_p
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "labels.csv").write_text("nonsense\n")
-    monkeypatch.setattr("labeler.commands.filedialog.askdirectory", lambda **_: str(bad))
+    monkeypatch.setattr(filedialog, "askdirectory", lambda **_: str(bad))
     driver.press("Control-o")
     assert "row 1" in driver.window.notice
     driver.press("b")
