@@ -7,7 +7,7 @@ at the moment when it is chosen. Labelling takes no picture out of the view unde
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice
 
-from labeler.record.session import Session, spoken
+from labeler.record.session import Session
 
 ALL, UNLABELLED, SKIPPED = "all", "unlabelled", "skipped"
 CLASS = "class:"
@@ -36,17 +36,14 @@ class Order:
         self.current: str | None = None
         self._places: Mapping[str, int] = session.pictures
 
-    def choices(self) -> list[tuple[str, str]]:
-        """The filters, each with words for it and its present count."""
+    def filters(self) -> list[tuple[str, int]]:
+        """The filters, each with the number of pictures that it lets pass now."""
         session = self.session
-        counts = [
+        return [
             (ALL, len(session.names)),
             (UNLABELLED, session.unlabelled_count),
             (SKIPPED, session.skipped_count),
             *((CLASS + name, session.counts[name]) for name in session.classes),
-        ]
-        return [
-            (name, f"{spoken(name.removeprefix(CLASS))}  ({count:,})") for name, count in counts
         ]
 
     def add(self, names: list[str]) -> None:

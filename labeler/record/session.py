@@ -18,7 +18,7 @@ from labeler.folder import natural
 from labeler.record.journal import FolderLock, Journal, read_journal
 from labeler.record.table import LABELS, read_table, stamp, write_table
 
-KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MOST_CLASSES = 26  # one letter key each
 DEFAULT_CLASSES = ("0", "1")
 
 
@@ -116,7 +116,7 @@ class Session:
         known = tuple(classes) or journal.classes
         if not known and set(found) <= set(fallback):
             known = tuple(fallback)
-        self.classes = (*known, *(cls for cls in found if cls not in known))[: len(KEYS)]
+        self.classes = (*known, *(cls for cls in found if cls not in known))[:MOST_CLASSES]
         if classes and self.classes != journal.classes and not self.read_only:
             self._journal.append([{"classes": self.classes}])
 
@@ -344,11 +344,6 @@ class Session:
         self.read_only = self.read_only or "This folder was closed."
 
 
-def spoken(label: str) -> str:
-    """A class as the window names it: beside a count, a bare number would mislead."""
-    return f"class {label}" if label.isdecimal() else label
-
-
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Class names as given, without surrounding blanks.
 
@@ -357,8 +352,8 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     LabelerError   if there are fewer than 2, more than 26, an empty one, or two alike
     """
     names = tuple(name.strip() for name in classes)
-    if not 2 <= len(names) <= len(KEYS):
-        raise LabelerError(f"{len(names)} class names: give 2 to {len(KEYS)}, one key each.")
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise LabelerError(f"{len(names)} class names: give 2 to {MOST_CLASSES}, one key each.")
     if not all(names):
         raise LabelerError("A class name is empty: give each class a name.")
     if len(set(names)) < len(names):

@@ -2,9 +2,10 @@
 
 import tkinter as tk
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import NamedTuple
 
-from labeler.record.session import KEYS, spoken
+from labeler.window.theme import display_name
 
 
 class Binding(NamedTuple):
@@ -51,6 +52,7 @@ BINDINGS = (
     Binding("?", ("question", "F1"), "these keys", "open_keys"),
     Binding("Ctrl+Q", ("Control-q",), "close", "close"),
 )
+CLASS_KEYS = ascii_uppercase  # one key per class, in this order
 BY_METHOD = {binding.method: binding for binding in BINDINGS}
 MENU = (
     ("choose_folder", "reload", "save_copy", "open_export"),
@@ -70,9 +72,9 @@ def variants(event: str) -> tuple[str, ...]:
 
 def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
     """Every key and what it does, for reading."""
-    rows = [(KEYS[number], f"label as {spoken(name)}") for number, name in enumerate(classes[:4])]
+    rows = [(CLASS_KEYS[n], f"label as {display_name(name)}") for n, name in enumerate(classes[:4])]
     if len(classes) > 4:
-        rows.append((f"E … {KEYS[len(classes) - 1]}", "and so on, a key for each class"))
+        rows.append((f"E … {CLASS_KEYS[len(classes) - 1]}", "and so on, a key for each class"))
     rows += [(binding.keys, binding.does) for binding in BINDINGS]
     return list(dict.fromkeys(rows))
 

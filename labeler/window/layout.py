@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from labeler.record.session import KEYS, spoken
-from labeler.window.keys import BY_METHOD, MENU
+from labeler.order import CLASS
+from labeler.window.keys import BY_METHOD, CLASS_KEYS, MENU
 from labeler.window.picture_view import PictureView
-from labeler.window.theme import Style
+from labeler.window.theme import Style, display_name
 from labeler.window.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
 PER_ROW = 7  # class buttons, once there are more than two
@@ -28,7 +28,7 @@ class Layout(tk.Frame):
     standing : str  a warning that stays over the picture, or empty
     recent : int    how many thumbnails there is room for
     run : called with the name of a command, and its arguments, when it is chosen with the mouse
-    choices : the present filters, each with words for it
+    filters : the present filters, each with the number of its pictures
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Layout(tk.Frame):
         standing: str,
         recent: int,
         run: Callable[..., object],
-        choices: Callable[[], Sequence[tuple[str, str]]],
+        filters: Callable[[], Sequence[tuple[str, int]]],
     ) -> None:
         super().__init__(root, bg=style.palette.page, cursor="arrow")
-        self.style, self._run, self._choices = style, run, choices
+        self.style, self._run, self._filters = style, run, filters
         self._build_progress()
         self._build_bar()
         self._build_footer(recent)
@@ -167,8 +167,8 @@ class Layout(tk.Frame):
                 row,
                 self.style,
                 number,
-                KEYS[number],
-                spoken(name),
+                CLASS_KEYS[number],
+                display_name(name),
                 command=partial(self._run, "label", number),
                 compact=len(classes) > 2,
             )
@@ -197,7 +197,8 @@ class Layout(tk.Frame):
 
     def _fill_filters(self, menu: tk.Menu) -> None:
         menu.delete(0, "end")
-        for name, text in self._choices():
+        for name, count in self._filters():
+            text = f"{_filter_title(name)}  ({count:,})"
             menu.add_command(label=text, command=partial(self._run, "choose", name))
 
     def pop_up(self, button: tk.Menubutton) -> None:
@@ -211,11 +212,11 @@ class Layout(tk.Frame):
         self._progress.set(share)
         self._pace.configure(text=f"   {pace}" if pace else "")
 
-    def set_title(self, folder: str, filter_text: str, counts: str) -> None:
+    def set_title(self, folder: str, filter_name: str, counts: str) -> None:
         self.winfo_toplevel().title(f"{folder} · {counts}")
         self._title.configure(text=shorten(folder, self.style.strong, self.style.px(360)))
         self._counts.configure(text=counts)
-        self.filter.configure(text=f"Show: {filter_text} ▾")
+        self.filter.configure(text=f"Show: {_filter_title(filter_name)} ▾")
 
     def set_caption(self, name: str, state: str, colour: str, position: str) -> None:
         self._file.configure(text=shorten(name, self.style.normal, self.style.px(460)))
@@ -240,3 +241,7 @@ class Layout(tk.Frame):
         )
         self._notice.place(in_=self.view, x=0, y=0, relwidth=1)
         self._notice.lift()
+
+
+def _filter_title(filter_name: str) -> str:
+    return display_name(filter_name.removeprefix(CLASS))

@@ -8,7 +8,8 @@ from typing import Any
 
 from labeler import splits
 from labeler.errors import LabelerError
-from labeler.record.session import KEYS, Session
+from labeler.record.session import Session
+from labeler.window.keys import CLASS_KEYS
 from labeler.window.theme import Style, class_colour, ink_on
 from labeler.window.widgets import flat_button
 
@@ -156,14 +157,19 @@ class Classes(Panel):
         colour = class_colour(number)
         block, row = divmod(number, 9)
         key = tk.Label(
-            self.body, text=KEYS[number], width=2, font=style.key, bg=colour, fg=ink_on(colour)
+            self.body,
+            text=CLASS_KEYS[number],
+            width=2,
+            font=style.key,
+            bg=colour,
+            fg=ink_on(colour),
         )
         key.grid(row=row, column=2 * block, pady=style.px(3), padx=(style.px(12 * (block > 0)), 0))
         entry = self.entry(self.body, name, width=22)
         entry.grid(row=row, column=2 * block + 1, padx=(style.px(8), 0), ipady=style.px(3))
         entry.bind("<Return>", lambda _: self._done())
         self._entries.append(entry)
-        if len(self._entries) == len(KEYS):
+        if len(self._entries) == len(CLASS_KEYS):
             self._more.configure(state="disabled")
         return entry
 

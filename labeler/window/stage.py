@@ -10,11 +10,10 @@ from threading import Thread
 from PIL import ImageTk
 
 from labeler.desk import Desk
-from labeler.order import ALL, CLASS, UNLABELLED
+from labeler.order import ALL, UNLABELLED
 from labeler.pictures import Picture, Unreadable, decode, fit
-from labeler.record.session import spoken
 from labeler.window.layout import Layout
-from labeler.window.theme import class_colour
+from labeler.window.theme import class_colour, display_name
 from labeler.window.widgets import Thumbnails, Timers
 
 SOON = 4  # milliseconds between looks while the eye waits
@@ -136,11 +135,11 @@ class Stage:
         for button, cls in zip(self.layout.buttons, session.classes, strict=True):
             likely = f"{hint.confidence:.0%} likely" if hint and hint.label == cls else ""
             button.show(session.counts[cls], label == cls, likely)
-        state = spoken(label) if label else ("skipped" if name in session.skipped else "")
+        state = display_name(label) if label else ("skipped" if name in session.skipped else "")
         position = f"{order.place + 1:,} of {len(order.view):,}" if name else ""
         colour = palette.text if label else palette.muted
         self.layout.set_caption(name, state, colour, position)
-        self.layout.set_title(desk.title, spoken(order.filter.removeprefix(CLASS)), counts)
+        self.layout.set_title(desk.title, order.filter, counts)
 
     def _fill_thumbnails(self) -> None:
         """Draw the last labelled pictures once they are decoded, and only if something changed."""

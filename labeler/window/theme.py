@@ -62,6 +62,11 @@ def class_colour(number: int) -> str:
     return CLASS_COLOURS[number % len(CLASS_COLOURS)]
 
 
+def display_name(label: str) -> str:
+    """A class as the window names it: beside a count, a bare number would mislead."""
+    return f"class {label}" if label.isdecimal() else label
+
+
 def ink_on(colour: str) -> str:
     """Black or white, whichever reads better on the colour (by its relative luminance, WCAG 2)."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

@@ -9,9 +9,16 @@ from pathlib import Path
 
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
-from labeler.record.session import KEYS
 from labeler.window.commands import WITHOUT_FOLDER, Commands
-from labeler.window.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
+from labeler.window.keys import (
+    BINDINGS,
+    CLASS_KEYS,
+    REPEATING,
+    Binding,
+    HeldKeys,
+    is_plain,
+    variants,
+)
 from labeler.window.layout import Layout
 from labeler.window.panels import Panel
 from labeler.window.stage import SOON, Stage
@@ -78,9 +85,7 @@ class Window:
         style = Style(self.root, THEMES[self._theme], self._scale)
         classes = desk.session.classes if desk else ()
         read_only = desk.session.read_only if desk else ""
-        self.layout = Layout(
-            self.root, style, classes, read_only, RECENT, self.run, self._filter_choices
-        )
+        self.layout = Layout(self.root, style, classes, read_only, RECENT, self.run, self._filters)
         self.layout.place(relwidth=1, relheight=1)
         self.root.update_idletasks()  # now the view has a size, to which pictures are decoded
         self.stage = Stage(self.layout, desk) if desk else None
@@ -92,8 +97,8 @@ class Window:
         if self.panel:
             self.panel.lift()
 
-    def _filter_choices(self) -> list[tuple[str, str]]:
-        return self.stage.desk.order.choices() if self.stage else []
+    def _filters(self) -> list[tuple[str, int]]:
+        return self.stage.desk.order.filters() if self.stage else []
 
     # Keys
 
@@ -114,7 +119,7 @@ class Window:
     def _on_key(self, event: tk.Event) -> None:
         if self._held.press(event) or event.widget is not self.root or not event.char:
             return
-        number = KEYS.find(event.char.upper())
+        number = CLASS_KEYS.find(event.char.upper())
         if number >= 0 and is_plain(event, self._windowing):
             self.run("label", number)
 

@@ -70,13 +70,13 @@ def test_filters(order, chosen, view):
     assert order.current == ("2.png" if "2.png" in view else view[0])
 
 
-def test_choices_have_their_counts(order):
-    assert [text for _, text in order.choices()] == [
-        "all  (8)",
-        "unlabelled  (4)",
-        "skipped  (1)",
-        "cat  (2)",
-        "dog  (1)",
+def test_filters_have_their_counts(order):
+    assert order.filters() == [
+        (ALL, 8),
+        (UNLABELLED, 4),
+        (SKIPPED, 1),
+        (CLASS + "cat", 2),
+        (CLASS + "dog", 1),
     ]
 
 

@@ -2,8 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from labeler.record.session import MOST_CLASSES
 from labeler.window.commands import Commands
-from labeler.window.keys import BINDINGS, BY_METHOD, MENU, HeldKeys, help_rows
+from labeler.window.keys import BINDINGS, BY_METHOD, CLASS_KEYS, MENU, HeldKeys, help_rows
 
 
 def event(code, time):
@@ -17,6 +18,10 @@ def test_every_binding_is_a_command_and_no_key_has_two():
         assert callable(getattr(Commands, binding.method))
     for block in MENU:
         assert set(block) <= set(BY_METHOD)
+
+
+def test_every_class_has_a_key():
+    assert len(set(CLASS_KEYS)) == MOST_CLASSES
 
 
 def test_a_key_held_down_under_x_counts_once():
