@@ -4,10 +4,11 @@ A label counts only for the picture that is on the screen: a key pressed while t
 being read does nothing. The label is on the disk (`Session.label`) before the next picture shows.
 """
 
+import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
 from tkinter import filedialog
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from labeler.desk import Desk
 from labeler.errors import LabelerError
@@ -15,25 +16,37 @@ from labeler.order import ALL, is_choice
 from labeler.pictures import Unreadable
 from labeler.window import panels
 from labeler.window.keys import help_rows
+from labeler.window.layout import Layout
 from labeler.window.stage import Stage
 from labeler.window.theme import class_colour
 
-if TYPE_CHECKING:
-    from labeler.window.window import Window
 
-WITHOUT_FOLDER = {"choose_folder", "switch_theme", "open_keys", "open_menu", "close"}
+class Host(Protocol):
+    """What the commands need of the window: see `labeler.window.window.Window`."""
+
+    root: tk.Tk
+    layout: Layout
+    stage: Stage | None
+    panel: panels.Panel | None
+
+    def say(self, text: str, warning: bool = False) -> None: ...
+    def furnish(self, desk: Desk | None) -> None: ...
+    def panel_closed(self) -> None: ...
+    def switch_theme(self) -> None: ...
+    def open_folder(self, folder: Path) -> None: ...
+    def close(self) -> None: ...
 
 
 class Commands:
     """The methods are the commands of `labeler.window.keys`; the window shows a `LabelerError`."""
 
-    def __init__(self, window: "Window") -> None:
+    def __init__(self, window: Host) -> None:
         self._window = window
 
     @property
     def _stage(self) -> Stage:
         stage = self._window.stage
-        assert stage is not None, "only the commands in WITHOUT_FOLDER are run without a folder"
+        assert stage is not None, "a command that needs a folder was run without one"
         return stage
 
     @property

@@ -9,21 +9,24 @@ from labeler.window.theme import display_name
 
 
 class Binding(NamedTuple):
-    """A method of `Commands` and its keys: as a person reads them, and as Tk does."""
+    """A method of `Commands` and its keys."""
 
-    keys: str
-    events: tuple[str, ...]
+    keys: str  # as a person reads them
+    events: tuple[str, ...]  # as Tk writes them
     does: str
     method: str
     arguments: tuple[int, ...] = ()
+    repeats: bool = False  # whether a key held down runs it again and again
+    needs_folder: bool = True
 
 
+ARROWS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 BINDINGS = (
     Binding("Space", ("space",), "skip: nobody can tell", "skip"),
     Binding("Delete", ("Delete", "BackSpace"), "take back this label or skip", "clear"),
-    Binding("Ctrl+Z", ("Control-z",), "undo, as often as you like", "undo"),
-    Binding("→", ("Right",), "next picture", "step", (1,)),
-    Binding("←", ("Left",), "previous picture", "step", (-1,)),
+    Binding("Ctrl+Z", ("Control-z",), "undo, as often as you like", "undo", repeats=True),
+    Binding("→", ("Right",), "next picture", "step", (1,), repeats=True),
+    Binding("←", ("Left",), "previous picture", "step", (-1,), repeats=True),
     Binding("Page Down", ("Next", "Return"), "next unlabelled picture", "next_unlabelled"),
     Binding("Home", ("Home",), "first picture", "go_to_place", (0,)),
     Binding("End", ("End",), "last picture", "go_to_place", (-1,)),
@@ -33,24 +36,26 @@ BINDINGS = (
     ),
     Binding("Ctrl+G", ("Control-g",), "jump to a number or a name", "open_jump"),
     Binding("Ctrl+F", ("Control-f",), "choose which pictures are shown", "open_filter"),
-    Binding("+", ("plus", "equal", "KP_Add"), "zoom in", "zoom", (1,)),
-    Binding("−", ("minus", "KP_Subtract"), "zoom out", "zoom", (-1,)),
-    Binding("1", ("Key-1",), "one screen pixel for one", "zoom", (0,)),
+    Binding("+", ("plus", "equal", "KP_Add"), "zoom in", "zoom", (1,), repeats=True),
+    Binding("−", ("minus", "KP_Subtract"), "zoom out", "zoom", (-1,), repeats=True),
+    Binding("1", ("Key-1",), "one screen pixel for one", "zoom", (0,), repeats=True),
     Binding("0", ("Key-0",), "fit the picture", "fit"),
-    Binding("Shift+arrows", ("Shift-Left",), "move the zoomed picture", "pan", (-1, 0)),
-    Binding("Shift+arrows", ("Shift-Right",), "move the zoomed picture", "pan", (1, 0)),
-    Binding("Shift+arrows", ("Shift-Up",), "move the zoomed picture", "pan", (0, -1)),
-    Binding("Shift+arrows", ("Shift-Down",), "move the zoomed picture", "pan", (0, 1)),
+    *(
+        Binding(
+            "Shift+arrows", (f"Shift-{to}",), "move the zoomed picture", "pan", by, repeats=True
+        )
+        for to, by in ARROWS.items()
+    ),
     Binding("Ctrl+I", ("Control-i",), "about this picture", "open_info"),
     Binding("Ctrl+K", ("Control-k",), "name the classes", "open_classes"),
     Binding("Ctrl+E", ("Control-e",), "export splits", "open_export"),
-    Binding("Ctrl+O", ("Control-o",), "open a folder", "choose_folder"),
+    Binding("Ctrl+O", ("Control-o",), "open a folder", "choose_folder", needs_folder=False),
     Binding("F5", ("F5",), "read the folder again", "reload"),
     Binding("Ctrl+S", ("Control-s",), "copy the labels elsewhere", "save_copy"),
-    Binding("Ctrl+D", ("Control-d",), "light or dark", "switch_theme"),
-    Binding("F10", ("F10",), "menu", "open_menu"),
-    Binding("?", ("question", "F1"), "these keys", "open_keys"),
-    Binding("Ctrl+Q", ("Control-q",), "close", "close"),
+    Binding("Ctrl+D", ("Control-d",), "light or dark", "switch_theme", needs_folder=False),
+    Binding("F10", ("F10",), "menu", "open_menu", needs_folder=False),
+    Binding("?", ("question", "F1"), "these keys", "open_keys", needs_folder=False),
+    Binding("Ctrl+Q", ("Control-q",), "close", "close", needs_folder=False),
 )
 CLASS_KEYS = ascii_uppercase  # one key per class, in this order
 BY_METHOD = {binding.method: binding for binding in BINDINGS}
@@ -60,7 +65,11 @@ MENU = (
     ("switch_theme", "open_keys", "close"),
 )
 PATIENCE = 1200  # milliseconds; longer than any system waits before a held key repeats
-REPEATING = {"step", "undo", "zoom", "pan"}  # what a key held down goes on doing
+
+
+def needs_folder(method: str) -> bool:
+    """Whether this command of `Commands` makes sense only while a folder is open."""
+    return method not in BY_METHOD or BY_METHOD[method].needs_folder
 
 
 def variants(event: str) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
-from labeler.window.commands import WITHOUT_FOLDER, Commands
+from labeler.window.commands import Commands
 from labeler.window.keys import (
     BINDINGS,
     CLASS_KEYS,
-    REPEATING,
     Binding,
     HeldKeys,
     is_plain,
+    needs_folder,
     variants,
 )
 from labeler.window.layout import Layout
@@ -113,7 +113,7 @@ class Window:
         repeated = self._held.press(event)
         if event.widget is not self.root:
             return  # it was meant for a panel, and may just have closed it
-        if not repeated or binding.method in REPEATING:
+        if not repeated or binding.repeats:
             self.run(binding.method, *binding.arguments)
 
     def _on_key(self, event: tk.Event) -> None:
@@ -125,7 +125,7 @@ class Window:
 
     def run(self, command: str, *arguments: object) -> None:
         """Carry out a command, unless something lies over the picture; say what it cannot do."""
-        if self.panel or not (self.stage or command in WITHOUT_FOLDER):
+        if self.panel or (needs_folder(command) and not self.stage):
             return
         try:
             getattr(self._commands, command)(*arguments)

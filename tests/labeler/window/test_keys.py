@@ -4,7 +4,15 @@ import pytest
 
 from labeler.record.session import MOST_CLASSES
 from labeler.window.commands import Commands
-from labeler.window.keys import BINDINGS, BY_METHOD, CLASS_KEYS, MENU, HeldKeys, help_rows
+from labeler.window.keys import (
+    BINDINGS,
+    BY_METHOD,
+    CLASS_KEYS,
+    MENU,
+    HeldKeys,
+    help_rows,
+    needs_folder,
+)
 
 
 def event(code, time):
@@ -18,6 +26,13 @@ def test_every_binding_is_a_command_and_no_key_has_two():
         assert callable(getattr(Commands, binding.method))
     for block in MENU:
         assert set(block) <= set(BY_METHOD)
+
+
+def test_the_bindings_of_a_command_differ_only_in_keys_and_arguments():
+    traits = {(b.method, b.repeats, b.needs_folder) for b in BINDINGS}
+    assert len(traits) == len(BY_METHOD)
+    assert needs_folder("label")
+    assert not needs_folder("choose_folder")
 
 
 def test_every_class_has_a_key():
