@@ -151,7 +151,7 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
 
     def drawn() -> float:
         """Wait until the current picture is on the screen; the time."""
-        while not stage.shown:
+        while not stage.displayed:
             root.update()
         root.update_idletasks()
         root.winfo_pointerx()  # a question to the X server, answered when all before is drawn
@@ -166,11 +166,11 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
             root.update()
             time.sleep(0.001)
         pressed = time.monotonic()
-        before = stage.shown
+        before = stage.displayed
         root.event_generate(f"<KeyPress-{'ab'[number % 2]}>")
         latencies.append(drawn() - pressed)
         root.event_generate(f"<KeyRelease-{'ab'[number % 2]}>")
-        assert stage.shown != before, "the key was not taken"
+        assert stage.displayed != before, "the key was not taken"
         end = pressed + 1 / pace if pace else 0
     window.close()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

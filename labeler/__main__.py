@@ -1,4 +1,4 @@
-"""Label a folder of pictures: `python -m labeler [FOLDER]`, then one key a picture."""
+"""Label a folder of pictures with one key per picture: `python -m labeler [FOLDER]`."""
 
 import argparse
 import signal
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Open the folder and the window, and stay until it is closed.
+    """Open the folder and the window; return when it is closed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which key stands for which command, and when a held key counts again."""
+"""The key table: which key runs which command, and when a held key repeats it."""
 
 import tkinter as tk
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ class Binding(NamedTuple):
 
     keys: str  # as a person reads them
     events: tuple[str, ...]  # as Tk writes them
-    does: str
+    description: str
     method: str
     arguments: tuple[int, ...] = ()
-    repeats: bool = False  # whether a key held down runs it again and again
+    repeats: bool = False  # whether a held key runs it again and again
     needs_folder: bool = True
 
 
@@ -28,10 +28,12 @@ BINDINGS = (
     Binding("→", ("Right",), "next picture", "step", (1,), repeats=True),
     Binding("←", ("Left",), "previous picture", "step", (-1,), repeats=True),
     Binding("Page Down", ("Next", "Return"), "next unlabelled picture", "next_unlabelled"),
-    Binding("Home", ("Home",), "first picture", "go_to_place", (0,)),
-    Binding("End", ("End",), "last picture", "go_to_place", (-1,)),
+    Binding("Home", ("Home",), "first picture", "go_to_position", (0,)),
+    Binding("End", ("End",), "last picture", "go_to_position", (-1,)),
     *(
-        Binding("Ctrl+1 … 9", (f"Control-Key-{n + 1}",), "back to a thumbnail", "back_to", (n,))
+        Binding(
+            "Ctrl+1 … 9", (f"Control-Key-{n + 1}",), "back to a thumbnail", "go_to_recent", (n,)
+        )
         for n in range(9)
     ),
     Binding("Ctrl+G", ("Control-g",), "jump to a number or a name", "open_jump"),
@@ -64,27 +66,27 @@ MENU = (
     ("open_classes", "undo", "clear", "open_jump", "open_info"),
     ("switch_theme", "open_keys", "close"),
 )
-PATIENCE = 1200  # milliseconds; longer than any system waits before a held key repeats
+REPEAT_GAP = 1200  # milliseconds; systems repeat a held key sooner than that
 
 
 def needs_folder(method: str) -> bool:
-    """Whether this command of `Commands` makes sense only while a folder is open."""
+    """Whether this method of `Commands` can run only while a folder is open."""
     return method not in BY_METHOD or BY_METHOD[method].needs_folder
 
 
 def variants(event: str) -> tuple[str, ...]:
-    """Tk's sequences for an event; with Control, a letter counts under Caps Lock too."""
+    """Tk's sequences for an event; with Control, a letter works under Caps Lock too."""
     if event.startswith("Control-") and event[-1].isalpha():
         return (f"<{event}>", f"<Control-{event[-1].upper()}>")
     return (f"<{event}>",)
 
 
 def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Every key and what it does, for reading."""
+    """Every key and its description, for the help panel."""
     rows = [(CLASS_KEYS[n], f"label as {display_name(name)}") for n, name in enumerate(classes[:4])]
     if len(classes) > 4:
         rows.append((f"E … {CLASS_KEYS[len(classes) - 1]}", "and so on, a key for each class"))
-    rows += [(binding.keys, binding.does) for binding in BINDINGS]
+    rows += [(binding.keys, binding.description) for binding in BINDINGS]
     return list(dict.fromkeys(rows))
 
 
@@ -94,10 +96,10 @@ def is_plain(event: tk.Event, windowing: str) -> bool:
 
 
 class HeldKeys:
-    """Tells a key press from the repeats of a key held down, which must label nothing.
+    """Tells a key press from the repeats of a held key, which must label nothing.
 
-    X (`x11`) sends a release and a press with one time stamp for every repeat. Elsewhere only
-    presses come, in quick succession. A release may be lost to a menu, so a pause counts as one.
+    X (`x11`) sends a release and a press with the same time for every repeat. Other systems send
+    only presses, in quick succession. A menu may swallow a release, so a pause counts as one.
     """
 
     def __init__(self, windowing: str) -> None:
@@ -106,11 +108,11 @@ class HeldKeys:
         self._released: dict[int, int] = {}
 
     def press(self, event: tk.Event) -> bool:
-        """Note a press; whether it is a repeat."""
+        """Record a press; return whether it is a repeat."""
         code, now = event.keycode, event.time
         if self._has_releases:
             return bool(now) and self._released.get(code) == now
-        repeated = code in self._pressed and now - self._pressed[code] < PATIENCE
+        repeated = code in self._pressed and now - self._pressed[code] < REPEAT_GAP
         self._pressed[code] = now
         return repeated
 

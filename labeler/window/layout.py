@@ -1,4 +1,4 @@
-"""Where everything in the window stands, and how it is brought up to date."""
+"""All widgets of the window, from top to bottom, and their updates."""
 
 import math
 import re
@@ -18,17 +18,17 @@ PAD = 16
 
 
 class Layout(tk.Frame):
-    """The window's furniture, from top to bottom.
+    """The widgets of the window, from top to bottom.
 
     Parameters
     ----------
     root : Tk
     style : Style
     classes : names of the classes, one button each
-    standing : str  a warning that stays over the picture, or empty
-    recent : int    how many thumbnails there is room for
-    run : called with the name of a command, and its arguments, when it is chosen with the mouse
-    filters : the present filters, each with the number of its pictures
+    warning : str   a line that stays over the picture, or empty
+    recent : int    maximum number of thumbnails
+    run : called with the name of a command and its arguments when it is selected with the mouse
+    filters : returns the filters, each with the number of its pictures
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Layout(tk.Frame):
         root: tk.Tk,
         style: Style,
         classes: Sequence[str],
-        standing: str,
+        warning: str,
         recent: int,
         run: Callable[..., object],
         filters: Callable[[], Sequence[tuple[str, int]]],
@@ -48,8 +48,8 @@ class Layout(tk.Frame):
         self._build_footer(recent)
         self.buttons = self._build_buttons(classes)
         self._build_caption()
-        if standing:
-            self._message(standing).pack(side="top", fill="x")
+        if warning:
+            self._message(warning).pack(side="top", fill="x")
         self.view = PictureView(self, style)
         self.view.pack(fill="both", expand=True)
         self._notice = self._message("")
@@ -103,7 +103,7 @@ class Layout(tk.Frame):
                 menu.add_separator()
             for method in block:
                 command = BY_METHOD[method]
-                text = re.split("[:,]", command.does)[0].capitalize()
+                text = re.split("[:,]", command.description)[0].capitalize()
                 menu.add_command(
                     label=text, accelerator=command.keys, command=partial(self._run, method)
                 )
@@ -173,16 +173,16 @@ class Layout(tk.Frame):
                 compact=len(classes) > 2,
             )
             button.configure(bg=self.style.palette.page)
-            place = divmod(number, columns)
+            line, column = divmod(number, columns)
             gap = self.style.px(4)
             button.grid(
-                row=place[0],
-                column=place[1],
+                row=line,
+                column=column,
                 sticky="ew",
-                padx=(gap if place[1] else 0, gap if place[1] < columns - 1 else 0),
-                pady=(self.style.px(6) if place[0] else 0, 0),
+                padx=(gap if column else 0, gap if column < columns - 1 else 0),
+                pady=(self.style.px(6) if line else 0, 0),
             )
-            row.columnconfigure(place[1], weight=1, uniform="class")
+            row.columnconfigure(column, weight=1, uniform="class")
             buttons.append(button)
         return buttons
 
@@ -202,11 +202,11 @@ class Layout(tk.Frame):
             menu.add_command(label=text, command=partial(self._run, "choose", name))
 
     def pop_up(self, button: tk.Menubutton) -> None:
-        """Open the menu of a button for the keyboard, at its first entry."""
+        """Open the menu of a button for use with the keyboard."""
         menu = button.nametowidget(button["menu"])
         menu.tk_popup(button.winfo_rootx(), button.winfo_rooty() + button.winfo_height(), 0)
 
-    # Bringing it up to date
+    # Updates
 
     def set_progress(self, share: float, pace: str) -> None:
         self._progress.set(share)
@@ -224,12 +224,12 @@ class Layout(tk.Frame):
         self._position.configure(text=position)
 
     def flash(self, number: int) -> None:
-        """Light up the button of a class, and only that one."""
-        for place, button in enumerate(self.buttons):
-            button.flash(place == number)
+        """Flash the button of a class, and only that one."""
+        for other, button in enumerate(self.buttons):
+            button.flash(other == number)
 
     def set_notice(self, text: str, warning: bool) -> None:
-        """A line over the top of the picture; nothing where the text is empty."""
+        """Show a line over the top of the picture; an empty text removes it."""
         palette = self.style.palette
         if not text:
             self._notice.place_forget()

@@ -56,18 +56,18 @@ def test_the_session_needs_no_window(root_folder):
         ([".", "--classes", "cat,,dog"], "A class name is empty"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_usage_error_is_one_line_and_exit_status_2(
     capsys, monkeypatch, tmp_path, arguments, complaint
 ):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert complaint in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1
     assert os.listdir(tmp_path) == []
 
 
-def test_without_a_display_it_says_so(root_folder, pictures):
+def test_a_missing_display_is_reported(root_folder, pictures):
     folder = pictures()
     result = run_python(root_folder, "-m", "labeler", str(folder), DISPLAY=":none")
     assert result.returncode == 2
@@ -87,8 +87,8 @@ class Person:
             command, env=self._environment, timeout=seconds, capture_output=True, text=True
         ).stdout
 
-    def sees(self, title, seconds=2.0):
-        """Whether the window's title comes to end so, the pattern being plain ASCII."""
+    def has_title(self, title, seconds=2.0):
+        """Whether a window's title ends with this pattern (plain ASCII) before the time is up."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.xdotool("search", "--name", f"{title}$"):
@@ -97,10 +97,10 @@ class Person:
         return False
 
     def press(self, key, until):
-        """Press a key until the window's title says so: it may come before the picture."""
+        """Press a key until the title matches: a key before the picture has no effect."""
         for _ in range(10):
             self.xdotool("key", key)
-            if self.sees(until):
+            if self.has_title(until):
                 return
         pytest.fail(f"{key} had no effect")
 
@@ -151,7 +151,7 @@ def test_keys_from_outside_label_undo_filter_and_close(start_labeler, pictures, 
     ]
 
 
-def test_a_signal_closes_it_in_good_order(start_labeler, pictures, read_csv):
+def test_a_signal_closes_it_properly(start_labeler, pictures, read_csv):
     folder = pictures()
     person = start_labeler(folder)
     person.press("a", until="1 of 6 labelled")

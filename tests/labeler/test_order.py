@@ -1,6 +1,6 @@
 import pytest
 
-from labeler.order import ALL, CLASS, LOOK_AHEAD, SKIPPED, UNLABELLED, Order
+from labeler.order import ALL, CLASS, PREFETCH, SKIPPED, UNLABELLED, Order
 from labeler.record.session import Session
 
 NAMES = [f"{number}.png" for number in range(8)]
@@ -120,7 +120,7 @@ def test_doubtful_pictures_come_after_the_settled_ones(tmp_path):
     order.add(names)
     order.current = "0.png"
     order.put_first(["25.png", "3.png", "20.png", "elsewhere.png"])
-    settled = names[: 1 + LOOK_AHEAD]
+    settled = names[: 1 + PREFETCH]
     assert order.view[: len(settled) + 3] == [*settled, "25.png", "20.png", "9.png"]
     assert sorted(order.view) == sorted(names)
     order.add(["30.png"])

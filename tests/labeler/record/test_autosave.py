@@ -23,7 +23,7 @@ def test_labels_csv_is_written_on_a_pause_and_read_back(open_session, tmp_path):
 
 def test_labels_csv_is_written_without_a_pause_too(open_session, tmp_path):
     session = open_session()
-    autosave = Autosave(session, pause=0.2, at_most=0.5)
+    autosave = Autosave(session, pause=0.2, interval=0.5)
     end = time.monotonic() + 5
     while not (tmp_path / "labels.csv").exists():
         session.label("1.png", "0")

@@ -42,7 +42,7 @@ def test_closing_leaves_only_labels_csv_a_short_journal_and_the_lock(open_sessio
     assert not again.unsaved
 
 
-def test_looking_writes_nothing(open_session, tmp_path):
+def test_opening_writes_nothing(open_session, tmp_path):
     open_session().close()
     assert os.listdir(tmp_path) == [".labels.lock"]
 
@@ -125,7 +125,7 @@ def test_classes_come_from_the_caller_the_journal_or_the_labels(open_session, tm
     assert open_session().classes == ("cat", "dog", "bird")
 
 
-def test_a_renamed_class_takes_its_labels_along(open_session, tmp_path):
+def test_renaming_a_class_renames_its_labels(open_session, tmp_path):
     session = open_session(["cat", "dog"])
     session.label("1.png", "cat")
     session.label("2.png", "dog")
@@ -150,7 +150,7 @@ def test_two_classes_can_swap_their_names(open_session):
     assert session.labels == {"1.png": "dog"}
 
 
-def test_a_class_with_labels_cannot_vanish(open_session):
+def test_a_class_with_labels_cannot_be_removed(open_session):
     session = open_session(["cat", "dog", "bird"])
     session.label("1.png", "bird")
     with pytest.raises(LabelerError, match="Class bird has labels"):
@@ -169,7 +169,7 @@ def test_a_class_with_labels_cannot_vanish(open_session):
         (["cat", "cat "], "Two classes are called cat"),
     ],
 )
-def test_classes_that_make_no_sense_are_refused(names, complaint):
+def test_invalid_classes_are_refused(names, complaint):
     with pytest.raises(LabelerError, match=complaint):
         check_classes(names)
 
@@ -177,7 +177,7 @@ def test_classes_that_make_no_sense_are_refused(names, complaint):
 # Others at the same folder
 
 
-def test_the_second_session_may_only_look(open_session):
+def test_the_second_session_is_read_only(open_session):
     first = open_session()
     first.label("1.png", "0")
     second = open_session()
@@ -192,7 +192,7 @@ def test_the_second_session_may_only_look(open_session):
     assert open_session().labels == {"1.png": "0", "2.png": "1"}
 
 
-def test_edits_made_elsewhere_are_read_back_as_one_step(open_session, tmp_path):
+def test_edits_of_another_program_are_one_step(open_session, tmp_path):
     session = open_session()
     for name in ("1.png", "2.png", "3.png"):
         session.label(name, "0")
@@ -207,9 +207,7 @@ def test_edits_made_elsewhere_are_read_back_as_one_step(open_session, tmp_path):
     assert session.labels == {"1.png": "0", "2.png": "0", "3.png": "1"}
 
 
-def test_an_edit_right_after_our_own_writing_is_not_taken_for_ours(
-    open_session, tmp_path, monkeypatch
-):
+def test_an_edit_right_after_our_own_writing_is_recognised(open_session, tmp_path, monkeypatch):
     session = open_session()
     session.label("1.png", "0")
 
@@ -235,7 +233,7 @@ def test_edits_made_after_a_crash_are_not_undone(open_session, tmp_path):
     assert open_session().labels == {"1.png": "1", "2.png": "0"}
 
 
-def test_a_labels_csv_that_was_taken_away_is_written_anew(open_session, tmp_path):
+def test_a_labels_csv_that_was_deleted_is_written_again(open_session, tmp_path):
     session = open_session()
     session.label("1.png", "0")
     session.save()
@@ -296,7 +294,7 @@ def test_a_full_disk_loses_nothing(small_disk, open_session):
     assert read_table(small_disk.path / "labels.csv") == {**expected, "5.png": "0"}
 
 
-def test_a_folder_that_cannot_be_written_can_be_looked_at(small_disk, open_session):
+def test_a_folder_that_cannot_be_written_is_read_only(small_disk, open_session):
     session = open_session(folder=small_disk.path)
     session.label("0.png", "0")
     session.close()
@@ -309,7 +307,7 @@ def test_a_folder_that_cannot_be_written_can_be_looked_at(small_disk, open_sessi
     again.close()
 
 
-def test_a_folder_removed_underneath_leaves_the_labels_in_memory(open_session, tmp_path):
+def test_a_folder_removed_while_open_leaves_the_labels_in_memory(open_session, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     session = open_session(folder=folder)

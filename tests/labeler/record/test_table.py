@@ -85,7 +85,7 @@ def test_the_stamp_changes_with_the_file(tmp_path):
     assert None is not before != stamp(path)
 
 
-def test_whoever_reads_meanwhile_finds_a_whole_table(tmp_path):
+def test_another_program_always_reads_a_whole_table(tmp_path):
     path = tmp_path / "labels.csv"
     tables = [[(f"{n}.png", label) for n in range(3000)] for label in ("cat", "dog")]
     write_table(path, tables[0])

@@ -20,11 +20,11 @@ class Driver:
         return self.window.stage.desk.session
 
     @property
-    def shown(self):
-        return self.window.stage.shown
+    def displayed(self):
+        return self.window.stage.displayed
 
-    def says(self, text):
-        """Whether these words stand somewhere in the window."""
+    def has_text(self, text):
+        """Whether a label of the window contains this text."""
         parts = self.window.layout.winfo_children()
         return any(text in part["text"] for part in parts if part.winfo_class() == "Label")
 
@@ -37,15 +37,15 @@ class Driver:
             time.sleep(0.002)
         self.root.update()
 
-    def wait_shown(self):
+    def wait_for_picture(self):
         desk = self.stage.desk
-        self.wait(lambda: self.shown or (desk.order.current is None and not desk.scanning))
+        self.wait(lambda: self.displayed or (desk.order.current is None and not desk.scanning))
 
     def press(self, *keys, time=0):
         """Press and release keys, waiting for a picture before each: `a`, `space`, `Control-z`."""
         for key in keys:
             if self.window.stage:
-                self.wait_shown()
+                self.wait_for_picture()
             self.take_focus()
             target = self.root.focus_get()
             modifier, _, letter = key.rpartition("-")
@@ -56,7 +56,7 @@ class Driver:
             self.root.event_generate(f"<KeyRelease-{letter}>", time=time)
             self.root.update()
         if self.window.stage:
-            self.wait_shown()
+            self.wait_for_picture()
 
     def take_focus(self):
         """Without a window manager, the keys of several windows must be fetched."""
@@ -112,13 +112,13 @@ def open_window(display):
         driver.take_focus()
         if folder:
             driver.wait(lambda: not driver.stage.desk.scanning)
-            driver.wait_shown()
+            driver.wait_for_picture()
         root.update()
         return driver
 
     yield open_
     for driver, failures in drivers:
-        for _ in range(2):  # the first time it may only say that labels.csv cannot be written
+        for _ in range(2):  # the first time it may only warn that labels.csv cannot be written
             if not driver.closed:
                 driver.window.close()
         CLOSED.append(driver)
