@@ -126,7 +126,7 @@ class Desk:
         try:
             status = (session.folder / name).stat()
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime))
-            rows += [("on disk", f"{status.st_size:,} bytes, changed {day}")]
+            rows += [("on disk", f"{status.st_size:,} bytes, modified {day}")]
         except OSError:
             rows += [("on disk", "no longer there")]
         if isinstance(picture, Picture):
@@ -139,12 +139,15 @@ class Desk:
         rows += [("label", label or ("skipped" if name in session.skipped else "none yet"))]
         prediction = self.prediction(name)
         if prediction:
-            rows += [("suggestion", f"{prediction.label}, {prediction.confidence:.0%}")]
+            rows += [
+                (
+                    "prediction",
+                    f"{prediction.label}, confidence {100 * prediction.confidence:.0f} %",
+                )
+            ]
         unknown = len(session.labels) - session.labelled_count
         if unknown and not self.scanning:
-            rows += [
-                ("labels.csv", f"also names {unknown:,} files that are not here; they are kept")
-            ]
+            rows += [("labels.csv", f"labels of files that are not in the folder: {unknown:,}")]
         return rows
 
     def close(self) -> None:

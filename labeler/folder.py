@@ -66,7 +66,7 @@ def _valid_names(names: list[str], problems: list[str]) -> list[str]:
     """Names that can be written into a UTF-8 file."""
     valid = [name for name in names if name.isascii() or _is_text(name)]
     if len(valid) < len(names):
-        problems.append(f"{len(names) - len(valid)} names are not valid text and were left out.")
+        problems.append(f"Names that are not valid text, left out: {len(names) - len(valid)}.")
     return valid
 
 

@@ -35,7 +35,7 @@ class Pace:
         pace = self.per_minute()
         if pace is None or not left:
             return ""
-        return f"{pace:,.0f} a minute · {duration(60 * left / pace)} left"
+        return f"{pace:,.0f} per minute · {duration(60 * left / pace)} left"
 
 
 def duration(seconds: float) -> str:

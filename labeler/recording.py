@@ -121,28 +121,28 @@ class Actor:
 def perform(actor: Actor, seconds: float) -> None:
     """The steps of the video."""
     time.sleep(1.5)
-    actor.caption("A and B label: the next picture follows at once")
+    actor.caption("Press A or B to label; the next picture appears at once")
     actor.label(14, 0.45)
-    actor.caption("A wrong key ... Ctrl+Z takes it back, as often as you like")
+    actor.caption("Ctrl+Z undoes a wrong label, any number of steps back")
     actor.label(1, 1.2, wrongly=True)
     actor.next -= 1
     actor.press("ctrl+z", 1.2)
     actor.label(3, 0.5)
-    actor.caption("Space skips what nobody can tell")
+    actor.caption("Space skips a picture whose class is unclear")
     actor.press("space", 1.2)
     actor.next += 1
     actor.label(4, 0.4)
-    actor.caption("A click on a thumbnail brings its picture back")
+    actor.caption("Click a thumbnail to go back to its picture")
     actor.move_mouse(16 + 2 * 56 + 24, SIZE[1] - 45, "click", 1)
     time.sleep(1.6)
     actor.press("b" if actor.digits[actor.next - 3] == 8 else "a", 0.8)
     actor.move_mouse(SIZE[0] - 4, SIZE[1] - 4)
-    actor.caption("Each label is on the disk before the next picture shows")
+    actor.caption("Each label is saved to disk before the next picture is shown")
     actor.label(30, 0.2)
-    actor.caption("? shows every key")
+    actor.caption("? shows all keys")
     actor.press("question", 4)
     actor.press("Escape", 0.5)
-    actor.caption("Ctrl+F chooses which pictures are shown: here the eights")
+    actor.caption("Ctrl+F filters the pictures, here by the class eight")
     actor.press("ctrl+f", 1)
     for _ in range(4):
         actor.press("Down", 0.25)
@@ -151,7 +151,7 @@ def perform(actor: Actor, seconds: float) -> None:
         actor.press("Right", 0.4)
     actor.press("ctrl+f", 0.7)
     actor.press("Return", 0.5)
-    actor.caption("Page Down: on to the next unlabelled picture. Ctrl+D: light or dark")
+    actor.caption("Page Down: next unlabelled picture. Ctrl+D: light or dark theme")
     actor.press("Next", 0.8)
     actor.press("ctrl+d", 1)
     actor.until(seconds - 9)
@@ -226,9 +226,14 @@ def _encode(raw: Path, output: Path, captions: Sequence[tuple[float, str]], seco
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m labeler.recording", description="Film the labeler at work."
+        prog="python -m labeler.recording",
+        description=f"Record a video of the labeler at work, {SECONDS} seconds long.",
     )
-    parser.add_argument("output", type=Path, help="a .webm file")
+    parser.add_argument(
+        "output",
+        type=Path,
+        help="file to write (.webm); a still image (.webp) is written beside it",
+    )
     options = parser.parse_args(arguments)
     try:
         record(options.output)

@@ -49,7 +49,7 @@ def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
     """
     if len(ratios) != len(SPLITS) or min(ratios) < 0 or ratios[0] == 0:
         raise LabelerError(
-            f"Ratios {_numbers(ratios)}: give three, for train, val and test, train above 0."
+            f"Ratios {_numbers(ratios)}: give three, for train, val and test, with train above 0."
         )
     if not abs(sum(ratios) - 1) < 1e-6:  # so that nan fails too
         raise LabelerError(f"Ratios {_numbers(ratios)} sum to {sum(ratios):g}: they must sum to 1.")
@@ -227,33 +227,50 @@ def remarks(division: Division, ratios: Sequence[float]) -> list[str]:
     """What to know about the splits before training on them, one line each."""
     lines = []
     if division.copies:
-        lines.append(f"{division.copies:,} exact copies: each is in the split of its original.")
+        lines.append(f"Exact copies: {division.copies:,}, each in the split of its original.")
     if division.conflicting:
-        lines.append(
-            f"{division.conflicting:,} copies carry different labels: have a look at them."
-        )
+        lines.append(f"Copies with different labels: {division.conflicting:,}. Check these labels.")
     if division.missing:
-        lines.append(f"{division.missing:,} labelled files are not there and belong to no split.")
+        lines.append(f"Labelled files that do not exist and get no split: {division.missing:,}.")
     for split, ratio in zip(SPLITS, ratios, strict=True):
         without = [label for label, counts in division.counts.items() if not counts[split]]
         if ratio and without:
-            lines.append(f"No picture in {split}: {', '.join(without)}. Label more, or group less.")
+            lines.append(
+                f"No picture in {split}: {', '.join(without)}. Label more, or use smaller groups."
+            )
     return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m labeler.splits", description="Write splits.csv."
+        prog="python -m labeler.splits",
+        description="Divide the labelled pictures of a folder into train, val and test,"
+        " and write splits.csv beside labels.csv.",
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of labelled pictures")
     parser.add_argument(
-        "--ratios", type=float, nargs=3, default=DEFAULT_RATIOS, metavar=("TRAIN", "VAL", "TEST")
+        "--ratios",
+        type=float,
+        nargs=3,
+        default=DEFAULT_RATIOS,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="shares of the three splits, which sum to 1"
+        f" (default: {' '.join(map(str, DEFAULT_RATIOS))})",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed, a whole number (default: %(default)s)"
+    )
     grouping = parser.add_mutually_exclusive_group()
-    grouping.add_argument("--by-folder", action="store_true", help="keep sub-folders together")
     grouping.add_argument(
-        "--by-name", metavar="PATTERN", help=r"keep names together, e.g. '^(.+)_\d+'"
+        "--by-folder",
+        action="store_true",
+        help="keep the pictures of a sub-folder together (default: only exact copies)",
+    )
+    grouping.add_argument(
+        "--by-name",
+        metavar="PATTERN",
+        help="keep pictures together whose names share the part that this regular expression"
+        r" matches, such as '^(.+)_\d+' (default: only exact copies)",
     )
     options = parser.parse_args(arguments)
     try:

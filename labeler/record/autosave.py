@@ -46,5 +46,5 @@ class Autosave:
             except NotSaved as error:
                 if str(error) != last_error:  # report it once
                     last_error = str(error)
-                    session.messages.append(f"{last_error}. The journal has every label.")
+                    session.messages.append(f"{last_error}. All labels are in the journal.")
             saved = now

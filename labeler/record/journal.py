@@ -124,7 +124,7 @@ class Journal:
         except OSError as error:
             raise NotSaved(
                 f"Not saved in {self.path.parent}: {reason(error)}."
-                " Nothing was changed; put that right and press the key again."
+                " Nothing was changed. Solve the problem and press the key again."
             ) from error
         self.lines += len(lines)
 

@@ -68,7 +68,7 @@ class Session:
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise LabelerError(f"{folder} is not a folder: name one that holds pictures")
+            raise LabelerError(f"{folder} is not a folder: give a folder of pictures")
         classes = check_classes(classes) if classes else ()
         self.table_path = self.folder / LABELS
         self.messages: deque[str] = deque()
@@ -93,16 +93,15 @@ class Session:
         try:
             return FolderLock(self.folder)
         except BlockingIOError:
-            self.read_only = "Open in another window: here you can look, not label."
+            self.read_only = "Read-only: this folder is open in another window."
         except OSError as error:
-            why = f"Nothing can be written in {self.folder}: {reason(error)}."
-            self.read_only = f"{why} You can look, not label."
+            self.read_only = f"Read-only: {self.folder} cannot be written: {reason(error)}."
         return None
 
     def _read(self, classes: Sequence[str], fallback: Sequence[str]) -> None:
         journal = read_journal(self.folder)  # before the table, which may be replaced meanwhile
         if journal.damaged:
-            self.messages.append(f"{journal.damaged} damaged lines of the journal were left out.")
+            self.messages.append(f"Damaged lines of the journal, ignored: {journal.damaged}.")
         self._journal = Journal(self.folder, journal.lines)
         self._stamp = stamp(self.table_path)
         self._table = read_table(self.table_path)  # labels.csv as last read or written
@@ -300,7 +299,9 @@ class Session:
             ]
             if marks:
                 self._change(marks)
-                self.messages.append(f"labels.csv was edited elsewhere: {len(marks)} changes read.")
+                self.messages.append(
+                    f"labels.csv was edited by another program. Changes read: {len(marks)}."
+                )
             self._table = edited
             if self.labels == edited:
                 self._note_saved(self.revision, self._journal.lines)
@@ -314,7 +315,9 @@ class Session:
             shutil.copyfile(self.table_path, backup)
         except OSError as failure:
             raise NotSaved(f"{error}; it could not be copied: {reason(failure)}") from failure
-        self.messages.append(f"{error}. It was kept as {backup.name} and written anew.")
+        self.messages.append(
+            f"{error}. A copy was saved as {backup.name}, and labels.csv was written again."
+        )
 
     def save_copy(self, path: Path) -> None:
         """Write all labels to another file, for example when the folder is gone."""
@@ -352,7 +355,9 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """
     names = tuple(name.strip() for name in classes)
     if not 2 <= len(names) <= MOST_CLASSES:
-        raise LabelerError(f"{len(names)} class names: give 2 to {MOST_CLASSES}, one key each.")
+        raise LabelerError(
+            f"Number of class names: {len(names)}. Give 2 to {MOST_CLASSES}, one per key."
+        )
     if not all(names):
         raise LabelerError("A class name is empty: give each class a name.")
     if len(set(names)) < len(names):

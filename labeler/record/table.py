@@ -55,7 +55,7 @@ def read_table(path: Path, columns: tuple[str, str] = ("filename", "label")) -> 
 
 
 def _damaged(path: Path, row: int, problem: str) -> LabelerError:
-    return LabelerError(f"{path}: row {row} {problem}: mend it, or move the file away")
+    return LabelerError(f"{path}: row {row} {problem}: correct it, or move the file away")
 
 
 def write_table(

@@ -61,7 +61,9 @@ class Commands:
         if not self._stage.displayed or number >= len(self._desk.session.classes):
             return
         if isinstance(self._desk.picture, Unreadable):
-            raise LabelerError("A picture that cannot be read gets no label: Space skips it.")
+            raise LabelerError(
+                "A picture that cannot be read gets no label. Press Space to skip it."
+            )
         self._desk.label(number)
         self._advance(class_colour(number))
         self._window.layout.flash(number)
@@ -117,7 +119,7 @@ class Commands:
         if name:
             self.go_to(name)
         else:
-            self._window.notify("No other picture here is unlabelled.")
+            self._window.notify("There is no other unlabelled picture.")
 
     def go_to_position(self, position: int) -> None:
         """Go to the first (0) or last (-1) picture of the view."""
@@ -204,7 +206,7 @@ class Commands:
 
     def save_copy(self) -> None:
         path = filedialog.asksaveasfilename(
-            parent=self._window.root, title="A copy of the labels", initialfile="labels.csv"
+            parent=self._window.root, title="Save a copy of the labels", initialfile="labels.csv"
         )
         if path:
             self._desk.session.save_copy(Path(path))

@@ -22,9 +22,9 @@ class Binding(NamedTuple):
 
 ARROWS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 BINDINGS = (
-    Binding("Space", ("space",), "skip: nobody can tell", "skip"),
-    Binding("Delete", ("Delete", "BackSpace"), "take back this label or skip", "clear"),
-    Binding("Ctrl+Z", ("Control-z",), "undo, as often as you like", "undo", repeats=True),
+    Binding("Space", ("space",), "skip (class unclear)", "skip"),
+    Binding("Delete", ("Delete", "BackSpace"), "remove the label or skip", "clear"),
+    Binding("Ctrl+Z", ("Control-z",), "undo (any number of steps)", "undo", repeats=True),
     Binding("→", ("Right",), "next picture", "step", (1,), repeats=True),
     Binding("←", ("Left",), "previous picture", "step", (-1,), repeats=True),
     Binding("Page Down", ("Next", "Return"), "next unlabelled picture", "next_unlabelled"),
@@ -32,32 +32,32 @@ BINDINGS = (
     Binding("End", ("End",), "last picture", "go_to_position", (-1,)),
     *(
         Binding(
-            "Ctrl+1 … 9", (f"Control-Key-{n + 1}",), "back to a thumbnail", "go_to_recent", (n,)
+            "Ctrl+1 … 9", (f"Control-Key-{n + 1}",), "picture of a thumbnail", "go_to_recent", (n,)
         )
         for n in range(9)
     ),
-    Binding("Ctrl+G", ("Control-g",), "jump to a number or a name", "open_jump"),
-    Binding("Ctrl+F", ("Control-f",), "choose which pictures are shown", "open_filter"),
+    Binding("Ctrl+G", ("Control-g",), "jump to a picture (number or name)", "open_jump"),
+    Binding("Ctrl+F", ("Control-f",), "filter the pictures", "open_filter"),
     Binding("+", ("plus", "equal", "KP_Add"), "zoom in", "zoom", (1,), repeats=True),
     Binding("−", ("minus", "KP_Subtract"), "zoom out", "zoom", (-1,), repeats=True),
-    Binding("1", ("Key-1",), "one screen pixel for one", "zoom", (0,), repeats=True),
-    Binding("0", ("Key-0",), "fit the picture", "fit"),
+    Binding("1", ("Key-1",), "one screen pixel per picture pixel", "zoom", (0,), repeats=True),
+    Binding("0", ("Key-0",), "fit the picture to the window", "fit"),
     *(
         Binding(
             "Shift+arrows", (f"Shift-{to}",), "move the zoomed picture", "pan", by, repeats=True
         )
         for to, by in ARROWS.items()
     ),
-    Binding("Ctrl+I", ("Control-i",), "about this picture", "open_info"),
-    Binding("Ctrl+K", ("Control-k",), "name the classes", "open_classes"),
+    Binding("Ctrl+I", ("Control-i",), "picture information", "open_info"),
+    Binding("Ctrl+K", ("Control-k",), "name or add classes", "open_classes"),
     Binding("Ctrl+E", ("Control-e",), "export splits", "open_export"),
     Binding("Ctrl+O", ("Control-o",), "open a folder", "choose_folder", needs_folder=False),
-    Binding("F5", ("F5",), "read the folder again", "reload"),
-    Binding("Ctrl+S", ("Control-s",), "copy the labels elsewhere", "save_copy"),
-    Binding("Ctrl+D", ("Control-d",), "light or dark", "switch_theme", needs_folder=False),
-    Binding("F10", ("F10",), "menu", "open_menu", needs_folder=False),
-    Binding("?", ("question", "F1"), "these keys", "open_keys", needs_folder=False),
-    Binding("Ctrl+Q", ("Control-q",), "close", "close", needs_folder=False),
+    Binding("F5", ("F5",), "reload the folder", "reload"),
+    Binding("Ctrl+S", ("Control-s",), "save a copy of the labels", "save_copy"),
+    Binding("Ctrl+D", ("Control-d",), "light or dark theme", "switch_theme", needs_folder=False),
+    Binding("F10", ("F10",), "open the menu", "open_menu", needs_folder=False),
+    Binding("?", ("question", "F1"), "show all keys", "open_keys", needs_folder=False),
+    Binding("Ctrl+Q", ("Control-q",), "close the window", "close", needs_folder=False),
 )
 CLASS_KEYS = ascii_uppercase  # one key per class, in this order
 BY_METHOD = {binding.method: binding for binding in BINDINGS}
@@ -85,7 +85,7 @@ def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
     """Every key and its description, for the help panel."""
     rows = [(CLASS_KEYS[n], f"label as {display_name(name)}") for n, name in enumerate(classes[:4])]
     if len(classes) > 4:
-        rows.append((f"E … {CLASS_KEYS[len(classes) - 1]}", "and so on, a key for each class"))
+        rows.append((f"E … {CLASS_KEYS[len(classes) - 1]}", "and so on, one key per class"))
     rows += [(binding.keys, binding.description) for binding in BINDINGS]
     return list(dict.fromkeys(rows))
 

@@ -1,7 +1,6 @@
 """All widgets of the window, from top to bottom, and their updates."""
 
 import math
-import re
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -103,7 +102,7 @@ class Layout(tk.Frame):
                 menu.add_separator()
             for method in block:
                 command = BY_METHOD[method]
-                text = re.split("[:,]", command.description)[0].capitalize()
+                text = command.description.partition(" (")[0].capitalize()
                 menu.add_command(
                     label=text, accelerator=command.keys, command=partial(self._run, method)
                 )

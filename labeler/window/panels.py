@@ -100,14 +100,14 @@ class Keys(Panel):
                 self.label(keys, column, font=style.strong).grid(row=row, column=0, sticky="w")
                 label = self.label(description, column, muted=True)
                 label.grid(row=row, column=1, sticky="w", padx=(style.px(14), 0), pady=style.px(2))
-        self.set_note("Esc puts this away.")
+        self.set_note("Press Esc to close.")
 
 
 class Info(Panel):
     """Facts about the picture."""
 
     def __init__(self, root, style, on_close, rows: Sequence[tuple[str, str]]) -> None:
-        super().__init__(root, style, "This picture", on_close)
+        super().__init__(root, style, "Picture information", on_close)
         for row, (name, value) in enumerate(rows):
             label = self.label(name, self.body, muted=True)
             label.grid(row=row, column=0, sticky="nw", pady=style.px(2))
@@ -119,19 +119,22 @@ class Jump(Panel):
     """Go to a picture by its number or a part of its name."""
 
     def __init__(self, root, style, on_close, go: Callable[[str], bool]) -> None:
-        super().__init__(root, style, "Jump to", on_close)
+        super().__init__(root, style, "Jump to a picture", on_close)
         entry = self.entry(self.body, width=36)
         entry.pack(fill="x", ipady=style.px(4))
         entry.bind("<Return>", lambda _: self._go(entry.get().strip(), go))
         entry.focus_set()
-        self.set_note("A number, or a part of a file name; then Return.")
+        self.set_note("Enter a number or a part of a file name, then press Return.")
 
     def _go(self, text: str, go: Callable[[str], bool]) -> None:
         if text and go(text):
             self.close()
         else:
             self.set_note(
-                f"No picture here is called {text}." if text else "Type something first.", True
+                f"No picture has this number or name: {text}"
+                if text
+                else "Enter a number or a name.",
+                True,
             )
 
 
@@ -142,14 +145,14 @@ class Classes(Panel):
         super().__init__(root, style, "Classes", on_close)
         self._change = change
         self._entries: list[tk.Entry] = []
-        self._add_button = self.add_button("Add a class", lambda: self._add("").focus_set())
+        self._add_class_button = self.add_button("Add a class", lambda: self._add("").focus_set())
         self.add_button("Done", self._done)
         for name in names:
             self._add(name)
         self._entries[0].focus_set()
         self._entries[0].selection_range(0, "end")
         self.set_note(
-            "Labels given so far are renamed with their class. An empty last line is left out."
+            "Existing labels are renamed together with their class. Empty last lines are ignored."
         )
 
     def _add(self, name: str) -> tk.Entry:
@@ -170,7 +173,7 @@ class Classes(Panel):
         entry.bind("<Return>", lambda _: self._done())
         self._entries.append(entry)
         if len(self._entries) == len(CLASS_KEYS):
-            self._add_button.configure(state="disabled")
+            self._add_class_button.configure(state="disabled")
         return entry
 
     def _done(self) -> None:
@@ -204,9 +207,9 @@ class Export(Panel):
         self._seed.pack(side="left", ipady=style.px(3))
         self._grouping = tk.StringVar(self, "none")
         for value, text in (
-            ("none", "Each picture by itself (exact copies always stay together)"),
+            ("none", "No groups (exact copies always stay together)"),
             ("folder", "Pictures of one sub-folder stay together"),
-            ("name", "Pictures whose names share this part stay together:"),
+            ("name", "Pictures whose names share this part stay together (regular expression):"),
         ):
             self._radio(value, text).pack(
                 anchor="w", pady=(style.px(8 if value == "none" else 0), 0)
@@ -257,7 +260,9 @@ class Export(Panel):
             self.set_note(str(error), True)
             return
         except ValueError:
-            self.set_note("Ratios are numbers such as 0.7, the seed a whole number.", True)
+            self.set_note(
+                "Ratios must be numbers such as 0.7; the seed must be a whole number.", True
+            )
             return
         self._write_button.configure(state="disabled")
         self._result.clear()
@@ -282,7 +287,7 @@ class Export(Panel):
         if not self.winfo_exists():
             return
         if not self._result:
-            self.set_note(f"Looking for exact copies: {self._read:,} files read.")
+            self.set_note(f"Searching for exact copies: {self._read:,} files read.")
             self.after(50, self._wait_for_result, ratios)
             return
         self._write_button.configure(state="normal")

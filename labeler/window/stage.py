@@ -73,7 +73,7 @@ class Stage:
         if isinstance(picture, Picture):
             self.view.show(picture, self._photo(name, picture))
         else:
-            text = f"{name} cannot be read:\n{picture.reason}\n\nSpace  skip it"
+            text = f"{name} cannot be read:\n{picture.reason}\n\nSpace  skip"
             self.view.show_text(text, strong=True)
         self.displayed = name
         self._photos = {n: photo for n, photo in self._photos.items() if n in (name, *upcoming)}
@@ -82,7 +82,7 @@ class Stage:
     def _explain_empty(self) -> None:
         desk = self.desk
         if desk.scanning:
-            self.view.show_text("Looking for pictures …")
+            self.view.show_text("Searching for pictures …")
         elif not desk.session.names:
             self.view.show_text(
                 f"No JPEG, PNG, WebP, BMP, GIF or TIFF in {desk.session.folder} or its sub-folders."
@@ -91,11 +91,13 @@ class Stage:
         elif desk.order.filter in (ALL, UNLABELLED):
             self.view.show_text(
                 "Every picture is labelled or skipped.\n\n"
-                "Ctrl+E  export splits        Ctrl+F  look at some again",
+                "Ctrl+E  export splits        Ctrl+F  filter the pictures",
                 strong=True,
             )
         else:
-            self.view.show_text("No more pictures here.\n\nCtrl+F  choose others", strong=True)
+            self.view.show_text(
+                "No more pictures match the filter.\n\nCtrl+F  change the filter", strong=True
+            )
 
     def _photo(self, name: str, picture: Picture) -> ImageTk.PhotoImage:
         if name not in self._photos:
@@ -134,7 +136,11 @@ class Stage:
         self.layout.set_progress(desk.progress, pace)
         for button, cls in zip(self.layout.buttons, session.classes, strict=True):
             predicted = prediction and prediction.label == cls
-            hint = f"{prediction.confidence:.0%} likely" if prediction and predicted else ""
+            hint = (
+                f"{100 * prediction.confidence:.0f}\N{NO-BREAK SPACE}% likely"
+                if prediction and predicted
+                else ""
+            )
             button.show(session.counts[cls], label == cls, hint)
         state = display_name(label) if label else ("skipped" if name in session.skipped else "")
         position = f"{order.position + 1:,} of {len(order.view):,}" if name else ""

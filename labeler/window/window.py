@@ -131,7 +131,10 @@ class Window:
             getattr(self._commands, command)(*arguments)
         except LabelerError as error:
             gone = self.stage and not self.stage.desk.session.folder.is_dir()
-            self.notify(f"{error} Ctrl+S writes a copy." if gone else str(error), warning=True)
+            self.notify(
+                f"{error} Press Ctrl+S to save a copy of the labels." if gone else str(error),
+                warning=True,
+            )
 
     def panel_closed(self) -> None:
         self.panel = None
@@ -186,7 +189,7 @@ class Window:
         try:
             desk.close()
         except LabelerError as error:
-            print(f"{error}. The journal has every label.", file=sys.stderr)
+            print(f"{error}. All labels are in the journal.", file=sys.stderr)
 
     def close(self) -> None:
         """Close the window; if labels.csv cannot be written, show a warning first."""
@@ -196,7 +199,9 @@ class Window:
                 desk.session.save()
             except NotSaved as error:
                 self._close_anyway = True
-                self.notify(f"{error}. The journal has every label. Ctrl+Q again closes.", True)
+                self.notify(
+                    f"{error}. All labels are in the journal. Press Ctrl+Q again to close.", True
+                )
                 return
         if self.stage:
             self.stage.clear()

@@ -40,7 +40,7 @@ def test_names_that_are_no_text_are_left_out_and_reported(pictures):
         pytest.skip("this file system has only names that are text")
     problems = []
     assert list(walk(folder, problems)) == [["1.png", "é.png"]]
-    assert problems == ["1 names are not valid text and were left out."]
+    assert problems == ["Names that are not valid text, left out: 1."]
 
 
 def test_a_scan_returns_all_names(pictures):

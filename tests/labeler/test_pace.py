@@ -31,7 +31,7 @@ def test_pace_and_time_left_in_words():
     pace = Pace()
     for number in range(10):
         pace.add(number / 2)
-    assert pace.describe(120 * 90) == "120 a minute · 1 h 30 min left"
+    assert pace.describe(120 * 90) == "120 per minute · 1 h 30 min left"
     assert pace.describe(0) == ""
 
 

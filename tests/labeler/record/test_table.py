@@ -48,7 +48,7 @@ def test_spreadsheets_may_leave_a_mark_and_blank_lines(tmp_path):
 def test_a_damaged_file_is_named_with_its_row(tmp_path, content, row):
     path = tmp_path / "labels.csv"
     path.write_bytes(content)
-    with pytest.raises(LabelerError, match=rf"labels\.csv: row {row} .*mend it") as caught:
+    with pytest.raises(LabelerError, match=rf"labels\.csv: row {row} .*correct it") as caught:
         read_table(path)
     assert "\n" not in str(caught.value)
 

@@ -66,3 +66,11 @@ def test_help_names_the_keys_of_the_classes(classes, last):
     keys = [key for key, _ in rows]
     assert keys[keys.index("Space") - 1] == last
     assert len(rows) == len(set(rows))
+
+
+def test_the_website_describes_the_keys_as_the_window_does(root_folder):
+    page = (root_folder / "report" / "labeler.qmd").read_text(encoding="utf-8")
+    table = page[page.index("| Key ") : page.index("## Output files")]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()[3:] if line]
+    assert len(cells) > 8
+    assert {tuple(row) for row in cells} <= set(help_rows(()))
