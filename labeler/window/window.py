@@ -109,12 +109,13 @@ class Window:
         self.root.bind("<KeyPress>", self._on_key)
         self.root.bind("<KeyRelease>", self._held.release)
 
-    def _on_binding(self, binding: Binding, event: tk.Event) -> None:
+    def _on_binding(self, binding: Binding, event: tk.Event) -> str | None:
         repeated = self._held.press(event)
         if event.widget is not self.root:
-            return  # it was for a panel, and may just have closed it
+            return None  # it was for a panel, and may just have closed it
         if not repeated or binding.repeats:
             self.run(binding.method, *binding.arguments)
+        return "break"  # else Tk's own binding of F10 opens the menu a second time
 
     def _on_key(self, event: tk.Event) -> None:
         if self._held.press(event) or event.widget is not self.root or not event.char:
