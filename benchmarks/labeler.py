@@ -1,4 +1,4 @@
-"""Does labelling go as fast as the keys, however large the folder and the pictures?
+"""Time from key press to next picture, and start-up time, with large folders and pictures.
 
     python -m benchmarks.labeler [--pictures 100000] [--keys 280] [--pace 4]
 
@@ -6,10 +6,10 @@ Measures the real window, in a process of its own on a virtual display (Xvfb):
 
 * opening: from the start of `python -m labeler FOLDER` to the first picture on the screen, with a
   folder of small PNGs (median and worst of five starts), nothing labelled or nine tenths of it;
-* key press to the next picture on the screen, the label flushed to the disk in between, at a pace
-  of so many keys a second, and as fast as pictures come: on those small pictures, at the first and
-  beyond the 90 000th label while labels.csv is rewritten in the background, and on 12-megapixel
-  JPEGs of about 5 MB;
+* key press to the next picture on the screen, the label flushed to the disk in between, at a given
+  pace and as fast as the pictures appear: with those small pictures, at the first label and after
+  90,000 labels while labels.csv is rewritten in the background, and with 12-megapixel JPEGs of
+  about 5 MB;
 * the largest resident memory of each of these processes.
 
 A picture counts as shown when the X server has drawn it. The files are in the system's cache.
@@ -21,7 +21,7 @@ Result (two cores, Python 3.11, Tk 8.6, Pillow 13; one run):
     the same, first 280 labels                   3.1 ms   6.6 ms    12 ms   247 MB
     open 100,000 of which 90,000 are labelled    0.48 s   0.50 s   0.50 s   200 MB
     the same, 280 labels after 90,000            3.4 ms   6.6 ms    10 ms   275 MB
-    12-megapixel JPEGs, 4 keys a second          4.5 ms   8.9 ms    16 ms   241 MB
+    12-megapixel JPEGs, 4 keys per second        4.5 ms   8.9 ms    16 ms   241 MB
     12-megapixel JPEGs, as fast as they come      24 ms    63 ms    81 ms   231 MB
 """
 
@@ -38,8 +38,8 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from labeler.record.table import write_table
 from labeler.recording import virtual_display
-from labeler.table import write_table
 
 STARTS = 5
 DISTINCT = 8  # different photographs; the others are links to them
@@ -47,9 +47,18 @@ DISTINCT = 8  # different photographs; the others are links to them
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=100_000, help="small ones in the folder")
-    parser.add_argument("--keys", type=int, default=280, help="in each measurement")
-    parser.add_argument("--pace", type=float, default=4.0, help="keys a second")
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=100_000,
+        help="number of small pictures in the folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keys", type=int, default=280, help="keys per measurement (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pace", type=float, default=4.0, help="keys per second (default: %(default)s)"
+    )
     parser.add_argument("--inside", nargs=4, metavar=("FOLDER", "KEYS", "PACE", "START"))
     options = parser.parse_args()
     if options.inside:
@@ -141,7 +150,7 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
     import tkinter as tk
 
     from labeler.desk import Desk
-    from labeler.window import Window
+    from labeler.window.window import Window
 
     desk = Desk(folder)
     root = tk.Tk(className="labeler")
@@ -151,7 +160,7 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
 
     def drawn() -> float:
         """Wait until the current picture is on the screen; the time."""
-        while not stage.shown:
+        while not stage.displayed:
             root.update()
         root.update_idletasks()
         root.winfo_pointerx()  # a question to the X server, answered when all before is drawn
@@ -166,11 +175,11 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
             root.update()
             time.sleep(0.001)
         pressed = time.monotonic()
-        before = stage.shown
+        before = stage.displayed
         root.event_generate(f"<KeyPress-{'ab'[number % 2]}>")
         latencies.append(drawn() - pressed)
         root.event_generate(f"<KeyRelease-{'ab'[number % 2]}>")
-        assert stage.shown != before, "the key was not taken"
+        assert stage.displayed != before, "the key had no effect"
         end = pressed + 1 / pace if pace else 0
     window.close()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

@@ -1,27 +1,17 @@
 """The desktop labeler: a folder of pictures in, `labels.csv` and `splits.csv` out.
 
 Needs the standard library (with Tk) and Pillow, nothing else of this project. Start it with
-`python -m labeler [FOLDER]`.
+`python -m labeler [FOLDER]`. Each module imports only from those above it.
 
-    journal.py      how a label reaches the disk at every key: the journal, the lock
-    table.py        labels.csv and splits.csv, for other programs
-    session.py      what is remembered: labels, skips, classes, undo, counts
-    keeper.py       when labels.csv is written, and read back
+    errors.py       what can go wrong, one line each
     folder.py       which pictures a folder holds, in which order
+    record/         labels, skips, classes and undo; the journal; labels.csv
     order.py        which picture comes next: filters, next unlabelled, jumps
-    pictures.py     decoding ahead of the eye
-    pace.py         how fast it goes
+    pictures.py     decodes pictures before they are needed
+    pace.py         labels per minute and time left
+    suggestions.py  a model's predictions, least confident first (only with --suggest)
     desk.py         all of these for the open folder
-    theme.py        colours, type and scale
-    widgets.py      class buttons, progress, thumbnails
-    view.py         the picture itself: fit, zoom, flash
-    layout.py       where everything stands
-    stage.py        how the current picture comes onto the screen
-    panels.py       keys, jump, class names, export
-    keys.py         which key stands for which command
-    commands.py     what each command does
-    window.py       what holds them together
-    splits.py       train, val and test, without copies on both sides
-    suggestions.py  a model's hints, most doubtful first (only with --suggest)
-    recording.py    films the real window at work
+    splits.py       train, val and test, with no copies across splits
+    window/         the window and its keys: everything that needs Tk
+    recording.py    records a video of the real window at work
 """

@@ -1,4 +1,4 @@
-"""Label a folder of pictures: `python -m labeler [FOLDER]`, then one key a picture."""
+"""Label a folder of pictures with one key per picture: `python -m labeler [FOLDER]`."""
 
 import argparse
 import signal
@@ -13,14 +13,39 @@ from labeler.errors import LabelerError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m labeler", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", help="pictures, in sub-folders too")
     parser.add_argument(
-        "--classes", default="", metavar="NAMES", help="names for the keys A, B, ..., as cat,dog"
+        "folder",
+        type=Path,
+        nargs="?",
+        help="folder of pictures, with its sub-folders (default: choose one in the window)",
     )
-    parser.add_argument("--suggest", type=Path, metavar="BUNDLE", help="hints from a trained model")
-    parser.add_argument("--theme", choices=("light", "dark"), default="light")
     parser.add_argument(
-        "--scale", type=float, default=0.0, help="size of everything, 1.5 for half as much again"
+        "--classes",
+        default="",
+        metavar="NAMES",
+        help="class names for the keys A, B, ..., separated by commas, such as cat,dog"
+        " (default: those used in the folder, else those of the model, else 0,1)",
+    )
+    parser.add_argument(
+        "--suggest",
+        type=Path,
+        metavar="BUNDLE",
+        help="folder of an exported model, such as models/best: shows its predictions and sorts the"
+        " pictures, least confident first (default: no predictions)",
+    )
+    parser.add_argument(
+        "--theme",
+        choices=("light", "dark"),
+        default="light",
+        help="colours of the window (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=0.0,
+        metavar="FACTOR",
+        help="size of text and buttons, in screen pixels per 1/96 inch, such as 1.5"
+        " (default: as the display reports)",
     )
     options = parser.parse_args(arguments)
     try:
@@ -32,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show(options: argparse.Namespace) -> None:
-    """Open the folder and the window, and stay until it is closed.
+    """Open the folder and the window; return when it is closed.
 
     Raises
     ------
@@ -48,7 +73,7 @@ def show(options: argparse.Namespace) -> None:
             " install python3-tk from your system and Pillow from PyPI"
         ) from error
     from labeler.desk import Desk
-    from labeler.window import Window
+    from labeler.window.window import Window
 
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     classes = options.classes.split(",") if options.classes else ()
@@ -66,7 +91,7 @@ def show(options: argparse.Namespace) -> None:
         try:
             root = tk.Tk(className="labeler")
         except tk.TclError as error:
-            raise LabelerError(f"There is no display to open a window on: {error}") from error
+            raise LabelerError(f"No display is available for the window: {error}") from error
         window = Window(root, open_desk, desk, options.theme, options.scale)
     except LabelerError:
         if desk:

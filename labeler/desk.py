@@ -1,4 +1,4 @@
-"""All that belongs to the folder on the desk: session, order, pictures ahead, pace, hints."""
+"""The open folder: its session, order, decoded pictures, pace and predictions."""
 
 import time
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labeler.folder import Scan
-from labeler.keeper import Keeper
 from labeler.order import Order
 from labeler.pace import Pace
-from labeler.pictures import LookAhead, Picture, Unreadable
-from labeler.session import DEFAULT_CLASSES, Session
+from labeler.pictures import Picture, Prefetcher, Unreadable
+from labeler.record.autosave import Autosave
+from labeler.record.session import DEFAULT_CLASSES, Session
 
 if TYPE_CHECKING:
-    from labeler.suggestions import Hint, Suggestions
+    from labeler.suggestions import Prediction, Suggestions
 
-RECENT = 9  # labelled pictures kept at hand as thumbnails
-RESORT = 2.0  # seconds between two sortings by doubt
+RECENT = 9  # last labelled pictures, shown as thumbnails
+RESORT = 2.0  # seconds between two sortings by confidence
 
 
 class Desk:
@@ -26,7 +26,7 @@ class Desk:
     ----------
     folder : Path
     classes : names of the classes, see `Session`
-    suggestions : hints from a model, or None
+    suggestions : a model's predictions, or None
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Desk:
     ) -> None:
         fallback = suggestions.classes if suggestions else DEFAULT_CLASSES
         self.session = Session(folder, classes, fallback)
-        self._keeper = Keeper(self.session)
+        self._autosave = Autosave(self.session)
         self.title = folder.resolve().name
         self.order = Order(self.session)
-        self.ahead = LookAhead(folder)
+        self.prefetcher = Prefetcher(folder)
         self.pace = Pace()
         self.recent = list(self.session.labels)[: -RECENT - 1 : -1]
         self.suggestions = suggestions
         self._scan = Scan(folder)
-        self._sorted = 0.0
+        self._last_sort = 0.0
         self._stop_suggestions = suggestions.start(folder) if suggestions else lambda: None
 
     @property
@@ -53,47 +53,47 @@ class Desk:
         return not self._scan.finished
 
     @property
-    def done_share(self) -> float:
-        """Labelled or skipped, of all."""
+    def progress(self) -> float:
+        """The share of pictures that are labelled or skipped."""
         total = len(self.session.names)
         return 1 - self.session.unlabelled_count / total if total else 0.0
 
-    def take_found(self) -> bool:
-        """Take in what the scan and the model have found; whether there was anything new."""
-        names = self._scan.take()
+    def poll(self) -> bool:
+        """Add new pictures and predictions; return whether there were new pictures."""
+        names = self._scan.new_names()
         if names:
             self.order.add(names)
             if self.suggestions:
-                self.suggestions.ask([n for n in names if self.session.is_unlabelled(n)])
-        while self._scan.complaints:
-            self.session.messages.append(self._scan.complaints.pop(0))
+                self.suggestions.request([n for n in names if self.session.is_unlabelled(n)])
+        while self._scan.problems:
+            self.session.messages.append(self._scan.problems.pop(0))
         if self.suggestions:
-            self._take_hints(self.suggestions)
+            self._use_predictions(self.suggestions)
         return bool(names)
 
-    def _take_hints(self, suggestions: "Suggestions") -> None:
+    def _use_predictions(self, suggestions: "Suggestions") -> None:
         now = time.monotonic()
-        if suggestions.fresh and now - self._sorted > RESORT:
-            self._sorted = now
-            suggestions.fresh = False
-            unlabelled = filter(self.session.is_unlabelled, suggestions.most_doubtful())
+        if suggestions.has_new and now - self._last_sort > RESORT:
+            self._last_sort = now
+            suggestions.has_new = False
+            unlabelled = filter(self.session.is_unlabelled, suggestions.least_confident())
             self.order.put_first(list(unlabelled))
-        self.session.messages.extend(suggestions.take_complaints())
+        self.session.messages.extend(suggestions.drain_errors())
 
-    def hint(self, name: str) -> "Hint | None":
-        return self.suggestions.hints.get(name) if self.suggestions else None
+    def prediction(self, name: str) -> "Prediction | None":
+        return self.suggestions.predictions.get(name) if self.suggestions else None
 
-    def look_ahead(self, box: tuple[int, int]) -> list[str]:
-        """Have the current picture and the next ones decoded; the names of those to come."""
+    def prefetch(self, box: tuple[int, int]) -> list[str]:
+        """Decode the current picture and the next ones; return the names of the next ones."""
         upcoming = self.order.upcoming()
         current = [self.order.current] if self.order.current else []
-        self.ahead.want([*current, *upcoming, *self.recent], box)
+        self.prefetcher.request([*current, *upcoming, *self.recent], box)
         return upcoming
 
     @property
     def picture(self) -> Picture | Unreadable | None:
-        """The current picture, None while it is being read."""
-        return self.ahead.get(self.order.current) if self.order.current else None
+        """The current picture, None while it is being decoded."""
+        return self.prefetcher.get(self.order.current) if self.order.current else None
 
     def label(self, number: int) -> None:
         """Give the current picture the class of this number."""
@@ -103,21 +103,21 @@ class Desk:
         self.recent = [name, *(other for other in self.recent if other != name)][:RECENT]
 
     def undo(self) -> str | None:
-        """Take back the last change; the picture that it was about."""
+        """Undo the last change; return the name of its picture."""
         name = self.session.undo()
-        self._forget_unlabelled()
+        self._update_recent()
         return name
 
     def clear(self, name: str) -> None:
-        """Take back a picture's label or skip."""
+        """Remove a picture's label or skip."""
         self.session.clear(name)
-        self._forget_unlabelled()
+        self._update_recent()
 
-    def _forget_unlabelled(self) -> None:
+    def _update_recent(self) -> None:
         self.recent = [name for name in self.recent if name in self.session.labels]
 
-    def facts(self) -> list[tuple[str, str]]:
-        """What is known about the current picture, for reading."""
+    def picture_info(self) -> list[tuple[str, str]]:
+        """Facts about the current picture, as rows of name and value."""
         name, session, picture = self.order.current or "", self.session, self.picture
         rows = [
             ("file", name),
@@ -126,7 +126,7 @@ class Desk:
         try:
             status = (session.folder / name).stat()
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime))
-            rows += [("on disk", f"{status.st_size:,} bytes, changed {day}")]
+            rows += [("on disk", f"{status.st_size:,} bytes, modified {day}")]
         except OSError:
             rows += [("on disk", "no longer there")]
         if isinstance(picture, Picture):
@@ -137,20 +137,23 @@ class Desk:
             rows += [("cannot be read", picture.reason)]
         label = session.labels.get(name)
         rows += [("label", label or ("skipped" if name in session.skipped else "none yet"))]
-        hint = self.hint(name)
-        if hint:
-            rows += [("suggestion", f"{hint.label}, {hint.confidence:.0%}")]
+        prediction = self.prediction(name)
+        if prediction:
+            rows += [
+                (
+                    "prediction",
+                    f"{prediction.label}, confidence {100 * prediction.confidence:.0f} %",
+                )
+            ]
         unknown = len(session.labels) - session.labelled_count
         if unknown and not self.scanning:
-            rows += [
-                ("labels.csv", f"also names {unknown:,} files that are not here; they are kept")
-            ]
+            rows += [("labels.csv", f"labels of files that are not in the folder: {unknown:,}")]
         return rows
 
     def close(self) -> None:
-        """Give the folder back, see `Session.close`."""
+        """Release the folder, see `Session.close`."""
         self._scan.stop()
-        self.ahead.close()
+        self.prefetcher.close()
         self._stop_suggestions()
-        self._keeper.stop()
+        self._autosave.stop()
         self.session.close()

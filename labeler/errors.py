@@ -1,4 +1,4 @@
-"""What can go wrong for the person labelling, each said in one line."""
+"""Errors for the person who labels, one line each."""
 
 import errno
 
@@ -12,11 +12,11 @@ class NotSaved(LabelerError):
 
 
 class ReadOnly(LabelerError):
-    """A change in a folder that this window may only look at."""
+    """A change in a folder that this window may only read."""
 
 
 def reason(error: OSError) -> str:
-    """What the system complains about, in words for the person in front of the window."""
+    """The system's error in words for the person in front of the window."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

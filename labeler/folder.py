@@ -1,8 +1,8 @@
-"""Which pictures does a folder hold, and in which order?
+"""List the pictures of a folder and its sub-folders, in natural order.
 
-The order is the same on every machine: a folder's own pictures first, then its sub-folders, each as
-a person would sort them (2.png before 10.png). Folders are handed on as soon as they are read, so
-the first picture can be seen long before the last one is found.
+The order is the same on every machine: a folder's own pictures first, then its sub-folders, each in
+natural order (2.png before 10.png). Each folder is passed on as soon as it is read, so that the
+first picture appears long before the scan is complete.
 """
 
 import os
@@ -19,20 +19,20 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def natural(name: str) -> list[str | int]:
+def natural_key(name: str) -> list[str | int]:
     """A sort key under which 2 comes before 10 and case does not matter."""
     parts: list[str | int] = list(_DIGITS.split(name.casefold()))
     parts[1::2] = map(int, parts[1::2])
     return parts
 
 
-def walk(folder: Path, complaints: list[str] | None = None) -> Iterator[list[str]]:
+def walk(folder: Path, problems: list[str] | None = None) -> Iterator[list[str]]:
     """Picture names relative to the folder, with forward slashes, one list per (sub-)folder.
 
-    Hidden files and folders, and links to folders, are left out. What cannot be read or written
-    down is left out too and described in `complaints`.
+    Hidden files and folders, and links to folders, are left out. So are folders that cannot be read
+    and names that are not valid text; each of these adds a line to `problems`.
     """
-    complaints = [] if complaints is None else complaints
+    problems = [] if problems is None else problems
     waiting = [""]
     while waiting:
         inside = waiting.pop()
@@ -48,26 +48,26 @@ def walk(folder: Path, complaints: list[str] | None = None) -> Iterator[list[str
                     elif entry.is_dir(follow_symlinks=False):
                         folders.append(name)
         except OSError as error:
-            complaints.append(f"{folder / inside} was left out: {reason(error)}.")
+            problems.append(f"{folder / inside} was left out: {reason(error)}.")
             continue
-        names = _sorted(_writable(names, complaints))
+        names = _sorted(_valid_names(names, problems))
         if names:
             yield [inside + name for name in names]
         waiting += [
-            f"{inside}{name}/" for name in reversed(_sorted(_writable(folders, complaints)))
+            f"{inside}{name}/" for name in reversed(_sorted(_valid_names(folders, problems)))
         ]
 
 
 def _sorted(names: list[str]) -> list[str]:
-    return sorted(sorted(names), key=natural)  # the first sort settles what the key holds equal
+    return sorted(sorted(names), key=natural_key)  # the first sort orders names of equal keys
 
 
-def _writable(names: list[str], complaints: list[str]) -> list[str]:
+def _valid_names(names: list[str], problems: list[str]) -> list[str]:
     """Names that can be written into a UTF-8 file."""
-    fine = [name for name in names if name.isascii() or _is_text(name)]
-    if len(fine) < len(names):
-        complaints.append(f"{len(names) - len(fine)} names are not valid text and were left out.")
-    return fine
+    valid = [name for name in names if name.isascii() or _is_text(name)]
+    if len(valid) < len(names):
+        problems.append(f"Names that are not valid text, left out: {len(names) - len(valid)}.")
+    return valid
 
 
 def _is_text(name: str) -> bool:
@@ -82,28 +82,28 @@ class Scan:
     """A walk through a folder in the background."""
 
     def __init__(self, folder: Path) -> None:
-        self.complaints: list[str] = []
-        self._found: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self.problems: list[str] = []
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         self._stopped = False
         self.finished = False
         threading.Thread(target=self._run, args=(folder,), name="scan", daemon=True).start()
 
     def _run(self, folder: Path) -> None:
-        for names in walk(folder, self.complaints):
-            self._found.put(names)
+        for names in walk(folder, self.problems):
+            self._batches.put(names)
             if self._stopped:
                 break
-        self._found.put(None)
+        self._batches.put(None)
 
-    def take(self) -> list[str]:
-        """The names found since the last call; `finished` once there will be no more."""
+    def new_names(self) -> list[str]:
+        """The names listed since the last call; `finished` once there will be no more."""
         names: list[str] = []
-        while not self._found.empty():
-            found = self._found.get()
-            if found is None:
+        while not self._batches.empty():
+            batch = self._batches.get()
+            if batch is None:
                 self.finished = True
                 break
-            names += found
+            names += batch
         return names
 
     def stop(self) -> None:

@@ -1,17 +1,17 @@
-"""Which picture comes next?
+"""The order of labelling: filters, the next unlabelled picture, search.
 
-A view is the list of pictures that one steps through: all of them, or those that a filter lets pass
-at the moment when it is chosen. Labelling takes no picture out of the view under one's hands.
+A view is the list of pictures that the keys step through: all of them, or those that match a filter
+at the moment when it is selected. Labelling a picture does not remove it from the view.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, islice
 
-from labeler.session import Session, spoken
+from labeler.record.session import Session
 
 ALL, UNLABELLED, SKIPPED = "all", "unlabelled", "skipped"
 CLASS = "class:"
-LOOK_AHEAD = 8  # pictures whose turn is settled: they are already being decoded
+PREFETCH = 8  # next pictures that are decoded already: their order no longer changes
 
 
 def is_choice(filter_name: str, classes: Collection[str]) -> bool:
@@ -20,13 +20,13 @@ def is_choice(filter_name: str, classes: Collection[str]) -> bool:
 
 
 class Order:
-    """A place in the pictures of a session.
+    """A position in the pictures of a session.
 
     Attributes
     ----------
     filter : str    ALL, UNLABELLED, SKIPPED, or CLASS followed by the name of a class
-    view : list     the names one steps through
-    current : str   the picture in front of the person, or None
+    view : list     the names that the keys step through
+    current : str   the current picture, or None
     """
 
     def __init__(self, session: Session) -> None:
@@ -34,38 +34,35 @@ class Order:
         self.filter = ALL
         self.view: list[str] = session.names
         self.current: str | None = None
-        self._places: Mapping[str, int] = session.pictures
+        self._positions: Mapping[str, int] = session.pictures
 
-    def choices(self) -> list[tuple[str, str]]:
-        """The filters, each with words for it and its present count."""
+    def filters(self) -> list[tuple[str, int]]:
+        """The filters, each with the number of pictures that match it now."""
         session = self.session
-        counts = [
+        return [
             (ALL, len(session.names)),
             (UNLABELLED, session.unlabelled_count),
             (SKIPPED, session.skipped_count),
             *((CLASS + name, session.counts[name]) for name in session.classes),
         ]
-        return [
-            (name, f"{spoken(name.removeprefix(CLASS))}  ({count:,})") for name, count in counts
-        ]
 
     def add(self, names: list[str]) -> None:
-        """Take in pictures found later; they come last."""
+        """Add pictures at the end."""
         self.session.add_pictures(names)
         if self.view is not self.session.names:
-            self._set_view([*self.view, *(name for name in names if self._passes(name))])
+            self._set_view([*self.view, *(name for name in names if self._matches(name))])
 
     def choose(self, filter_name: str) -> None:
-        """Show only what the filter lets pass; stay at the current picture if it does."""
+        """Show only what matches the filter; keep the current picture if it matches."""
         self.filter = filter_name
         if filter_name == ALL:
-            self.view, self._places = self.session.names, self.session.pictures
+            self.view, self._positions = self.session.names, self.session.pictures
         else:
-            self._set_view([name for name in self.session.names if self._passes(name)])
-        if self.current not in self._places:
+            self._set_view([name for name in self.session.names if self._matches(name)])
+        if self.current not in self._positions:
             self.current = self.next_unlabelled() or next(iter(self.view), None)
 
-    def _passes(self, name: str) -> bool:
+    def _matches(self, name: str) -> bool:
         if self.filter == ALL:
             return True
         if self.filter == UNLABELLED:
@@ -76,36 +73,37 @@ class Order:
 
     def _set_view(self, view: list[str]) -> None:
         self.view = view
-        self._places = {name: place for place, name in enumerate(view)}
+        self._positions = {name: position for position, name in enumerate(view)}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._places
+        return name in self._positions
 
     @property
-    def place(self) -> int:
-        """The current picture's place in the view, -1 without one."""
-        return self._places.get(self.current or "", -1)
+    def position(self) -> int:
+        """The current picture's position in the view, -1 without one."""
+        return self._positions.get(self.current or "", -1)
 
     def after_mark(self) -> str | None:
-        """Where a label or skip leads.
+        """The picture to show after a label or skip.
 
-        To the next unlabelled picture; among those of a class, or the skipped, to the next one.
+        The next unlabelled one; where a class or the skipped pictures are filtered, the next one.
         """
         if self.filter in (ALL, UNLABELLED):
             return self.next_unlabelled()
         return self.step(1)
 
     def step(self, by: int) -> str | None:
-        """The picture so many places on (or back), None beyond the ends."""
-        place = len(self.view) - 1 if self.current is None and by < 0 else self.place + by
-        return self.view[place] if 0 <= place < len(self.view) else None
+        """The picture `by` positions ahead (or back, if negative), None beyond the ends."""
+        at_end = self.current is None and by < 0
+        position = len(self.view) - 1 if at_end else self.position + by
+        return self.view[position] if 0 <= position < len(self.view) else None
 
     def next_unlabelled(self) -> str | None:
         """The first unlabelled picture after the current one, then from the start."""
         return next((name for name in self._from_here() if self.session.is_unlabelled(name)), None)
 
-    def upcoming(self, count: int = LOOK_AHEAD) -> list[str]:
-        """The pictures that will most likely be seen next, the likeliest first."""
+    def upcoming(self, count: int = PREFETCH) -> list[str]:
+        """The pictures that will most likely be shown next, the likeliest first."""
         marking = self.filter in (ALL, UNLABELLED)
         near = islice(self._from_here(), 50 * count)
         likely = list(
@@ -115,22 +113,22 @@ class Order:
         return list(dict.fromkeys([*likely[:2], *beside, *likely[2:]]))
 
     def find(self, text: str) -> str | None:
-        """The picture with this number in the view, or else the next whose name holds the text."""
+        """The picture with this number in the view, else the next whose name contains the text."""
         if text.isdecimal() and 1 <= int(text) <= len(self.view):
             return self.view[int(text) - 1]
-        wanted = text.casefold()
-        return next((name for name in self._from_here() if wanted in name.casefold()), None)
+        part = text.casefold()
+        return next((name for name in self._from_here() if part in name.casefold()), None)
 
     def put_first(self, names: Iterable[str]) -> None:
-        """Move these pictures to the front of what comes after the settled ones."""
-        settled = self.view[: self.place + 1 + LOOK_AHEAD]
-        done = set(settled)
-        moved = [name for name in names if name in self._places and name not in done]
+        """Move these pictures directly behind those that are decoded already."""
+        fixed = self.view[: self.position + 1 + PREFETCH]
+        done = set(fixed)
+        moved = [name for name in names if name in self._positions and name not in done]
         done.update(moved)
-        self._set_view([*settled, *moved, *(name for name in self.view if name not in done)])
+        self._set_view([*fixed, *moved, *(name for name in self.view if name not in done)])
 
     def _from_here(self) -> Iterator[str]:
         """The other pictures of the view: those after the current one, then those before it."""
-        start, end = self.place + 1, len(self.view)
-        places = chain(range(start, end), range(start - 1))
-        return (self.view[place] for place in places)
+        start, end = self.position + 1, len(self.view)
+        positions = chain(range(start, end), range(start - 1))
+        return (self.view[position] for position in positions)

@@ -1,8 +1,7 @@
-"""How can the next picture be on the screen before the eye is?
+"""Decode pictures to the size of the screen, in the background, before they are needed.
 
-The pictures whose turn comes next are decoded ahead, in the background, straight to the size of the
-screen: a JPEG of 12 megapixels is read at a half, a quarter or an eighth of its size, which libjpeg
-does at a fraction of the cost. What is kept is bounded in bytes.
+A JPEG of 12 megapixels is read at a half, a quarter or an eighth of its size, which libjpeg does in
+a fraction of the time. The cache of decoded pictures is limited in bytes.
 """
 
 import os
@@ -18,9 +17,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from labeler.errors import reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-BUDGET = 120_000_000  # bytes of decoded pixels kept
-BACKGROUND = (176, 176, 176)  # behind transparent pixels: neither black nor white drawings vanish
-UPRIGHT = {  # what undoes an EXIF orientation
+BUDGET = 120_000_000  # bytes of decoded pixels in the cache
+BACKGROUND = (
+    176,
+    176,
+    176,
+)  # behind transparent pixels: black and white drawings both stay visible
+TO_UPRIGHT = {  # the transposition that undoes an EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -35,7 +38,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, as large as the screen shows it."""
+    """A decoded picture, in the size in which the screen shows it."""
 
     image: Image.Image
     size: Size  # of the file, upright
@@ -45,7 +48,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that is no picture, or not any more."""
+    """A file that cannot be decoded."""
 
     reason: str
 
@@ -58,33 +61,33 @@ def fit(size: Size, box: Size) -> Size:
 
 
 def decode(path: Path, box: Size | None = None) -> Picture | Unreadable:
-    """Read a picture upright, as RGB, as large as fits the box; None: in its own size."""
+    """Read a picture upright, as RGB, fitted into the box; None: in its own size."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.format == "TIFF":
-                image.load()  # a TIFF turns itself upright in loading
+                image.load()  # Pillow turns a TIFF upright when it loads it
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            turned = orientation >= 5  # width and height change places
-            size = image.size[::-1] if turned else image.size
+            transposed = orientation >= 5  # width and height are exchanged
+            size = image.size[::-1] if transposed else image.size
             target = fit(size, box) if box else size
-            raw_target = target[::-1] if turned else target
+            raw_target = target[::-1] if transposed else target
             mode = image.mode
-            image.draft("RGB", raw_target)  # only JPEG heeds this
+            image.draft("RGB", raw_target)  # only JPEG supports this
             pixels = _resize(_rgb(image), raw_target)
-            if orientation in UPRIGHT:
-                pixels = pixels.transpose(UPRIGHT[orientation])
+            if orientation in TO_UPRIGHT:
+                pixels = pixels.transpose(TO_UPRIGHT[orientation])
             return Picture(pixels, size, image.format or "", mode)
     except UnidentifiedImageError:
         return Unreadable("not a picture in a known format")
     except OSError as error:
         return Unreadable(reason(error) if error.errno else str(error))
-    except Exception as error:  # whatever a damaged file brings a decoder to raise
+    except Exception as error:  # decoders raise all kinds of errors on damaged files
         return Unreadable(str(error) or type(error).__name__)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Eight bits a channel and nothing transparent."""
-    if image.mode.startswith(("I", "F")):  # more than eight bits: from its darkest to its brightest
+    """Eight bits per channel, no transparency."""
+    if image.mode.startswith(("I", "F")):  # more than eight bits: stretch its range
         image = image.convert("F")
         low, high = cast(tuple[float, float], image.getextrema())
         scale = 255 / ((high - low) or 1)
@@ -98,41 +101,41 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _resize(image: Image.Image, size: Size) -> Image.Image:
     if image.size == size:
         return image
-    if size[0] > image.width:  # by a whole factor: every pixel stays a square
+    if size[0] > image.width:  # by a whole factor: each pixel becomes a square
         return image.resize(size, Image.Resampling.NEAREST)
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
-class LookAhead:
-    """Decodes what is wanted next, in the background, and keeps it while there is room."""
+class Prefetcher:
+    """Decodes the pictures that come next, in the background, into a cache of limited size."""
 
     def __init__(self, folder: Path, workers: int | None = None) -> None:
         self.folder = folder
         self.box: Size = (0, 0)
-        self._kept: OrderedDict[str, Picture | Unreadable] = OrderedDict()
-        self._wanted: list[str] = []
+        self._cache: OrderedDict[str, Picture | Unreadable] = OrderedDict()
+        self._requested: list[str] = []
         self._busy: set[str] = set()
         self._changed = threading.Condition()
         self._closed = False
         for number in range(workers or min(4, os.cpu_count() or 1)):
             threading.Thread(target=self._work, name=f"decode {number}", daemon=True).start()
 
-    def want(self, names: Sequence[str], box: Size) -> None:
-        """From now on decode these, the first ones first, to fit the box."""
+    def request(self, names: Sequence[str], box: Size) -> None:
+        """Decode these from now on, in this order, to fit the box."""
         with self._changed:
             if box != self.box:
-                self._kept.clear()
+                self._cache.clear()
                 self.box = box
-            self._wanted = list(names)
-            self._trim()
+            self._requested = list(names)
+            self._evict()
             self._changed.notify_all()
 
     def get(self, name: str) -> Picture | Unreadable | None:
         """The picture, or None while it is not decoded yet."""
         with self._changed:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-            return self._kept.get(name)
+            if name in self._cache:
+                self._cache.move_to_end(name)
+            return self._cache.get(name)
 
     def close(self) -> None:
         with self._changed:
@@ -140,9 +143,10 @@ class LookAhead:
             self._changed.notify_all()
 
     def _next(self) -> str | None:
-        if self._used() > BUDGET and self._wanted and self._wanted[0] in self._kept:
-            return None  # a huge screen: what is ahead must wait
-        return next((n for n in self._wanted if n not in self._kept and n not in self._busy), None)
+        if self._cached_bytes() > BUDGET and self._requested and self._requested[0] in self._cache:
+            return None  # a huge screen: the next pictures must wait
+        waiting = (n for n in self._requested if n not in self._cache and n not in self._busy)
+        return next(waiting, None)
 
     def _work(self) -> None:
         while True:
@@ -156,22 +160,22 @@ class LookAhead:
             with self._changed:
                 self._busy.discard(name)
                 if box == self.box:
-                    self._kept[name] = picture
-                    self._trim()
+                    self._cache[name] = picture
+                    self._evict()
                 self._changed.notify_all()
 
-    def _used(self) -> int:
-        return sum(map(_weight, self._kept.values()))
+    def _cached_bytes(self) -> int:
+        return sum(map(_byte_count, self._cache.values()))
 
-    def _trim(self) -> None:
-        """Forget what was used longest ago; never what is wanted."""
-        wanted = set(self._wanted)
-        used = self._used()
-        for name in [name for name in self._kept if name not in wanted]:
+    def _evict(self) -> None:
+        """Drop what was used longest ago, but nothing that is requested."""
+        requested = set(self._requested)
+        used = self._cached_bytes()
+        for name in [name for name in self._cache if name not in requested]:
             if used <= BUDGET:
                 break
-            used -= _weight(self._kept.pop(name))
+            used -= _byte_count(self._cache.pop(name))
 
 
-def _weight(picture: Picture | Unreadable) -> int:
+def _byte_count(picture: Picture | Unreadable) -> int:
     return 3 * picture.image.width * picture.image.height if isinstance(picture, Picture) else 100

@@ -1,11 +1,12 @@
-"""Which pictures train, and which are kept to judge by?
+"""Divide labelled pictures into train, val and test splits.
 
     python -m labeler.splits FOLDER --ratios 0.7 0.15 0.15 --seed 0 [--by-folder | --by-name ...]
 
 writes `splits.csv` (filename,split) beside `labels.csv`. Each class is divided in the given ratios,
 as nearly as whole groups allow. Pictures that belong together go to the same split: exact copies
-(the same bytes, under whatever name) always, on request also a sub-folder, or names that share a
-part, such as the frames of one video. Without that, a network is judged by pictures it has seen.
+(files with the same bytes) always, on request also the pictures of a sub-folder or those whose
+names share a part, such as the frames of one video. Otherwise a model would be tested on pictures
+that it was trained on.
 """
 
 import argparse
@@ -19,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labeler.errors import LabelerError, reason
-from labeler.folder import natural
-from labeler.session import Session
-from labeler.table import write_table
+from labeler.folder import natural_key
+from labeler.record.session import Session
+from labeler.record.table import write_table
 
 SPLITS = ("train", "val", "test")
 FILE = "splits.csv"
@@ -30,17 +31,17 @@ DEFAULT_RATIOS = (0.7, 0.15, 0.15)
 
 @dataclass(frozen=True)
 class Division:
-    """Labelled pictures, divided."""
+    """The split of each labelled picture, and counts."""
 
     splits: dict[str, str]  # {filename: split}
     counts: dict[str, Counter[str]]  # {class: {split: pictures}}
     copies: int  # pictures that are exact copies of another one
-    disputed: int  # of these, those whose copies carry different labels
-    missing: int  # labelled files that are not there; they belong to no split
+    conflicting: int  # pictures whose copies have different labels
+    missing: int  # labelled files that do not exist; they get no split
 
 
 def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
-    """Shares of train, val and test.
+    """Check the ratios of train, val and test.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
     """
     if len(ratios) != len(SPLITS) or min(ratios) < 0 or ratios[0] == 0:
         raise LabelerError(
-            f"Ratios {_numbers(ratios)}: give three, for train, val and test, train above 0."
+            f"Ratios {_numbers(ratios)}: give three, for train, val and test, with train above 0."
         )
     if not abs(sum(ratios) - 1) < 1e-6:  # so that nan fails too
         raise LabelerError(f"Ratios {_numbers(ratios)} sum to {sum(ratios):g}: they must sum to 1.")
@@ -56,15 +57,15 @@ def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
 
 
 def by_folder(name: str) -> str:
-    """Group a picture with its sub-folder; those at the top stay by themselves."""
+    """Group key: the sub-folder of a picture; a picture at the top level is its own group."""
     return name.rpartition("/")[0] or name
 
 
 def by_name(pattern: str) -> Callable[[str], str]:
-    r"""Group pictures by the part of their name that a pattern finds.
+    r"""Group key: the part of a picture's name that matches a pattern.
 
-    The part is the pattern's first group, or all that it finds; `^(.+)_\d+` makes one group of
-    `walk_001.png` and `walk_002.png`. A name in which nothing is found stays by itself.
+    The part is the pattern's first group, or else the whole match; `^(.+)_\d+` makes one group of
+    `walk_001.png` and `walk_002.png`. A name without a match is its own group.
 
     Raises
     ------
@@ -77,8 +78,8 @@ def by_name(pattern: str) -> Callable[[str], str]:
     group = min(1, compiled.groups)
 
     def key(name: str) -> str:
-        found = compiled.search(name)
-        return f"\0{found[group]}" if found and found[group] else name
+        match = compiled.search(name)
+        return f"\0{match[group]}" if match and match[group] else name
 
     return key
 
@@ -89,20 +90,21 @@ def divide(
     seed: int = 0,
     together: Iterable[Sequence[str]] = (),
 ) -> dict[str, str]:
-    """Give every picture a split.
+    """Assign a split to every picture.
 
-    The groups, shuffled by the seed and the largest first, each go where their classes are furthest
-    from their share. With groups of one, every class and split is within one picture of its share.
+    The groups are shuffled by the seed and sorted by size, the largest first. Each goes to the
+    split that lacks most pictures of the group's classes. With groups of one picture, every class
+    in every split is within one picture of its share.
 
     Parameters
     ----------
     labels : {filename: class}
     ratios : shares of train, val and test
-    seed : int         same labels and seed, same splits
-    together : lists of filenames that must share a split; overlapping lists are joined
+    seed : int         the same labels and seed give the same splits
+    together : lists of filenames that must be in the same split; overlapping lists are merged
     """
     ratios = check_ratios(ratios)
-    groups = _join(sorted(labels, key=lambda name: (natural(name), name)), together)
+    groups = _merge(_in_order(labels), together)
     random.Random(seed).shuffle(groups)
     groups.sort(key=len, reverse=True)
     sizes = Counter(labels.values())
@@ -110,19 +112,23 @@ def divide(
     splits: dict[str, str] = {}
     for group in groups:
         classes = Counter(labels[name] for name in group)
-        lack = [
+        missing = [
             sum(wanted[label][place] * count for label, count in classes.items())
             for place in range(len(SPLITS))
         ]
-        place = max((p for p in range(len(SPLITS)) if ratios[p] > 0), key=lack.__getitem__)
+        place = max((p for p in range(len(SPLITS)) if ratios[p] > 0), key=missing.__getitem__)
         for label, count in classes.items():
             wanted[label][place] -= count
         splits |= dict.fromkeys(group, SPLITS[place])
-    return {name: splits[name] for name in sorted(splits, key=lambda name: (natural(name), name))}
+    return {name: splits[name] for name in _in_order(splits)}
 
 
-def _join(names: list[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Groups of names: the connected components of what must stay together."""
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (natural_key(name), name))
+
+
+def _merge(names: list[str], together: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Groups of names: the connected components of the lists that must stay together."""
     parent = {name: name for name in names}
 
     def root(name: str) -> str:
@@ -140,7 +146,7 @@ def _join(names: list[str], together: Iterable[Sequence[str]]) -> list[list[str]
 
 
 def find_copies(
-    folder: Path, names: Iterable[str], progress: Callable[[int], object] = lambda done: None
+    folder: Path, names: Iterable[str], progress: Callable[[int], object] = lambda count: None
 ) -> list[list[str]]:
     """Groups of files with the same bytes. Only files of equal size are read.
 
@@ -153,13 +159,14 @@ def find_copies(
     try:
         for name in names:
             sizes[(folder / name).stat().st_size].append(name)
-        for done, name in enumerate(n for alike in sizes.values() if len(alike) > 1 for n in alike):
+        same_size = [n for group in sizes.values() if len(group) > 1 for n in group]
+        for count, name in enumerate(same_size, start=1):
             with (folder / name).open("rb") as file:
                 contents[hashlib.file_digest(file, "sha256").hexdigest()].append(name)
-            progress(done + 1)
+            progress(count)
     except OSError as error:
         raise LabelerError(f"{error.filename} cannot be read: {reason(error)}.") from error
-    return [alike for alike in contents.values() if len(alike) > 1]
+    return [group for group in contents.values() if len(group) > 1]
 
 
 def export(
@@ -168,13 +175,13 @@ def export(
     ratios: Sequence[float] = DEFAULT_RATIOS,
     seed: int = 0,
     group: Callable[[str], str] | None = None,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> Division:
     """Divide the labelled pictures of a folder and write its `splits.csv`.
 
     Parameters
     ----------
-    group : names with the same key stay together, see `by_folder` and `by_name`; None: only copies
+    group : group key of a name, see `by_folder` and `by_name`; None: only copies stay together
     progress : called with the number of files read so far
 
     Raises
@@ -198,15 +205,15 @@ def export(
         counts[present[name]][split] += 1
     return Division(
         splits=splits,
-        counts={label: counts[label] for label in sorted(counts, key=natural)},
+        counts={label: counts[label] for label in sorted(counts, key=natural_key)},
         copies=sum(len(alike) - 1 for alike in copies),
-        disputed=sum(len(alike) for alike in copies if len({present[n] for n in alike}) > 1),
+        conflicting=sum(len(alike) for alike in copies if len({present[n] for n in alike}) > 1),
         missing=len(labels) - len(present),
     )
 
 
 def rows(division: Division) -> list[tuple[str, ...]]:
-    """Counts per class and split, with a heading and a last line of sums."""
+    """Counts per class and split, with a header and a last row of totals."""
     table: list[tuple[str, ...]] = [("class", *SPLITS, "all")]
     total: Counter[str] = Counter()
     for label, counts in division.counts.items():
@@ -217,34 +224,53 @@ def rows(division: Division) -> list[tuple[str, ...]]:
 
 
 def remarks(division: Division, ratios: Sequence[float]) -> list[str]:
-    """What a person should know about a division before training on it."""
+    """What to know about the splits before training on them, one line each."""
     lines = []
     if division.copies:
-        lines.append(f"{division.copies:,} exact copies: each is in the split of its original.")
-    if division.disputed:
-        lines.append(f"{division.disputed:,} copies carry different labels: have a look at them.")
+        lines.append(f"Exact copies: {division.copies:,}, each in the split of its original.")
+    if division.conflicting:
+        lines.append(f"Copies with different labels: {division.conflicting:,}. Check these labels.")
     if division.missing:
-        lines.append(f"{division.missing:,} labelled files are not there and belong to no split.")
+        lines.append(f"Labelled files that do not exist and get no split: {division.missing:,}.")
     for split, ratio in zip(SPLITS, ratios, strict=True):
         without = [label for label, counts in division.counts.items() if not counts[split]]
         if ratio and without:
-            lines.append(f"No picture in {split}: {', '.join(without)}. Label more, or group less.")
+            lines.append(
+                f"No picture in {split}: {', '.join(without)}. Label more, or use smaller groups."
+            )
     return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m labeler.splits", description="Write splits.csv."
+        prog="python -m labeler.splits",
+        description="Divide the labelled pictures of a folder into train, val and test,"
+        " and write splits.csv beside labels.csv.",
     )
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of labelled pictures")
     parser.add_argument(
-        "--ratios", type=float, nargs=3, default=DEFAULT_RATIOS, metavar=("TRAIN", "VAL", "TEST")
+        "--ratios",
+        type=float,
+        nargs=3,
+        default=DEFAULT_RATIOS,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="shares of the three splits, which sum to 1"
+        f" (default: {' '.join(map(str, DEFAULT_RATIOS))})",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed, a whole number (default: %(default)s)"
+    )
     grouping = parser.add_mutually_exclusive_group()
-    grouping.add_argument("--by-folder", action="store_true", help="keep sub-folders together")
     grouping.add_argument(
-        "--by-name", metavar="PATTERN", help=r"keep names together, e.g. '^(.+)_\d+'"
+        "--by-folder",
+        action="store_true",
+        help="keep the pictures of a sub-folder together (default: only exact copies)",
+    )
+    grouping.add_argument(
+        "--by-name",
+        metavar="PATTERN",
+        help="keep pictures together whose names share the part that this regular expression"
+        r" matches, such as '^(.+)_\d+' (default: only exact copies)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,9 +1,9 @@
-"""What would a trained model say, and where is it most in doubt?
+"""Suggest labels: a trained model's predictions, least confident first.
 
-The only part of the labeler that touches the training package, and imported only with `--suggest`.
-The pictures are predicted in the background; those on which the model is least confident come
-first, for there a person's label teaches it most (uncertainty sampling: Lewis and Gale, "A
-Sequential Algorithm for Training Text Classifiers", SIGIR 1994).
+The only part of the labeler that uses the training package; it is imported only with `--suggest`.
+Predictions run in the background. Pictures with the least confident predictions are labelled first,
+because their labels improve the model most (uncertainty sampling: Lewis and Gale, "A Sequential
+Algorithm for Training Text Classifiers", SIGIR 1994).
 """
 
 import threading
@@ -19,15 +19,15 @@ BATCH = 16
 
 
 @dataclass(frozen=True)
-class Hint:
-    """A model's opinion of one picture."""
+class Prediction:
+    """A predicted class and its confidence."""
 
     label: str
     confidence: float
 
 
 def load(path: Path) -> "Suggestions":
-    """Suggestions by a bundle, as `lib.inference` exports it.
+    """Suggestions from a bundle that this project has exported.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def load(path: Path) -> "Suggestions":
 
 
 class Suggestions:
-    """Hints for pictures, worked out in the background.
+    """Predictions for pictures, computed in the background.
 
     Parameters
     ----------
@@ -56,24 +56,24 @@ class Suggestions:
 
     Attributes
     ----------
-    hints : dict    {filename: Hint}, growing
-    fresh : bool    whether there are hints since somebody last set this to False
+    predictions : dict    {filename: Prediction}, growing
+    has_new : bool        whether there are predictions since this was last set to False
     """
 
     def __init__(self, predictor: Any) -> None:
         self.classes: tuple[str, ...] = tuple(predictor.classes)
-        self.hints: dict[str, Hint] = {}
-        self.fresh = False
+        self.predictions: dict[str, Prediction] = {}
+        self.has_new = False
         self._predictor = predictor
-        self._complaints: deque[str] = deque()
-        self._asked: deque[str] = deque()
+        self._errors: deque[str] = deque()
+        self._queue: deque[str] = deque()
         self._changed = threading.Condition()
 
     def start(self, folder: Path) -> Callable[[], None]:
-        """Begin anew, with a folder's pictures; call what is returned to end that."""
+        """Start with the pictures of a folder; returns a function that stops it."""
         stopped = threading.Event()
-        self._asked.clear()
-        self.hints = {}
+        self._queue.clear()
+        self.predictions = {}
         threading.Thread(
             target=self._work, args=(folder, stopped), name="suggestions", daemon=True
         ).start()
@@ -85,42 +85,42 @@ class Suggestions:
 
         return stop
 
-    def ask(self, names: Sequence[str]) -> None:
-        """Have these pictures predicted, after those asked for before."""
+    def request(self, names: Sequence[str]) -> None:
+        """Predict these pictures, after those requested before."""
         with self._changed:
-            self._asked.extend(names)
+            self._queue.extend(names)
             self._changed.notify()
 
-    def most_doubtful(self) -> list[str]:
+    def least_confident(self) -> list[str]:
         """The predicted pictures, the least confident first."""
-        hints = dict(self.hints)
-        return sorted(hints, key=lambda name: hints[name].confidence)
+        predictions = dict(self.predictions)
+        return sorted(predictions, key=lambda name: predictions[name].confidence)
 
-    def take_complaints(self) -> list[str]:
-        """What went wrong since the last call, for the person."""
-        return [self._complaints.popleft() for _ in range(len(self._complaints))]
+    def drain_errors(self) -> list[str]:
+        """The errors since the last call, one line each."""
+        return [self._errors.popleft() for _ in range(len(self._errors))]
 
     def _work(self, folder: Path, stopped: threading.Event) -> None:
-        hints = self.hints
+        predictions = self.predictions
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._asked or stopped.is_set())
+                self._changed.wait_for(lambda: self._queue or stopped.is_set())
                 if stopped.is_set():
                     return
-                names = [self._asked.popleft() for _ in range(min(BATCH, len(self._asked)))]
-            hints |= self._predict(folder, names)
-            self.fresh = True
+                names = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+            predictions |= self._predict(folder, names)
+            self.has_new = True
 
-    def _predict(self, folder: Path, names: list[str]) -> dict[str, Hint]:
-        """Hints for a batch; a picture that cannot be predicted costs only its own."""
+    def _predict(self, folder: Path, names: list[str]) -> dict[str, Prediction]:
+        """Predictions for a batch; an unreadable picture loses only its own."""
         try:
             predictions = self._predictor.predict([folder / name for name in names])
         except Exception as error:
             if len(names) == 1:
-                self._complaints.append(f"No suggestion for {names[0]}: {error}")
+                self._errors.append(f"No suggestion for {names[0]}: {error}")
                 return {}
             return {k: v for name in names for k, v in self._predict(folder, [name]).items()}
         return {
-            name: Hint(prediction.label, prediction.confidence)
+            name: Prediction(prediction.label, prediction.confidence)
             for name, prediction in zip(names, predictions, strict=True)
         }

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from labeler.folder import Scan, natural, walk
+from labeler.folder import Scan, natural_key, walk
 
 
 def test_names_are_sorted_as_people_do():
     names = ["b1", "a10", "a9", "A2", "a", "a09b", "10", "9"]
-    assert sorted(names, key=natural) == ["9", "10", "a", "A2", "a9", "a09b", "a10", "b1"]
+    assert sorted(names, key=natural_key) == ["9", "10", "a", "A2", "a9", "a09b", "a10", "b1"]
 
 
 def test_a_folders_own_pictures_come_before_its_sub_folders(pictures):
@@ -24,7 +24,7 @@ def test_a_folders_own_pictures_come_before_its_sub_folders(pictures):
     ]
 
 
-def test_only_pictures_that_are_to_be_seen(pictures):
+def test_hidden_files_and_linked_folders_are_left_out(pictures):
     folder = pictures("1.png", ".hidden.png", ".cache/2.png", "folder.png/3.png")
     (folder / "notes.txt").touch()
     (folder / "loop").symlink_to(folder)
@@ -32,27 +32,27 @@ def test_only_pictures_that_are_to_be_seen(pictures):
     assert list(walk(folder)) == [["1.png", "linked.png"], ["folder.png/3.png"]]
 
 
-def test_names_that_are_no_text_are_left_out_and_told(pictures):
+def test_names_that_are_no_text_are_left_out_and_reported(pictures):
     folder = pictures("1.png", "é.png")
     try:
         os.close(os.open(os.fsencode(folder) + b"/\xff.png", os.O_CREAT))
     except OSError:
         pytest.skip("this file system has only names that are text")
-    complaints = []
-    assert list(walk(folder, complaints)) == [["1.png", "é.png"]]
-    assert complaints == ["1 names are not valid text and were left out."]
+    problems = []
+    assert list(walk(folder, problems)) == [["1.png", "é.png"]]
+    assert problems == ["Names that are not valid text, left out: 1."]
 
 
-def test_a_scan_hands_over_what_it_finds(pictures):
+def test_a_scan_returns_all_names(pictures):
     folder = pictures("1.png", "a/2.png")
-    scan, found = Scan(folder), []
+    scan, names = Scan(folder), []
     end = time.monotonic() + 5
     while not scan.finished and time.monotonic() < end:
-        found += scan.take()
-    assert found == ["1.png", "a/2.png"]
+        names += scan.new_names()
+    assert names == ["1.png", "a/2.png"]
 
 
-def test_a_folder_that_is_gone_is_told():
-    complaints = []
-    assert list(walk(Path("no such folder"), complaints)) == []
-    assert "no longer there" in complaints[0]
+def test_a_folder_that_is_gone_is_reported():
+    problems = []
+    assert list(walk(Path("no such folder"), problems)) == []
+    assert "no longer there" in problems[0]

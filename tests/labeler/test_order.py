@@ -1,7 +1,7 @@
 import pytest
 
-from labeler.order import ALL, CLASS, LOOK_AHEAD, SKIPPED, UNLABELLED, Order
-from labeler.session import Session
+from labeler.order import ALL, CLASS, PREFETCH, SKIPPED, UNLABELLED, Order
+from labeler.record.session import Session
 
 NAMES = [f"{number}.png" for number in range(8)]
 
@@ -70,13 +70,13 @@ def test_filters(order, chosen, view):
     assert order.current == ("2.png" if "2.png" in view else view[0])
 
 
-def test_choices_have_their_counts(order):
-    assert [text for _, text in order.choices()] == [
-        "all  (8)",
-        "unlabelled  (4)",
-        "skipped  (1)",
-        "cat  (2)",
-        "dog  (1)",
+def test_filters_have_their_counts(order):
+    assert order.filters() == [
+        (ALL, 8),
+        (UNLABELLED, 4),
+        (SKIPPED, 1),
+        (CLASS + "cat", 2),
+        (CLASS + "dog", 1),
     ]
 
 
@@ -120,7 +120,7 @@ def test_doubtful_pictures_come_after_the_settled_ones(tmp_path):
     order.add(names)
     order.current = "0.png"
     order.put_first(["25.png", "3.png", "20.png", "elsewhere.png"])
-    settled = names[: 1 + LOOK_AHEAD]
+    settled = names[: 1 + PREFETCH]
     assert order.view[: len(settled) + 3] == [*settled, "25.png", "20.png", "9.png"]
     assert sorted(order.view) == sorted(names)
     order.add(["30.png"])

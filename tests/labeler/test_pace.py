@@ -3,7 +3,7 @@ import pytest
 from labeler.pace import Pace, duration
 
 
-def test_no_pace_before_there_is_enough_to_tell():
+def test_no_pace_before_the_fifth_label():
     pace = Pace()
     for second in range(4):
         pace.add(second)
@@ -21,17 +21,17 @@ def test_breaks_are_left_out():
 
 
 def test_only_the_last_labels_count():
-    pace = Pace(over=6)
+    pace = Pace(labels=6)
     for second in (0, 10, 20, 30, 40, 50, 50.5, 51, 51.5, 52, 52.5):
         pace.add(second)
     assert pace.per_minute() == 120
 
 
-def test_what_is_left_is_said_in_words():
+def test_pace_and_time_left_in_words():
     pace = Pace()
     for number in range(10):
         pace.add(number / 2)
-    assert pace.describe(120 * 90) == "120 a minute · 1 h 30 min left"
+    assert pace.describe(120 * 90) == "120 per minute · 1 h 30 min left"
     assert pace.describe(0) == ""
 
 

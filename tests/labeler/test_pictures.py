@@ -4,7 +4,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from labeler import pictures as module
-from labeler.pictures import LookAhead, Picture, Unreadable, decode, fit
+from labeler.pictures import Picture, Prefetcher, Unreadable, decode, fit
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_every_format_is_read(tmp_path, suffix):
 
 def test_small_pictures_keep_hard_pixels(tmp_path):
     gradient((5, 4)).save(tmp_path / "small.png")
-    shown = decode(tmp_path / "small.png", (50, 50)).image
-    assert shown.resize((5, 4), Image.Resampling.NEAREST).tobytes() == gradient((5, 4)).tobytes()
-    assert len(shown.getcolors()) == len(gradient((5, 4)).getcolors())
+    image = decode(tmp_path / "small.png", (50, 50)).image
+    assert image.resize((5, 4), Image.Resampling.NEAREST).tobytes() == gradient((5, 4)).tobytes()
+    assert len(image.getcolors()) == len(gradient((5, 4)).getcolors())
 
 
 def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path, monkeypatch):
@@ -70,25 +70,25 @@ def test_pictures_stand_upright_as_pillow_turns_them(tmp_path, orientation, suff
     assert decode(path, (32, 32)).image.size == fit(expected.size, (32, 32))
 
 
-def test_transparent_pixels_show_the_ground(tmp_path):
-    image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
-    image.putpixel((1, 0), (0, 0, 0, 0))
-    image.save(tmp_path / "clear.png")
-    shown = decode(tmp_path / "clear.png").image
-    assert [shown.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), module.BACKGROUND]
+def test_transparent_pixels_show_the_background(tmp_path):
+    clear = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    clear.putpixel((1, 0), (0, 0, 0, 0))
+    clear.save(tmp_path / "clear.png")
+    image = decode(tmp_path / "clear.png").image
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), module.BACKGROUND]
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I", "tif"), ("F", "tif")])
-def test_more_than_eight_bits_are_stretched_over_what_is_seen(tmp_path, mode, suffix):
-    image = Image.new(mode, (3, 1))
+def test_more_than_eight_bits_are_stretched_to_eight(tmp_path, mode, suffix):
+    deep = Image.new(mode, (3, 1))
     for x, value in enumerate((1000, 2000, 3000)):
-        image.putpixel((x, 0), value)
-    image.save(tmp_path / f"deep.{suffix}")
-    shown = decode(tmp_path / f"deep.{suffix}").image
-    assert [shown.getpixel((x, 0))[0] for x in range(3)] == pytest.approx([0, 127, 255], abs=1)
+        deep.putpixel((x, 0), value)
+    deep.save(tmp_path / f"deep.{suffix}")
+    image = decode(tmp_path / f"deep.{suffix}").image
+    assert [image.getpixel((x, 0))[0] for x in range(3)] == pytest.approx([0, 127, 255], abs=1)
 
 
-def test_what_is_no_picture_says_why(tmp_path):
+def test_a_file_that_is_no_picture_gives_its_reason(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     gradient((640, 480)).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
@@ -98,29 +98,29 @@ def test_what_is_no_picture_says_why(tmp_path):
     assert decode(tmp_path / "gone.png") == Unreadable("it is no longer there")
 
 
-def wait_for(ahead, *names):
+def wait_for(prefetcher, *names):
     end = time.monotonic() + 10
-    while not all(ahead.get(name) for name in names):
+    while not all(prefetcher.get(name) for name in names):
         assert time.monotonic() < end
         time.sleep(0.002)
 
 
-def test_what_is_wanted_is_decoded_ahead(pictures):
+def test_requested_pictures_are_decoded(pictures):
     folder = pictures()
     (folder / "bad.png").touch()
-    ahead = LookAhead(folder, workers=2)
-    ahead.want(["1.png", "bad.png", "0.png"], (120, 120))
-    wait_for(ahead, "0.png", "1.png", "bad.png")
-    assert ahead.get("1.png").image.size == (120, 80)
-    assert isinstance(ahead.get("bad.png"), Unreadable)
-    assert ahead.get("2.png") is None
-    ahead.want(["1.png"], (60, 60))  # another size: decoded anew
-    wait_for(ahead, "1.png")
-    assert ahead.get("1.png").image.size == (60, 40)
-    ahead.close()
+    prefetcher = Prefetcher(folder, workers=2)
+    prefetcher.request(["1.png", "bad.png", "0.png"], (120, 120))
+    wait_for(prefetcher, "0.png", "1.png", "bad.png")
+    assert prefetcher.get("1.png").image.size == (120, 80)
+    assert isinstance(prefetcher.get("bad.png"), Unreadable)
+    assert prefetcher.get("2.png") is None
+    prefetcher.request(["1.png"], (60, 60))  # another size: decoded anew
+    wait_for(prefetcher, "1.png")
+    assert prefetcher.get("1.png").image.size == (60, 40)
+    prefetcher.close()
 
 
-def test_the_most_urgent_is_decoded_first(pictures, monkeypatch):
+def test_the_first_requested_is_decoded_first(pictures, monkeypatch):
     folder = pictures()
     decoded = []
     monkeypatch.setattr(
@@ -128,26 +128,26 @@ def test_the_most_urgent_is_decoded_first(pictures, monkeypatch):
         "decode",
         lambda path, box: decoded.append(path.name) or time.sleep(0.02) or Unreadable("test"),
     )
-    ahead = LookAhead(folder, workers=1)
-    ahead.want(["0.png", "1.png", "2.png"], (10, 10))
-    wait_for(ahead, "0.png")
-    ahead.want(["4.png", "2.png"], (10, 10))
-    wait_for(ahead, "4.png", "2.png")
-    ahead.close()
+    prefetcher = Prefetcher(folder, workers=1)
+    prefetcher.request(["0.png", "1.png", "2.png"], (10, 10))
+    wait_for(prefetcher, "0.png")
+    prefetcher.request(["4.png", "2.png"], (10, 10))
+    wait_for(prefetcher, "4.png", "2.png")
+    prefetcher.close()
     assert decoded.index("4.png") < decoded.index("2.png")
 
 
-def test_what_is_kept_is_bounded(pictures, monkeypatch):
+def test_the_cache_is_bounded(pictures, monkeypatch):
     folder = pictures()
     monkeypatch.setattr(module, "BUDGET", 2.5 * 120 * 80 * 3)
-    ahead = LookAhead(folder, workers=1)
+    prefetcher = Prefetcher(folder, workers=1)
     for number in range(5):
-        ahead.want([f"{number}.png"], (120, 120))
-        wait_for(ahead, f"{number}.png")
-    kept = [number for number in range(5) if isinstance(ahead.get(f"{number}.png"), Picture)]
-    assert kept == [3, 4]
-    ahead.want(["4.png", "0.png", "1.png"], (120, 120))  # more than there is room for
+        prefetcher.request([f"{number}.png"], (120, 120))
+        wait_for(prefetcher, f"{number}.png")
+    cached = [number for number in range(5) if isinstance(prefetcher.get(f"{number}.png"), Picture)]
+    assert cached == [3, 4]
+    prefetcher.request(["4.png", "0.png", "1.png"], (120, 120))  # more than there is room for
     time.sleep(0.1)
-    assert ahead._used() <= 4 * 120 * 80 * 3
-    assert ahead.get("4.png")
-    ahead.close()
+    assert prefetcher._cached_bytes() <= 4 * 120 * 80 * 3
+    assert prefetcher.get("4.png")
+    prefetcher.close()

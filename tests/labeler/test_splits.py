@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labeler import splits
 from labeler.errors import LabelerError
-from labeler.session import Session
+from labeler.record.session import Session
 from labeler.splits import SPLITS, by_folder, by_name, check_ratios, divide, export, find_copies
 
 LABELS = st.dictionaries(
@@ -32,7 +32,7 @@ def test_each_class_is_divided_within_one_picture_of_its_share(labels, ratios, s
 
 @given(LABELS, RATIOS, st.data())
 @settings(max_examples=40, deadline=None)
-def test_what_belongs_together_stays_together(labels, ratios, data):
+def test_groups_stay_together(labels, ratios, data):
     some = st.lists(st.sampled_from(sorted(labels)), unique=True) if labels else st.just([])
     together = data.draw(st.lists(some, max_size=5))
     divided = divide(labels, ratios, 0, together)
@@ -64,7 +64,7 @@ def test_overlapping_groups_are_joined():
         ((float("nan"), 0.5, 0.5), "must sum to 1"),
     ],
 )
-def test_ratios_that_make_no_sense_are_refused(ratios, complaint):
+def test_invalid_ratios_are_refused(ratios, complaint):
     with pytest.raises(LabelerError, match=complaint):
         check_ratios(ratios)
 
@@ -85,7 +85,7 @@ def test_groups_by_folder_and_by_name():
         by_name("(")
 
 
-def test_exact_copies_are_found_by_their_bytes(tmp_path):
+def test_exact_copies_have_the_same_bytes(tmp_path):
     contents = {"a.png": b"one", "b.png": b"two", "c.jpg": b"one", "d.png": b"four", "e": b"one"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -115,7 +115,7 @@ def test_export_writes_splits_and_counts(tmp_path, read_csv):
     for first in range(0, 20, 2):
         pair = [f"{n % 4}/{n}.png" for n in (first, first + 1)]
         assert division.splits[pair[0]] == division.splits[pair[1]]
-    assert (division.copies, division.disputed, division.missing) == (10, 20, 1)
+    assert (division.copies, division.conflicting, division.missing) == (10, 20, 1)
     assert len(splits.remarks(division, (0.5, 0.25, 0.25))) == 3
 
 
@@ -128,12 +128,12 @@ def test_export_by_folder_keeps_folders_whole(pictures):
     assert Counter(division.splits.values()) == {"train": 30, "val": 10, "test": 10}
 
 
-def test_a_class_without_test_pictures_is_told(pictures):
+def test_a_class_without_test_pictures_is_reported(pictures):
     folder = pictures("a.png", "b.png", "c.png", "d.png", "e.png")
     labels = {"a.png": "rare", **dict.fromkeys(["b.png", "c.png", "d.png", "e.png"], "common")}
     division = export(folder, labels, (0.5, 0.25, 0.25))
-    told = splits.remarks(division, (0.5, 0.25, 0.25))
-    assert [line for line in told if line.startswith("No picture in test: rare")]
+    lines = splits.remarks(division, (0.5, 0.25, 0.25))
+    assert [line for line in lines if line.startswith("No picture in test: rare")]
 
 
 def test_the_command(pictures, capsys, read_csv):
@@ -143,9 +143,9 @@ def test_the_command(pictures, capsys, read_csv):
         session.label(f"{number}.png", str(number % 2))
     session._release()  # as after a crash: labels.csv was not written yet
     assert splits.main([str(folder), "--ratios", "0.6", "0.2", "0.2", "--seed", "5"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].split() == ["class", "train", "val", "test", "all"]
-    assert [line.split() for line in said[1:4]] == [
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split() == ["class", "train", "val", "test", "all"]
+    assert [line.split() for line in printed[1:4]] == [
         ["0", "6", "2", "2", "10"],
         ["1", "6", "2", "2", "10"],
         ["all", "12", "4", "4", "20"],
@@ -156,9 +156,9 @@ def test_the_command(pictures, capsys, read_csv):
 @pytest.mark.parametrize(
     "arguments", [["--ratios", "0.5", "0.5", "0.5"], ["--by-name", "("], [], ["--seed", "1"]]
 )
-def test_the_command_says_in_one_line_what_is_wrong(pictures, capsys, arguments):
+def test_an_error_of_the_command_is_one_line(pictures, capsys, arguments):
     assert splits.main([str(pictures()), *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    assert not said.out
+    output = capsys.readouterr()
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    assert not output.out

@@ -5,14 +5,13 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from labeler import suggestions
 from labeler.errors import LabelerError
-from labeler.suggestions import Hint, Suggestions
+from labeler.suggestions import Prediction, Suggestions, load
 from lib.inference import Predictor
 
 
 class Model:
-    """Is the more certain, the greater the number in a picture's name; cannot read `bad`."""
+    """The higher the number in a picture's name, the higher the confidence; cannot read `bad`."""
 
     classes = ("cat", "dog")
 
@@ -25,54 +24,54 @@ class Model:
 
 
 @pytest.fixture
-def hints(tmp_path):
-    hints = Suggestions(Model())
-    stop = hints.start(tmp_path)
-    yield hints
+def suggestions(tmp_path):
+    suggestions = Suggestions(Model())
+    stop = suggestions.start(tmp_path)
+    yield suggestions
     stop()
 
 
-def wait_for(hints, count):
+def wait_for(suggestions, count):
     end = time.monotonic() + 5
-    while len(hints.hints) < count:
+    while len(suggestions.predictions) < count:
         assert time.monotonic() < end
         time.sleep(0.002)
 
 
-def test_the_most_doubtful_come_first(hints):
-    hints.ask([f"{number}.png" for number in (40, 3, 25, 7)])
-    wait_for(hints, 4)
-    assert hints.most_doubtful() == ["3.png", "7.png", "25.png", "40.png"]
-    assert hints.hints["25.png"] == Hint("dog", 0.75)
-    assert hints.fresh
+def test_the_least_confident_come_first(suggestions):
+    suggestions.request([f"{number}.png" for number in (40, 3, 25, 7)])
+    wait_for(suggestions, 4)
+    assert suggestions.least_confident() == ["3.png", "7.png", "25.png", "40.png"]
+    assert suggestions.predictions["25.png"] == Prediction("dog", 0.75)
+    assert suggestions.has_new
 
 
-def test_a_picture_that_cannot_be_predicted_costs_only_its_own_hint(hints):
-    hints.ask(["1.png", "bad.png", "2.png"])
-    wait_for(hints, 2)
-    assert set(hints.hints) == {"1.png", "2.png"}
-    assert hints.take_complaints() == ["No suggestion for bad.png: cannot identify the picture"]
-    assert hints.take_complaints() == []
+def test_a_picture_that_cannot_be_predicted_loses_only_its_own_prediction(suggestions):
+    suggestions.request(["1.png", "bad.png", "2.png"])
+    wait_for(suggestions, 2)
+    assert set(suggestions.predictions) == {"1.png", "2.png"}
+    assert suggestions.drain_errors() == ["No suggestion for bad.png: cannot identify the picture"]
+    assert suggestions.drain_errors() == []
 
 
-def test_another_folder_begins_without_hints(tmp_path):
-    hints = Suggestions(Model())
-    stop_first = hints.start(tmp_path)
-    hints.ask(["1.png"])
-    wait_for(hints, 1)
-    stop_second = hints.start(tmp_path)
+def test_another_folder_starts_without_predictions(tmp_path):
+    suggestions = Suggestions(Model())
+    stop_first = suggestions.start(tmp_path)
+    suggestions.request(["1.png"])
+    wait_for(suggestions, 1)
+    stop_second = suggestions.start(tmp_path)
     stop_first()  # the folder before is closed only once the next one is open
-    assert hints.most_doubtful() == []
-    hints.ask(["2.png"])
-    wait_for(hints, 1)
-    assert hints.most_doubtful() == ["2.png"]
+    assert suggestions.least_confident() == []
+    suggestions.request(["2.png"])
+    wait_for(suggestions, 1)
+    assert suggestions.least_confident() == ["2.png"]
     stop_second()
 
 
 def test_without_the_training_package_there_are_no_suggestions(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lib.inference", None)
     with pytest.raises(LabelerError, match="needs the training package"):
-        suggestions.load(tmp_path)
+        load(tmp_path)
 
 
 def test_a_real_bundle_suggests_what_it_predicts(bundle, tiny, tmp_path):
@@ -80,24 +79,24 @@ def test_a_real_bundle_suggests_what_it_predicts(bundle, tiny, tmp_path):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{number:02d}.png")
     (tmp_path / "bad.png").write_bytes(b"no picture")
     names = sorted(path.name for path in tmp_path.iterdir())
-    hints = suggestions.load(bundle.path)
-    assert hints.classes == tiny.classes
-    stop = hints.start(tmp_path)
-    hints.ask(names)
-    wait_for(hints, 30)
+    suggestions = load(bundle.path)
+    assert suggestions.classes == tiny.classes
+    stop = suggestions.start(tmp_path)
+    suggestions.request(names)
+    wait_for(suggestions, 30)
     stop()
 
-    said = Predictor.load(bundle.path).probabilities(tiny.test.images)
-    confidence, labels = said.max(1)
+    probabilities = Predictor.load(bundle.path).probabilities(tiny.test.images)
+    confidence, labels = probabilities.max(1)
     for number in range(30):
-        hint = hints.hints[f"{number:02d}.png"]
-        assert hint.label == tiny.classes[labels[number]]
-        assert hint.confidence == pytest.approx(confidence[number].item(), abs=1e-5)
-    assert hints.most_doubtful()[0] == f"{int(confidence.argmin()):02d}.png"
-    complaint = hints.take_complaints()[0]
-    assert complaint.startswith("No suggestion for bad.png: cannot read")
+        prediction = suggestions.predictions[f"{number:02d}.png"]
+        assert prediction.label == tiny.classes[labels[number]]
+        assert prediction.confidence == pytest.approx(confidence[number].item(), abs=1e-5)
+    assert suggestions.least_confident()[0] == f"{int(confidence.argmin()):02d}.png"
+    error = suggestions.drain_errors()[0]
+    assert error.startswith("No suggestion for bad.png: cannot read")
 
 
-def test_a_folder_that_is_no_bundle_is_a_mistake_of_the_user(tmp_path):
+def test_a_folder_that_is_no_bundle_is_reported(tmp_path):
     with pytest.raises(LabelerError, match="no bundle there"):
-        suggestions.load(tmp_path)
+        load(tmp_path)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from labeler.session import Session
+from labeler.record.session import Session
 
 SCRIPT = Path(__file__).with_name("script_that_labels.py")
 KILLS = 200
@@ -30,8 +30,8 @@ def load_steps():
     return module.step_at
 
 
-def take(state, history, step):
-    """The state, {file: class, or None for a skip}, after one more step, by the plainest means."""
+def advance(state, history, step):
+    """The state, {file: class, or None for a skip}, after one more step."""
     action, name, label = step
     before = dict(state)
     if action == "undo":
@@ -49,7 +49,7 @@ def take(state, history, step):
 
 
 def read_as_documented(folder):
-    """The state on the disk, read by what the docstring of labeler.journal says, nothing else."""
+    """The state on the disk, read by the docstring of labeler.record.journal alone."""
     state, skipped = {}, set()
     table = folder / "labels.csv"
     if table.exists():
@@ -87,7 +87,7 @@ def labelling(tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])},
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[3])},
     )
 
     def run_and_kill(first, seconds, begun):
@@ -119,13 +119,13 @@ def test_killed_at_any_moment_every_acknowledged_label_is_there(tmp_path, labell
         acknowledged = labelling(number, chance.uniform(0, 0.02), begun=kill % 8 > 0)
         history = []
         for _ in range(acknowledged):
-            state = take(state, history, step_at(number))
+            state = advance(state, history, step_at(number))
             number += 1
-        found = read_as_documented(tmp_path)
-        if found != state:  # one more may have reached the disk before it could be said
-            state = take(state, history, step_at(number))
+        on_disk = read_as_documented(tmp_path)
+        if on_disk != state:  # one more may have reached the disk before it was acknowledged
+            state = advance(state, history, step_at(number))
             number += 1
-        assert found == state, f"kill {kill} after step {number}"
+        assert on_disk == state, f"kill {kill} after step {number}"
         acknowledged_in_all += acknowledged
         if kill % 5 == 0:
             session = Session(tmp_path)

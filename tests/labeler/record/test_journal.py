@@ -4,7 +4,7 @@ import os
 import pytest
 
 from labeler.errors import NotSaved
-from labeler.journal import FolderLock, Journal, read_journal, replay
+from labeler.record.journal import FolderLock, Journal, read_journal, replay
 
 LINES = [
     {"classes": ["cat", "dog"]},
@@ -21,7 +21,7 @@ def encode(entries):
     return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
-def test_replay_gives_what_labels_csv_does_not_hold():
+def test_replay_gives_what_labels_csv_does_not_contain():
     result = replay(encode(LINES))
     assert result.classes == ("cat", "dog")
     assert result.changes == {"b.png": None, "c.png": "dog", "d.png": None}
@@ -29,7 +29,7 @@ def test_replay_gives_what_labels_csv_does_not_hold():
     assert (result.lines, result.damaged) == (len(LINES), 0)
 
 
-def test_cut_anywhere_a_journal_says_what_its_whole_lines_say():
+def test_a_journal_cut_anywhere_has_its_complete_lines():
     data = encode(LINES)
     for end in range(len(data) + 1):
         whole = data[:end].count(b"\n")
@@ -37,7 +37,7 @@ def test_cut_anywhere_a_journal_says_what_its_whole_lines_say():
 
 
 @pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"file": "x.p\n', b"[1]\n", b"\xff\n"])
-def test_a_damaged_line_is_counted_and_costs_no_other(damage):
+def test_a_damaged_line_is_counted_and_loses_no_other(damage):
     good = encode(LINES)
     first = good.index(b"\n") + 1
     result = replay(good[:first] + damage + good[first:])
@@ -66,7 +66,7 @@ def test_a_torn_line_is_cut_off_before_the_next_one(tmp_path):
     assert read_journal(tmp_path).lines == journal.lines == 3
 
 
-def test_entries_that_cannot_be_flushed_leave_no_trace(tmp_path, monkeypatch):
+def test_entries_that_cannot_be_flushed_are_removed(tmp_path, monkeypatch):
     journal = Journal(tmp_path, 0)
     journal.append(LINES[:2])
     before = journal.path.read_bytes()
@@ -83,7 +83,7 @@ def test_entries_that_cannot_be_flushed_leave_no_trace(tmp_path, monkeypatch):
     assert read_journal(tmp_path).lines == 3
 
 
-def test_a_journal_that_was_deleted_takes_no_entries(tmp_path):
+def test_a_deleted_journal_refuses_entries(tmp_path):
     journal = Journal(tmp_path, 0)
     journal.append(LINES[:1])
     journal.path.unlink()
@@ -91,7 +91,7 @@ def test_a_journal_that_was_deleted_takes_no_entries(tmp_path):
         journal.append(LINES[1:2])
 
 
-def test_rewriting_keeps_only_what_is_given(tmp_path):
+def test_rewriting_leaves_only_the_given_entries(tmp_path):
     journal = Journal(tmp_path, 0)
     journal.append(LINES)
     journal.rewrite([LINES[0], LINES[6]])
@@ -99,7 +99,7 @@ def test_rewriting_keeps_only_what_is_given(tmp_path):
     assert os.listdir(tmp_path) == [".labels.journal"]
 
 
-def test_only_one_holds_the_lock(tmp_path):
+def test_only_one_process_has_the_lock(tmp_path):
     lock = FolderLock(tmp_path)
     with pytest.raises(BlockingIOError):
         FolderLock(tmp_path)

@@ -1,15 +1,15 @@
-"""Labels a folder as fast as it can, and says after each step that it was acknowledged.
+"""Labels a folder as fast as it can, and reports each step once it is acknowledged.
 
 Run by `test_crash.py`: for every number that it is sent it forks a process that labels from that
-step on, says its id, and says when it is dead. The steps follow from their number alone, so that
+step on, and reports its id and its end. The steps follow from their number alone, so that
 the test knows what each of them did: see `step_at`.
 """
 
 import os
 import sys
 
-from labeler.keeper import Keeper
-from labeler.session import Session
+from labeler.record.autosave import Autosave
+from labeler.record.session import Session
 
 FILES = 40
 
@@ -20,13 +20,13 @@ def step_at(number):
     return action, f"folder/{number * 13 % FILES}, «é».png", str(number * number % 3)
 
 
-def say(word, number):
+def report(word, number):
     os.write(1, f"{word} {number}\n".encode())  # in one piece: two processes share the pipe
 
 
 def label_on(folder, number):
     session = Session(folder, ["0", "1", "2"])
-    Keeper(session, pause=0.002, at_most=0.01)
+    Autosave(session, pause=0.002, interval=0.01)
     while True:
         action, name, label = step_at(number)
         if action == "undo":
@@ -35,7 +35,7 @@ def label_on(folder, number):
             session.label(name, label)
         else:
             getattr(session, action)(name)
-        say("step", number)
+        report("step", number)
         number += 1
 
 
@@ -44,9 +44,9 @@ def main(folder):
         process = os.fork()
         if process == 0:
             label_on(folder, int(line))
-        say("process", process)
+        report("process", process)
         os.waitpid(process, 0)
-        say("dead", process)
+        report("dead", process)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What is remembered of a folder: labels, skips, classes, and the way back.
+"""The labels, skips and classes of one folder, with undo.
 
-A session knows nothing of windows. What it acknowledges is on the disk (see `labeler.journal`):
-`label` returns only when the journal has the label, or raises `NotSaved` and has changed nothing.
+A change is on the disk before it is acknowledged (see `labeler.record.journal`): `label` returns
+when the journal has the label, or raises `NotSaved` and changes nothing.
 """
 
 import shutil
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
-from labeler.folder import natural
-from labeler.journal import FolderLock, Journal, read_journal
-from labeler.table import LABELS, read_table, stamp, write_table
+from labeler.folder import natural_key
+from labeler.record.journal import FolderLock, Journal, read_journal
+from labeler.record.table import LABELS, read_table, stamp, write_table
 
-KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MOST_CLASSES = 26  # one letter key each
 DEFAULT_CLASSES = ("0", "1")
 
 
 class Mark(NamedTuple):
-    """What is said about one picture; at first it is neither labelled nor skipped."""
+    """The decision on one picture: labelled, skipped, or neither."""
 
     name: str
     label: str | None = None
@@ -41,23 +41,23 @@ class Session:
     Parameters
     ----------
     folder : Path      `labels.csv` and journal are read, and written unless another session has it
-    classes : names    what the keys A, B, ... mean; by default what the folder's journal says, else
-                       the labels found in `labels.csv`, else `fallback`
-    fallback : names   classes for a folder that says nothing about them
+    classes : names    classes of the keys A, B, ...; default: those in the folder's journal, else
+                       the labels in `labels.csv`, else `fallback`
+    fallback : names   classes of a folder that has neither
 
     Attributes
     ----------
     labels : dict            {filename: label}, also of files that are not in the folder
     skipped : dict           filenames, as keys
-    pictures : dict          {filename: place} of the pictures found so far; `names` in that order
-    counts : Counter         labels given to pictures in the folder, per class
+    pictures : dict          {filename: number} of the pictures listed so far; `names` in that order
+    counts : Counter         labelled pictures in the folder, per class
     read_only : str          why nothing may be written, or empty
-    messages : deque         lines for the person, from what happens in the background
-    revision : int           grows with every change
+    messages : deque         lines for the person, about events in the background
+    revision : int           increases with every change
 
     Raises
     ------
-    LabelerError   if there is no such folder, or `labels.csv` or the classes make no sense
+    LabelerError   if the folder does not exist, or `labels.csv` or the classes are invalid
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Session:
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise LabelerError(f"{folder} is not a folder: name one that holds pictures")
+            raise LabelerError(f"{folder} is not a folder: give a folder of pictures")
         classes = check_classes(classes) if classes else ()
         self.table_path = self.folder / LABELS
         self.messages: deque[str] = deque()
@@ -82,47 +82,46 @@ class Session:
         self._history: list[list[Mark]] = []
         self._lock = threading.RLock()  # guards labels, skips and the journal
         self._saving = threading.Lock()  # one writer of labels.csv at a time
-        self._folder_lock = self._take_lock()
+        self._folder_lock = self._acquire_lock()
         try:
             self._read(classes, fallback)
         except LabelerError:
             self._release()
             raise
 
-    def _take_lock(self) -> FolderLock | None:
+    def _acquire_lock(self) -> FolderLock | None:
         try:
             return FolderLock(self.folder)
         except BlockingIOError:
-            self.read_only = "Open in another window: here you can look, not label."
+            self.read_only = "Read-only: this folder is open in another window."
         except OSError as error:
-            why = f"Nothing can be written in {self.folder}: {reason(error)}."
-            self.read_only = f"{why} You can look, not label."
+            self.read_only = f"Read-only: {self.folder} cannot be written: {reason(error)}."
         return None
 
     def _read(self, classes: Sequence[str], fallback: Sequence[str]) -> None:
         journal = read_journal(self.folder)  # before the table, which may be replaced meanwhile
         if journal.damaged:
-            self.messages.append(f"{journal.damaged} damaged lines of the journal were left out.")
+            self.messages.append(f"Damaged lines of the journal, ignored: {journal.damaged}.")
         self._journal = Journal(self.folder, journal.lines)
         self._stamp = stamp(self.table_path)
-        self._table = read_table(self.table_path)  # labels.csv as we last knew it
+        self._table = read_table(self.table_path)  # labels.csv as last read or written
         self.labels = dict(self._table)
         self.skipped = {name: None for name in journal.skipped if name not in self._table}
         for name, label in journal.changes.items():
-            self._apply(Mark(name, label, name in journal.skipped))
+            self._apply_mark(Mark(name, label, name in journal.skipped))
         self._saved_revision = 0 if self.labels == self._table else -1
-        found = sorted(set(self.labels.values()), key=natural)
-        known = tuple(classes) or journal.classes
-        if not known and set(found) <= set(fallback):
-            known = tuple(fallback)
-        self.classes = (*known, *(cls for cls in found if cls not in known))[: len(KEYS)]
+        in_use = sorted(set(self.labels.values()), key=natural_key)
+        given = tuple(classes) or journal.classes
+        if not given and set(in_use) <= set(fallback):
+            given = tuple(fallback)
+        self.classes = (*given, *(cls for cls in in_use if cls not in given))[:MOST_CLASSES]
         if classes and self.classes != journal.classes and not self.read_only:
             self._journal.append([{"classes": self.classes}])
 
-    # What is known
+    # State
 
     def add_pictures(self, names: Iterable[str]) -> None:
-        """Take note of pictures found in the folder, in the order in which they will be seen."""
+        """Add pictures of the folder, in the order in which they are to be shown."""
         with self._lock:
             for name in names:
                 self.pictures[name] = len(self.names)
@@ -130,7 +129,7 @@ class Session:
                 self._count(name, +1)
 
     def is_unlabelled(self, name: str) -> bool:
-        """Whether the picture still waits for a decision: neither labelled nor skipped."""
+        """Whether the picture is neither labelled nor skipped."""
         return name not in self.labels and name not in self.skipped
 
     @property
@@ -141,30 +140,30 @@ class Session:
     def unlabelled_count(self) -> int:
         return len(self.names) - self.labelled_count - self.skipped_count
 
-    # What a person does
+    # Actions
 
     def label(self, name: str, label: str) -> None:
-        """Say what a picture shows. On the disk when this returns.
+        """Label a picture. The label is on the disk when this returns.
 
         Raises
         ------
-        NotSaved   if it is not on the disk; nothing changed
-        ReadOnly   if the folder belongs to another window, or cannot be written
+        NotSaved   if it is not on the disk; nothing is changed
+        ReadOnly   if the folder is open in another window, or cannot be written
         """
         self._change([Mark(name, label)])
 
     def skip(self, name: str) -> None:
-        """Pass over a picture that nobody can tell; a label already given stays."""
+        """Skip a picture whose class is unclear; an existing label is kept."""
         if name not in self.labels:
             self._change([Mark(name, skipped=True)])
 
     def clear(self, name: str) -> None:
-        """Take back a label or a skip."""
+        """Remove a label or a skip."""
         if not self.is_unlabelled(name):
             self._change([Mark(name)])
 
     def undo(self) -> str | None:
-        """Take back the last change; the name of its picture, None if there is none."""
+        """Undo the last change; return the name of its picture, None if there is none."""
         if not self._history:
             return None
         before = self._history[-1]
@@ -173,16 +172,16 @@ class Session:
         return before[0].name
 
     def set_classes(self, classes: Sequence[str]) -> None:
-        """Rename classes, and their labels with them, or add some.
+        """Rename classes, together with their labels, or add classes.
 
         Raises
         ------
-        LabelerError   if a class with labels would vanish, or the names make no sense
+        LabelerError   if a class with labels would be removed, or the names are invalid
         """
         classes = check_classes(classes)
         with self._lock:
-            lost = set(self.classes[len(classes) :]) - set(classes)
-            for label in lost & set(self.labels.values()):
+            removed = set(self.classes[len(classes) :]) - set(classes)
+            for label in removed & set(self.labels.values()):
                 raise LabelerError(f"Class {label} has labels: it can be renamed, not removed.")
             renamed = dict(zip(self.classes, classes, strict=False))
             marks = [
@@ -192,19 +191,19 @@ class Session:
             ]
             self._write([{"classes": classes}, *(mark.entry() for mark in marks)])
             self.classes = classes
-            self._take(marks)
+            self._apply_marks(marks)
             self._history = [
                 [mark._replace(label=renamed.get(mark.label or "", mark.label)) for mark in step]
                 for step in self._history
             ]
 
-    # How it is done
+    # Changes
 
     def _change(self, marks: list[Mark], remember: bool = True) -> None:
         with self._lock:
             before = [Mark(m.name, self.labels.get(m.name), m.name in self.skipped) for m in marks]
             self._write([mark.entry() for mark in marks])
-            self._take(marks)
+            self._apply_marks(marks)
             if remember:
                 self._history.append(before)
 
@@ -213,18 +212,18 @@ class Session:
             raise ReadOnly(self.read_only)
         self._journal.append(entries)
 
-    def _take(self, marks: list[Mark]) -> None:
+    def _apply_marks(self, marks: list[Mark]) -> None:
         for mark in marks:
-            known = mark.name in self.pictures
-            if known:
+            in_folder = mark.name in self.pictures
+            if in_folder:
                 self._count(mark.name, -1)
-            self._apply(mark)
-            if known:
+            self._apply_mark(mark)
+            if in_folder:
                 self._count(mark.name, +1)
         self.revision += 1
         self.last_change = time.monotonic()
 
-    def _apply(self, mark: Mark) -> None:
+    def _apply_mark(self, mark: Mark) -> None:
         if mark.label is None:
             self.labels.pop(mark.name, None)
         else:
@@ -244,17 +243,17 @@ class Session:
 
     @property
     def unsaved(self) -> bool:
-        """Whether labels.csv is behind the journal, or was taken away."""
-        taken_away = bool(self._table) and stamp(self.table_path) is None
-        return taken_away or self.revision != self._saved_revision
+        """Whether labels.csv is older than the journal, or was deleted."""
+        deleted = bool(self._table) and stamp(self.table_path) is None
+        return deleted or self.revision != self._saved_revision
 
     @property
     def edited_elsewhere(self) -> bool:
-        """Whether somebody else has written labels.csv."""
+        """Whether another program has written labels.csv."""
         return stamp(self.table_path) not in (None, self._stamp)
 
     def save(self) -> None:
-        """Bring labels.csv up to date, after reading what somebody else wrote into it.
+        """Write labels.csv, after reading the edits of other programs.
 
         Raises
         ------
@@ -264,7 +263,7 @@ class Session:
             return
         with self._saving:
             if self.edited_elsewhere:
-                self._read_back()
+                self._merge_edits()
             with self._lock:
                 if not self.unsaved:
                     return
@@ -278,50 +277,54 @@ class Session:
     def _note_saved(self, revision: int, lines: int) -> None:
         self._saved_revision = revision
         if lines:
-            self._journal.append([{"saved": lines}], flush=False)  # losing it costs a replay
+            self._journal.append([{"saved": lines}], flush=False)  # losing it costs only a replay
 
-    def _read_back(self) -> None:
-        """Take over what somebody else wrote into labels.csv, as one step that undo takes back.
+    def _merge_edits(self) -> None:
+        """Apply the edits that another program made in labels.csv, as one step for undo.
 
-        Where a label changed here too since the file was last read or written, ours holds.
+        Where a label was changed here too since the file was last read or written, it is kept.
         """
         self._stamp = stamp(self.table_path)
         try:
-            theirs = read_table(self.table_path)
+            edited = read_table(self.table_path)
         except LabelerError as error:
-            self._set_aside(error)
+            self._back_up_damaged(error)
             self._saved_revision = -1
             return
         with self._lock:
             marks = [
-                Mark(name, theirs.get(name))
-                for name in {**self._table, **theirs}
-                if theirs.get(name) != self._table.get(name) == self.labels.get(name)
+                Mark(name, edited.get(name))
+                for name in {**self._table, **edited}
+                if edited.get(name) != self._table.get(name) == self.labels.get(name)
             ]
             if marks:
                 self._change(marks)
-                self.messages.append(f"labels.csv was edited elsewhere: {len(marks)} changes read.")
-            self._table = theirs
-            if self.labels == theirs:
+                self.messages.append(
+                    f"labels.csv was edited by another program. Changes read: {len(marks)}."
+                )
+            self._table = edited
+            if self.labels == edited:
                 self._note_saved(self.revision, self._journal.lines)
             else:
                 self._saved_revision = -1
 
-    def _set_aside(self, error: LabelerError) -> None:
-        """Keep a damaged labels.csv under another name; it is then written anew."""
-        kept = self.table_path.with_name("labels.damaged.csv")
+    def _back_up_damaged(self, error: LabelerError) -> None:
+        """Copy a damaged labels.csv to another name, before it is rewritten."""
+        backup = self.table_path.with_name("labels.damaged.csv")
         try:
-            shutil.copyfile(self.table_path, kept)
+            shutil.copyfile(self.table_path, backup)
         except OSError as failure:
             raise NotSaved(f"{error}; it could not be copied: {reason(failure)}") from failure
-        self.messages.append(f"{error}. It was kept as {kept.name} and written anew.")
+        self.messages.append(
+            f"{error}. A copy was saved as {backup.name}, and labels.csv was written again."
+        )
 
     def save_copy(self, path: Path) -> None:
-        """Write all labels to some other place, for when the folder has become unreachable."""
+        """Write all labels to another file, for example when the folder is gone."""
         write_table(path, list(self.labels.items()))
 
     def close(self) -> None:
-        """Bring labels.csv up to date and give the folder back.
+        """Write labels.csv and release the folder.
 
         Raises
         ------
@@ -343,24 +346,21 @@ class Session:
         self.read_only = self.read_only or "This folder was closed."
 
 
-def spoken(label: str) -> str:
-    """A class as the window names it: beside a count, a bare number would mislead."""
-    return f"class {label}" if label.isdecimal() else label
-
-
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names as given, without surrounding blanks.
+    """Class names without surrounding spaces.
 
     Raises
     ------
-    LabelerError   if there are fewer than 2, more than 26, an empty one, or two alike
+    LabelerError   if there are fewer than 2 or more than 26, one is empty, or two are equal
     """
     names = tuple(name.strip() for name in classes)
-    if not 2 <= len(names) <= len(KEYS):
-        raise LabelerError(f"{len(names)} class names: give 2 to {len(KEYS)}, one key each.")
+    if not 2 <= len(names) <= MOST_CLASSES:
+        raise LabelerError(
+            f"Number of class names: {len(names)}. Give 2 to {MOST_CLASSES}, one per key."
+        )
     if not all(names):
         raise LabelerError("A class name is empty: give each class a name.")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise LabelerError(f"Two classes are called {twice}: give them different names.")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise LabelerError(f"Two classes are called {duplicate}: give them different names.")
     return names

@@ -1,7 +1,7 @@
-"""How the current picture comes onto the screen, with all that is said about it.
+"""Show the current picture with its label, the counts, the pace and the thumbnails.
 
-The next pictures wait in the screen's own format, so that after a key there is nothing left to do
-but to show one.
+The next pictures are converted to the screen's format in advance, so that a key press only has to
+show one.
 """
 
 from functools import partial
@@ -10,16 +10,15 @@ from threading import Thread
 from PIL import ImageTk
 
 from labeler.desk import Desk
-from labeler.layout import Layout
-from labeler.order import ALL, CLASS, UNLABELLED
+from labeler.order import ALL, UNLABELLED
 from labeler.pictures import Picture, Unreadable, decode, fit
-from labeler.session import spoken
-from labeler.theme import class_colour
-from labeler.widgets import Thumbnails, Timers
+from labeler.window.layout import Layout
+from labeler.window.theme import class_colour, display_name
+from labeler.window.widgets import Thumbnails, Timers
 
-SOON = 4  # milliseconds between looks while the eye waits
-BLANK = 150  # milliseconds before a picture that is not decoded yet gives way to an empty ground
-READY = 2  # pictures ahead that wait in the screen's own format
+POLL = 4  # milliseconds between checks while a picture is being decoded
+BLANK = 150  # milliseconds until the last picture is cleared if the next is not decoded yet
+PREPARED = 2  # next pictures that are converted to the screen's format
 
 
 class Stage:
@@ -27,76 +26,78 @@ class Stage:
 
     Attributes
     ----------
-    shown : str or None   the picture that is on the screen now; None while it is still being read
+    displayed : str or None   the picture on the screen; None while it is being decoded
     """
 
     def __init__(self, layout: Layout, desk: Desk) -> None:
         self.desk, self.layout, self.view = desk, layout, layout.view
-        self.shown: str | None = None
+        self.displayed: str | None = None
         self._photos: dict[str, ImageTk.PhotoImage] = {}
         self._thumbnails: dict[str, ImageTk.PhotoImage] = {}
-        self._drawn: list[tuple[str, str, bool]] = []  # the thumbnails as they were drawn last
-        self._zooming: list[int] = []  # steps asked for while every pixel is being read
+        self._drawn: list[tuple[str, str, bool]] = []  # the thumbnails on the screen
+        self._zooming: list[int] = []  # requested while the picture is read in full size
         self._revision = -1
         self._timers = Timers(self.view)
-        self.view.bind("<Configure>", lambda _: self._timers.later("resize", 60, self._resized))
+        self.view.bind("<Configure>", lambda _: self._timers.schedule("resize", 60, self._resized))
         self.view.bind("<Button-4>", lambda _: self.zoom(1))
         self.view.bind("<Button-5>", lambda _: self.zoom(-1))
         self.view.bind("<MouseWheel>", lambda event: self.zoom(1 if event.delta > 0 else -1))
 
     def clear(self) -> None:
-        """Leave the screen to somebody else."""
+        """Stop all updates, before another stage takes over."""
         self._timers.clear()
 
     # The picture
 
     def show_current(self) -> None:
-        """Put the current picture on the screen, now or as soon as it is decoded."""
-        self.shown = None
+        """Show the current picture, now or as soon as it is decoded."""
+        self.displayed = None
         self._zooming.clear()
         self._show_if_ready()
-        self.fill()
+        self.update()
 
     def _show_if_ready(self) -> None:
         name = self.desk.order.current
         if name is None:
             self._timers.cancel("blank")
-            self._say_why_empty()
+            self._explain_empty()
             return
-        upcoming = self.desk.look_ahead(self.view.box)
+        upcoming = self.desk.prefetch(self.view.box)
         picture = self.desk.picture
         if picture is None:
             if "blank" not in self._timers:
-                self._timers.later("blank", BLANK, lambda: self.view.say("…"))
-            self._timers.later("show", SOON, self._show_if_ready)
+                self._timers.schedule("blank", BLANK, lambda: self.view.show_text("…"))
+            self._timers.schedule("show", POLL, self._show_if_ready)
             return
         self._timers.cancel("blank")
         if isinstance(picture, Picture):
             self.view.show(picture, self._photo(name, picture))
         else:
-            text = f"{name} cannot be read:\n{picture.reason}\n\nSpace  skip it"
-            self.view.say(text, strong=True)
-        self.shown = name
+            text = f"{name} cannot be read:\n{picture.reason}\n\nSpace  skip"
+            self.view.show_text(text, strong=True)
+        self.displayed = name
         self._photos = {n: photo for n, photo in self._photos.items() if n in (name, *upcoming)}
-        self._timers.later("prepare", 1, self._prepare)
+        self._timers.schedule("prepare", 1, self._prepare)
 
-    def _say_why_empty(self) -> None:
+    def _explain_empty(self) -> None:
         desk = self.desk
         if desk.scanning:
-            self.view.say("Looking for pictures …")
+            self.view.show_text("Searching for pictures …")
         elif not desk.session.names:
-            self.view.say(
+            self.view.show_text(
                 f"No JPEG, PNG, WebP, BMP, GIF or TIFF in {desk.session.folder} or its sub-folders."
                 "\n\nCtrl+O  open another folder"
             )
         elif desk.order.filter in (ALL, UNLABELLED):
-            self.view.say(
+            self.view.show_text(
                 "Every picture is labelled or skipped.\n\n"
-                "Ctrl+E  export splits        Ctrl+F  look at some again",
+                "Ctrl+E  export splits        Ctrl+F  filter the pictures",
                 strong=True,
             )
         else:
-            self.view.say("No more pictures here.\n\nCtrl+F  choose others", strong=True)
+            self.view.show_text(
+                "No more pictures match the filter.\n\nCtrl+F  change the filter", strong=True
+            )
 
     def _photo(self, name: str, picture: Picture) -> ImageTk.PhotoImage:
         if name not in self._photos:
@@ -104,50 +105,55 @@ class Stage:
         return self._photos[name]
 
     def _prepare(self) -> None:
-        """Hand the next pictures to the screen before they are asked for, one at a time."""
-        for name in self.desk.order.upcoming()[:READY]:
-            picture = self.desk.ahead.get(name)
+        """Convert the next pictures to the screen's format, one at a time."""
+        for name in self.desk.order.upcoming()[:PREPARED]:
+            picture = self.desk.prefetcher.get(name)
             if picture is None:
-                self._timers.later("prepare", 2 * SOON, self._prepare)
+                self._timers.schedule("prepare", 2 * POLL, self._prepare)
                 return
             if isinstance(picture, Picture) and name not in self._photos:
                 self._photo(name, picture)
-                self._timers.later("prepare", 1, self._prepare)
+                self._timers.schedule("prepare", 1, self._prepare)
                 return
 
     def _resized(self) -> None:
         self._photos.clear()
         self._show_if_ready()
 
-    # Words, counts, thumbnails
+    # Texts, counts, thumbnails
 
-    def fill(self) -> None:
-        """Bring all words, counts and bars up to date."""
+    def update(self) -> None:
+        """Update all texts, counts and bars."""
         desk, session, order = self.desk, self.desk.session, self.desk.order
         palette = self.layout.style.palette
         self._revision = session.revision
         name = order.current or ""
-        label, hint = session.labels.get(name), desk.hint(name)
+        label, prediction = session.labels.get(name), desk.prediction(name)
         counts = f"{session.labelled_count:,} of {len(session.names):,} labelled"
         if session.skipped_count:
             counts += f" · {session.skipped_count:,} skipped"
         pace = desk.pace.describe(session.unlabelled_count)
-        self.layout.set_progress(desk.done_share, pace)
+        self.layout.set_progress(desk.progress, pace)
         for button, cls in zip(self.layout.buttons, session.classes, strict=True):
-            likely = f"{hint.confidence:.0%} likely" if hint and hint.label == cls else ""
-            button.show(session.counts[cls], label == cls, likely)
-        state = spoken(label) if label else ("skipped" if name in session.skipped else "")
-        position = f"{order.place + 1:,} of {len(order.view):,}" if name else ""
+            predicted = prediction and prediction.label == cls
+            hint = (
+                f"{100 * prediction.confidence:.0f}\N{NO-BREAK SPACE}% likely"
+                if prediction and predicted
+                else ""
+            )
+            button.show(session.counts[cls], label == cls, hint)
+        state = display_name(label) if label else ("skipped" if name in session.skipped else "")
+        position = f"{order.position + 1:,} of {len(order.view):,}" if name else ""
         colour = palette.text if label else palette.muted
         self.layout.set_caption(name, state, colour, position)
-        self.layout.set_title(desk.title, spoken(order.filter.removeprefix(CLASS)), counts)
+        self.layout.set_title(desk.title, order.filter, counts)
 
-    def _fill_thumbnails(self) -> None:
-        """Draw the last labelled pictures once they are decoded, and only if something changed."""
+    def _update_thumbnails(self) -> None:
+        """Draw the thumbnails that are decoded, if something changed."""
         desk, style = self.desk, self.layout.style
         side = style.px(Thumbnails.SIDE)
         for name in desk.recent:
-            picture = desk.ahead.get(name)
+            picture = desk.prefetcher.get(name)
             if name not in self._thumbnails and isinstance(picture, Picture):
                 image = picture.image
                 image = image.resize(fit(image.size, (side, side)), reducing_gap=2.0)
@@ -161,42 +167,42 @@ class Stage:
             self._thumbnails = {n: t for n, t in self._thumbnails.items() if n in desk.recent}
             self.layout.thumbnails.show([(n, c, self._thumbnails.get(n)) for n, c in recent])
 
-    def take_news(self) -> None:
-        """Show what scan, model and other programs brought since the last call."""
+    def refresh(self) -> None:
+        """Show new pictures, predictions and edits of other programs since the last call."""
         desk = self.desk
         scanning = desk.scanning
-        found = desk.take_found()
-        if desk.order.current is None and (found or scanning != desk.scanning):
+        new_pictures = desk.poll()
+        if desk.order.current is None and (new_pictures or scanning != desk.scanning):
             desk.order.current = desk.order.next_unlabelled()
             self.show_current()
-        elif found or desk.suggestions or desk.session.revision != self._revision:
-            self.fill()
-        self._fill_thumbnails()
+        elif new_pictures or desk.suggestions or desk.session.revision != self._revision:
+            self.update()
+        self._update_thumbnails()
 
     # Zoom
 
     def zoom(self, steps: int) -> None:
-        """Nearer or farther by so many steps; 0: one screen pixel for one of the picture."""
-        if not self.shown:
+        """Zoom in (above 0) or out (below 0) by one step; 0: one screen pixel per picture pixel."""
+        if not self.displayed:
             return
-        if not self.view.needs_pixels:
+        if not self.view.needs_full_image:
             self.view.zoom_by(steps) if steps else self.view.zoom_to(1)
             return
         self._zooming.append(steps)
         if len(self._zooming) == 1:
             read: list[Picture | Unreadable] = []
-            path = self.desk.session.folder / self.shown
+            path = self.desk.session.folder / self.displayed
             Thread(target=lambda: read.append(decode(path)), daemon=True).start()
             self._zoom_when_read(read)
 
     def _zoom_when_read(self, read: list[Picture | Unreadable]) -> None:
         if not self._zooming:
-            return  # the person has gone on
+            return  # the next picture is on the screen
         if not read:
-            self._timers.later("zoom", SOON, partial(self._zoom_when_read, read))
+            self._timers.schedule("zoom", POLL, partial(self._zoom_when_read, read))
             return
         steps, self._zooming = self._zooming, []
         if isinstance(read[0], Picture):
-            self.view.give_pixels(read[0].image)
+            self.view.set_full_image(read[0].image)
             for step in steps:
                 self.zoom(step)

@@ -2,8 +2,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from labeler.commands import Commands
-from labeler.keys import BINDINGS, BY_METHOD, MENU, HeldKeys, help_rows
+from labeler.record.session import MOST_CLASSES
+from labeler.window.commands import Commands
+from labeler.window.keys import (
+    BINDINGS,
+    BY_METHOD,
+    CLASS_KEYS,
+    MENU,
+    HeldKeys,
+    help_rows,
+    needs_folder,
+)
 
 
 def event(code, time):
@@ -17,6 +26,17 @@ def test_every_binding_is_a_command_and_no_key_has_two():
         assert callable(getattr(Commands, binding.method))
     for block in MENU:
         assert set(block) <= set(BY_METHOD)
+
+
+def test_the_bindings_of_a_command_differ_only_in_keys_and_arguments():
+    traits = {(b.method, b.repeats, b.needs_folder) for b in BINDINGS}
+    assert len(traits) == len(BY_METHOD)
+    assert needs_folder("label")
+    assert not needs_folder("choose_folder")
+
+
+def test_every_class_has_a_key():
+    assert len(set(CLASS_KEYS)) == MOST_CLASSES
 
 
 def test_a_key_held_down_under_x_counts_once():
@@ -46,3 +66,11 @@ def test_help_names_the_keys_of_the_classes(classes, last):
     keys = [key for key, _ in rows]
     assert keys[keys.index("Space") - 1] == last
     assert len(rows) == len(set(rows))
+
+
+def test_the_website_describes_the_keys_as_the_window_does(root_folder):
+    page = (root_folder / "report" / "labeler.qmd").read_text(encoding="utf-8")
+    table = page[page.index("| Key ") : page.index("## Output files")]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()[3:] if line]
+    assert len(cells) > 8
+    assert {tuple(row) for row in cells} <= set(help_rows(()))

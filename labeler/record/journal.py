@@ -1,25 +1,26 @@
-"""How does a label reach the disk at every key, so that no crash loses one?
+"""Flush each label to a journal on the disk, so that a crash loses none.
 
-Three files lie beside the pictures:
+Three files are stored beside the pictures:
 
-`labels.csv`       what other programs read (see `labeler.table`). Replaced on a pause and at
-                   closing, never at a key: its cost grows with the folder.
-`.labels.journal`  every change at once, flushed to the disk before the next picture shows. One JSON
-                   object a line, only ever appended to while the folder is open.
-`.labels.lock`     held by the one window that may write. The system frees it when a process dies.
+`labels.csv`       for other programs (see `labeler.record.table`). Replaced on a pause and at
+                   closing, not at each key: writing it takes longer the larger the folder.
+`.labels.journal`  each change, flushed to the disk before the next picture is shown. One JSON
+                   object per line; lines are only appended while the folder is open.
+`.labels.lock`     locked by the one window that may write. The system releases it when the process
+                   ends.
 
 The journal's lines, in the order in which they happened:
 
-    {"file": "a/1.png", "label": "cat"}     labelled, or labelled anew
-    {"file": "a/1.png", "label": null}      the label, or the skip, was taken back
+    {"file": "a/1.png", "label": "cat"}     labelled, or labelled again
+    {"file": "a/1.png", "label": null}      label or skip removed
     {"file": "a/1.png", "skip": true}       skipped
-    {"classes": ["cat", "dog"]}             from here on the keys A and B mean these
-    {"saved": 120}                          labels.csv holds what the first 120 lines say
+    {"classes": ["cat", "dog"]}             the classes of the keys A and B from here on
+    {"saved": 120}                          labels.csv contains the first 120 lines
 
-Opening a folder reads `labels.csv` and lays over it what the journal says beyond its last "saved"
-line. Repeating a change does no harm, so a crash between the replacement and its "saved" line does
-none. A last line without its end was never acknowledged and is cut off. Skips and classes have no
-place in `labels.csv`: closing writes the journal anew with only these.
+Opening a folder reads `labels.csv` and then applies the journal's lines after those that its last
+"saved" line counts. Applying a change twice does no harm, so neither does a crash between replacing
+`labels.csv` and writing the "saved" line. An incomplete last line was never acknowledged and is cut
+off. Skips and classes are not part of `labels.csv`: closing rewrites the journal with only these.
 """
 
 import errno
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.table import flush_folder, remove
+from labeler.record.table import flush_folder, remove
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,17 +46,17 @@ LOCK = ".labels.lock"
 
 @dataclass
 class Replay:
-    """What a journal says, read from its start."""
+    """The content of a journal, read from its start."""
 
     classes: tuple[str, ...] = ()
     changes: dict[str, str | None] = field(default_factory=dict)  # not yet in labels.csv
-    skipped: dict[str, None] = field(default_factory=dict)  # a set that keeps its order
+    skipped: dict[str, None] = field(default_factory=dict)  # an ordered set
     lines: int = 0
-    damaged: int = 0  # lines that say nothing; they are left out
+    damaged: int = 0  # unreadable lines, which are skipped
 
 
 def replay(data: bytes) -> Replay:
-    """Read a journal; a torn last line does not count."""
+    """Read a journal; an incomplete last line does not count."""
     entries = [_parse(line) for line in data.split(b"\n")[:-1]]
     result = Replay(lines=len(entries), damaged=entries.count({}))
     saved = max((entry["saved"] for entry in entries if "saved" in entry), default=0)
@@ -82,7 +83,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def read_journal(folder: Path) -> Replay:
-    """What the folder's journal says; an empty one where there is none."""
+    """The content of the folder's journal; empty if there is none."""
     path = folder / JOURNAL
     try:
         return replay(path.read_bytes())
@@ -101,17 +102,17 @@ class Journal:
         self._file: int | None = None
 
     def append(self, entries: Iterable[dict[str, Any]], flush: bool = True) -> None:
-        """Put entries on the disk, all or none.
+        """Write entries to the disk, all or none.
 
         Raises
         ------
-        NotSaved   if they are not on the disk for certain
+        NotSaved   if it is not certain that they are on the disk
         """
         lines = [_line(entry) for entry in entries]
         try:
             if self._file is None:
                 self._file = self._open()
-            self._check_place(self._file)
+            self._check_not_replaced(self._file)
             end = os.fstat(self._file).st_size
             try:
                 _write_all(self._file, b"".join(lines))
@@ -123,16 +124,16 @@ class Journal:
         except OSError as error:
             raise NotSaved(
                 f"Not saved in {self.path.parent}: {reason(error)}."
-                " Nothing was changed; put that right and press the key again."
+                " Nothing was changed. Solve the problem and press the key again."
             ) from error
         self.lines += len(lines)
 
     def rewrite(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Close the journal, and replace it by one with only these entries.
+        """Close the journal and replace it by one with only these entries.
 
         Raises
         ------
-        NotSaved   if it cannot be written; the old one is then untouched
+        NotSaved   if it cannot be written; the old one stays as it is
         """
         self.close()
         temporary = self.path.with_name(self.path.name + ".new")
@@ -158,12 +159,14 @@ class Journal:
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            os.ftruncate(descriptor, whole)  # a torn line: the next one must start at the margin
+            os.ftruncate(
+                descriptor, whole
+            )  # an incomplete line: the next one must start a new line
         flush_folder(self.path.parent)
         return descriptor
 
-    def _check_place(self, descriptor: int) -> None:
-        """Writing into a journal that was deleted under us would succeed, and be lost."""
+    def _check_not_replaced(self, descriptor: int) -> None:
+        """Writing into a journal that was deleted while open would succeed, and be lost."""
         if not os.path.samestat(os.stat(self.path), os.fstat(descriptor)):
             raise FileNotFoundError(errno.ENOENT, "replaced", str(self.path))
 
@@ -178,14 +181,14 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 class FolderLock:
-    """The right to write in a folder: one process at a time, freed even by `kill -9`."""
+    """Exclusive right to write in a folder, released even by `kill -9`."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises
         ------
-        BlockingIOError   if somebody else holds it
+        BlockingIOError   if another process has it
         OSError           if the folder cannot be written
         """
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,4 +1,4 @@
-"""The picture on its neutral ground: fitted, zoomed, dragged about, and framed by a flash."""
+"""The picture on a neutral background: fit, zoom, pan, and a flash of its frame."""
 
 import tkinter as tk
 from functools import partial
@@ -6,8 +6,8 @@ from functools import partial
 from PIL import Image, ImageTk
 
 from labeler.pictures import Picture, Unreadable, fit
-from labeler.theme import Style
-from labeler.widgets import Timers
+from labeler.window.theme import Style
+from labeler.window.widgets import Timers
 
 STEPS = (
     0.05,
@@ -29,8 +29,8 @@ STEPS = (
     96,
     128,
 )  # whole factors above 1
-MARGIN = 14  # around the fitted picture, where the flash has its place
-FADE = ((110, 0.35), (150, 0.7))  # after so many milliseconds, so much of the ground's colour
+MARGIN = 14  # pixels around the fitted picture, for the flash
+FADE = ((110, 0.35), (150, 0.7))  # (milliseconds, share of the background colour)
 FLASH = 190  # milliseconds until the frame is gone
 
 
@@ -48,7 +48,7 @@ class PictureView(tk.Canvas):
         self.zoom: float | None = None
         self._picture: Picture | Unreadable | None = None
         self._full: Image.Image | None = None  # every pixel, read only for zooming
-        self._middle = (0.0, 0.0)  # the point of the picture in the middle of the view
+        self._centre = (0.0, 0.0)  # the point of the picture in the middle of the view
         self._drag: tuple[int, int] | None = None
         self._photo: ImageTk.PhotoImage | None = None
         self._image = self.create_image(0, 0)
@@ -60,11 +60,11 @@ class PictureView(tk.Canvas):
 
     @property
     def box(self) -> tuple[int, int]:
-        """The room for a fitted picture, in pixels."""
+        """The width and height available to a fitted picture, in pixels."""
         margin = 2 * self._style.px(MARGIN)
         return max(16, self.winfo_width() - margin), max(16, self.winfo_height() - margin)
 
-    # What is shown
+    # Content
 
     def show(self, picture: Picture, photo: ImageTk.PhotoImage) -> None:
         """Show a picture, fitted; `photo` is its image, ready for the screen."""
@@ -72,8 +72,8 @@ class PictureView(tk.Canvas):
         self._put(photo)
         self.itemconfigure(self._text, text="")
 
-    def say(self, text: str, strong: bool = False) -> None:
-        """Show words where the picture would be."""
+    def show_text(self, text: str, strong: bool = False) -> None:
+        """Show a text in place of the picture."""
         self._picture = self._full = self.zoom = None
         self._put(None)
         style = self._style
@@ -89,10 +89,10 @@ class PictureView(tk.Canvas):
     def _put(self, photo: ImageTk.PhotoImage | None, dx: float = 0, dy: float = 0) -> None:
         self.coords(self._image, self.winfo_width() // 2 + dx, self.winfo_height() // 2 + dy)
         self.itemconfigure(self._image, image=photo or "")
-        self._photo = photo  # Tk does not keep it alive
+        self._photo = photo  # Tk itself holds no reference
 
     def flash(self, colour: str) -> None:
-        """Frame the picture in this colour for a moment."""
+        """Frame the picture in this colour for a moment, see `FLASH`."""
         box = self.bbox(self._image) or (0, 0, self.winfo_width(), self.winfo_height())
         out = self._style.px(5)
         self.coords(self._frame, box[0] - out, box[1] - out, box[2] + out, box[3] + out)
@@ -100,15 +100,15 @@ class PictureView(tk.Canvas):
         for delay, share in FADE:
             faded = _blend(colour, self._style.palette.ground, share)
             paint = partial(self.itemconfigure, self._frame, outline=faded)
-            self._timers.later(f"fade {delay}", delay, paint)
+            self._timers.schedule(f"fade {delay}", delay, paint)
         hide = partial(self.itemconfigure, self._frame, state="hidden")
-        self._timers.later("hide", FLASH, hide)
+        self._timers.schedule("hide", FLASH, hide)
 
     # Zoom
 
     @property
     def magnification(self) -> float:
-        """Screen pixels per picture pixel, now."""
+        """Screen pixels per picture pixel."""
         if self.zoom is not None:
             return self.zoom
         if not isinstance(self._picture, Picture):
@@ -116,16 +116,16 @@ class PictureView(tk.Canvas):
         return fit(self._picture.size, self.box)[0] / self._picture.size[0]
 
     @property
-    def needs_pixels(self) -> bool:
-        """Whether zooming must first be given every pixel, see `give_pixels`."""
+    def needs_full_image(self) -> bool:
+        """Whether zooming needs the picture in full size first, see `set_full_image`."""
         return isinstance(self._picture, Picture) and self._full is None
 
-    def give_pixels(self, image: Image.Image) -> None:
+    def set_full_image(self, image: Image.Image) -> None:
         self._full = image
-        self._middle = (image.width / 2, image.height / 2)
+        self._centre = (image.width / 2, image.height / 2)
 
     def zoom_by(self, steps: int) -> None:
-        """Larger or smaller by steps of the ladder."""
+        """Zoom in (above 0) or out to the next of `STEPS`."""
         if steps > 0:
             ladder = [step for step in STEPS if step > self.magnification * 1.001]
         else:
@@ -139,16 +139,16 @@ class PictureView(tk.Canvas):
             self._render()
 
     def fit(self) -> None:
-        """Back to the whole picture."""
+        """Show the whole picture."""
         if self._full is not None and isinstance(self._picture, Picture):
             self.zoom = None
-            self._middle = (self._full.width / 2, self._full.height / 2)
+            self._centre = (self._full.width / 2, self._full.height / 2)
             self._put(ImageTk.PhotoImage(self._picture.image, master=self))
 
     def pan(self, dx: float, dy: float) -> None:
-        """Move what is seen by so many screen pixels."""
+        """Move the visible part by (dx, dy) screen pixels."""
         if self.zoom is not None:
-            self._middle = (self._middle[0] + dx / self.zoom, self._middle[1] + dy / self.zoom)
+            self._centre = (self._centre[0] + dx / self.zoom, self._centre[1] + dy / self.zoom)
             self._render()
 
     def _dragged(self, event: tk.Event) -> None:
@@ -157,34 +157,34 @@ class PictureView(tk.Canvas):
         self._drag = (event.x, event.y)
 
     def _render(self) -> None:
-        """Cut out the part that is seen, and scale only that."""
+        """Cut out the visible part, and scale only that."""
         full, scale = self._full, self.zoom
         if full is None or scale is None:
             return
-        seen = (self.winfo_width() / scale, self.winfo_height() / scale)
-        self._middle = (
-            _within(self._middle[0], seen[0], full.width),
-            _within(self._middle[1], seen[1], full.height),
+        visible = (self.winfo_width() / scale, self.winfo_height() / scale)
+        self._centre = (
+            _clamp(self._centre[0], visible[0], full.width),
+            _clamp(self._centre[1], visible[1], full.height),
         )
         box = (
-            max(0, int(self._middle[0] - seen[0] / 2)),
-            max(0, int(self._middle[1] - seen[1] / 2)),
-            min(full.width, int(self._middle[0] + seen[0] / 2) + 1),
-            min(full.height, int(self._middle[1] + seen[1] / 2) + 1),
+            max(0, int(self._centre[0] - visible[0] / 2)),
+            max(0, int(self._centre[1] - visible[1] / 2)),
+            min(full.width, int(self._centre[0] + visible[0] / 2) + 1),
+            min(full.height, int(self._centre[1] + visible[1] / 2) + 1),
         )
         size = (max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale)))
         method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BILINEAR
         photo = ImageTk.PhotoImage(full.resize(size, method, box=box), master=self)
-        dx = ((box[0] + box[2]) / 2 - self._middle[0]) * scale  # the cut is in whole pixels
-        dy = ((box[1] + box[3]) / 2 - self._middle[1]) * scale
+        dx = ((box[0] + box[2]) / 2 - self._centre[0]) * scale  # the part is cut at whole pixels
+        dy = ((box[1] + box[3]) / 2 - self._centre[1]) * scale
         self._put(photo, dx, dy)
 
 
-def _within(middle: float, seen: float, length: float) -> float:
-    """Keep the view inside the picture; a picture smaller than the view stays in the middle."""
-    if seen >= length:
+def _clamp(centre: float, visible: float, length: float) -> float:
+    """Keep the view inside the picture; centre a picture that is smaller than the view."""
+    if visible >= length:
         return length / 2
-    return min(max(middle, seen / 2), length - seen / 2)
+    return min(max(centre, visible / 2), length - visible / 2)
 
 
 def _blend(colour: str, other: str, share: float) -> str:

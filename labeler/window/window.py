@@ -1,4 +1,4 @@
-"""The labeler's window: what holds stage, commands and background together."""
+"""The labeler's window: connects stage, commands, keys and events in the background."""
 
 import sys
 import time
@@ -7,18 +7,25 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from labeler.commands import WITHOUT_FOLDER, Commands
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
-from labeler.keys import BINDINGS, REPEATING, Binding, HeldKeys, is_plain, variants
-from labeler.layout import Layout
-from labeler.panels import Panel
-from labeler.session import KEYS
-from labeler.stage import SOON, Stage
-from labeler.theme import THEMES, Style
+from labeler.window.commands import Commands
+from labeler.window.keys import (
+    BINDINGS,
+    CLASS_KEYS,
+    Binding,
+    HeldKeys,
+    is_plain,
+    needs_folder,
+    variants,
+)
+from labeler.window.layout import Layout
+from labeler.window.panels import Panel
+from labeler.window.stage import POLL, Stage
+from labeler.window.theme import THEMES, Style
 
-TICK = 100  # milliseconds between looks at what the background has found
-NOTICE = 6.0  # seconds for which a notice stays
+TICK = 100  # milliseconds between checks for news from the background
+NOTICE = 6.0  # seconds for which a notice is shown
 FOREVER = float("inf")
 SIZE = (1120, 820)
 
@@ -30,14 +37,14 @@ class Window:
     ----------
     root : Tk
     open_desk : opens a folder
-    desk : the folder to begin with, or None
+    desk : the folder to start with, or None
     theme : "light" or "dark"
-    scale : float   screen pixels per 1/96 inch; 0 asks the display
+    scale : float   screen pixels per 1/96 inch; 0: as the display reports
 
     Attributes
     ----------
     stage : Stage or None   the open folder on the screen
-    panel : Panel or None   what lies over it
+    panel : Panel or None   the open panel
     notice : str            the line over the top of the picture
     """
 
@@ -58,18 +65,18 @@ class Window:
         self._commands = Commands(self)
         self._windowing = root.tk.call("tk", "windowingsystem")
         self._held = HeldKeys(self._windowing)
-        self._leaving = False
+        self._close_anyway = False
         self._next_tick = ""
         style = Style(root, THEMES[theme], scale)
         root.geometry(f"{style.px(SIZE[0])}x{style.px(SIZE[1])}")
         root.minsize(style.px(720), style.px(560))
         root.protocol("WM_DELETE_WINDOW", self.close)
-        self.furnish(desk)
+        self.build(desk)
         self._bind()
         self._tick()
 
-    def furnish(self, desk: Desk | None) -> None:
-        """Build all that is seen, for this desk; again when theme, classes or folder change."""
+    def build(self, desk: Desk | None) -> None:
+        """Build all widgets for this desk; again when theme, classes or folder change."""
         if self.stage:
             self.stage.clear()
         for old in self.root.place_slaves():
@@ -78,22 +85,20 @@ class Window:
         style = Style(self.root, THEMES[self._theme], self._scale)
         classes = desk.session.classes if desk else ()
         read_only = desk.session.read_only if desk else ""
-        self.layout = Layout(
-            self.root, style, classes, read_only, RECENT, self.run, self._filter_choices
-        )
+        self.layout = Layout(self.root, style, classes, read_only, RECENT, self.run, self._filters)
         self.layout.place(relwidth=1, relheight=1)
-        self.root.update_idletasks()  # now the view has a size, to which pictures are decoded
+        self.root.update_idletasks()  # gives the view its size, to which pictures are decoded
         self.stage = Stage(self.layout, desk) if desk else None
         if self.stage:
             self.stage.show_current()
         else:
-            self.layout.view.say("Open a folder of pictures:   Ctrl+O", strong=True)
+            self.layout.view.show_text("Open a folder of pictures:   Ctrl+O", strong=True)
         self.layout.set_notice(self.notice, warning=self._notice_until == FOREVER)
         if self.panel:
             self.panel.lift()
 
-    def _filter_choices(self) -> list[tuple[str, str]]:
-        return self.stage.desk.order.choices() if self.stage else []
+    def _filters(self) -> list[tuple[str, int]]:
+        return self.stage.desk.order.filters() if self.stage else []
 
     # Keys
 
@@ -104,94 +109,100 @@ class Window:
         self.root.bind("<KeyPress>", self._on_key)
         self.root.bind("<KeyRelease>", self._held.release)
 
-    def _on_binding(self, binding: Binding, event: tk.Event) -> None:
+    def _on_binding(self, binding: Binding, event: tk.Event) -> str | None:
         repeated = self._held.press(event)
         if event.widget is not self.root:
-            return  # it was meant for a panel, and may just have closed it
-        if not repeated or binding.method in REPEATING:
+            return None  # it was for a panel, and may just have closed it
+        if not repeated or binding.repeats:
             self.run(binding.method, *binding.arguments)
+        return "break"  # else Tk's own binding of F10 opens the menu a second time
 
     def _on_key(self, event: tk.Event) -> None:
         if self._held.press(event) or event.widget is not self.root or not event.char:
             return
-        number = KEYS.find(event.char.upper())
+        number = CLASS_KEYS.find(event.char.upper())
         if number >= 0 and is_plain(event, self._windowing):
             self.run("label", number)
 
     def run(self, command: str, *arguments: object) -> None:
-        """Carry out a command, unless something lies over the picture; say what it cannot do."""
-        if self.panel or not (self.stage or command in WITHOUT_FOLDER):
+        """Run a command unless a panel is open; show its error."""
+        if self.panel or (needs_folder(command) and not self.stage):
             return
         try:
             getattr(self._commands, command)(*arguments)
         except LabelerError as error:
             gone = self.stage and not self.stage.desk.session.folder.is_dir()
-            self.say(f"{error} Ctrl+S writes a copy." if gone else str(error), warning=True)
+            self.notify(
+                f"{error} Press Ctrl+S to save a copy of the labels." if gone else str(error),
+                warning=True,
+            )
 
     def panel_closed(self) -> None:
         self.panel = None
         self.root.focus_set()
 
-    # Notices, and what happens in the background
+    # Notices and background
 
-    def say(self, text: str, warning: bool = False) -> None:
-        """A notice over the picture's top: a warning until the next change, else for a moment."""
+    def notify(self, text: str, warning: bool = False) -> None:
+        """Show a notice over the picture: a warning until the next change, else for `NOTICE`."""
         self.notice = text
         self._notice_until = time.monotonic() + (FOREVER if warning else NOTICE)
         self.layout.set_notice(text, warning)
 
     def _tick(self) -> None:
-        waiting = self.stage and not self.stage.shown
-        self._next_tick = self.root.after(SOON if waiting else TICK, self._tick)
+        waiting = self.stage and not self.stage.displayed
+        self._next_tick = self.root.after(POLL if waiting else TICK, self._tick)
         if self.notice and time.monotonic() > self._notice_until:
-            self.say("")
+            self.notify("")
         if self.stage:
-            self.stage.take_news()
+            self.stage.refresh()
             messages = self.stage.desk.session.messages
             while messages:
-                self.say(messages.popleft(), warning=True)
+                self.notify(messages.popleft(), warning=True)
 
     # Theme and folder
 
     def switch_theme(self) -> None:
         self._theme = "dark" if self._theme == "light" else "light"
-        self.furnish(self.stage.desk if self.stage else None)
+        self.build(self.stage.desk if self.stage else None)
 
     def open_folder(self, folder: Path) -> None:
-        """Put another folder on the desk, or the same one, read anew.
+        """Open another folder, or the same one again.
 
         Raises
         ------
-        LabelerError   if it cannot be opened; another one that was open stays
+        LabelerError   if it cannot be opened; another folder that is open stays open
         """
         old = self.stage.desk if self.stage else None
         again = old and old.session.folder.resolve() == folder.resolve()
-        if old and again:  # it must be given back before it can be opened
+        if old and again:  # its lock must be released first
             self._close(old)
-            self.furnish(None)
+            self.build(None)
         desk = self._open_desk(folder)
         if old and again:
             desk.order.current = old.order.current
         elif old:
             self._close(old)
         self.notice = ""
-        self.furnish(desk)
+        self.build(desk)
 
     def _close(self, desk: Desk) -> None:
         try:
             desk.close()
         except LabelerError as error:
-            print(f"{error}. The journal has every label.", file=sys.stderr)
+            print(f"{error}. All labels are in the journal.", file=sys.stderr)
 
     def close(self) -> None:
-        """Leave; if labels.csv cannot be written, say so first."""
+        """Close the window; if labels.csv cannot be written, show a warning first."""
         desk = self.stage.desk if self.stage else None
-        if desk and not self._leaving:
+        if desk and not self._close_anyway:
             try:
                 desk.session.save()
             except NotSaved as error:
-                self._leaving = True
-                self.say(f"{error}. The journal has every label. Ctrl+Q again closes.", True)
+                self._close_anyway = True
+                self.notify(
+                    f"{error}. All labels are in the journal. Press Ctrl+Q again to close.", True
+                )
                 return
         if self.stage:
             self.stage.clear()

@@ -1,8 +1,8 @@
-"""How are labels handed to other programs?
+"""Read and write `labels.csv` and `splits.csv`.
 
-`labels.csv` (filename,label) and `splits.csv` (filename,split): UTF-8, a header, one row a picture,
-its name relative to the folder with forward slashes. A file is only ever replaced whole: whoever
-reads it, at whatever moment, finds the old one or the new one.
+`labels.csv` (filename,label) and `splits.csv` (filename,split) are UTF-8 with a header and one row
+per picture; names are relative to the folder, with forward slashes. A file is always replaced as a
+whole: another program that reads it sees either the old one or the new one.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ Stamp = tuple[int, int, int] | None
 def read_table(path: Path, columns: tuple[str, str] = ("filename", "label")) -> dict[str, str]:
     """The file's rows as {filename: value}; empty where there is no file.
 
-    A row without a value counts as absent; of two rows for one file the later one holds.
+    A row without a value counts as absent; of two rows for one file the later one counts.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def read_table(path: Path, columns: tuple[str, str] = ("filename", "label")) -> 
     return rows
 
 
-def _damaged(path: Path, row: int, what: str) -> LabelerError:
-    return LabelerError(f"{path}: row {row} {what}: mend it, or move the file away")
+def _damaged(path: Path, row: int, problem: str) -> LabelerError:
+    return LabelerError(f"{path}: row {row} {problem}: correct it, or move the file away")
 
 
 def write_table(
@@ -69,18 +69,22 @@ def write_table(
     """
     target = Path(os.path.realpath(path))  # a linked file stays a link
     temporary = target.with_name(f".{target.name}.new")
-    odd = any("\r" in name or "\r" in value for name, value in rows)  # left bare by QUOTE_MINIMAL
+    bare_cr = any(
+        "\r" in name or "\r" in value for name, value in rows
+    )  # not quoted by QUOTE_MINIMAL
     try:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
             writer = csv.writer(
-                lines, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+                lines, lineterminator="\n", quoting=csv.QUOTE_ALL if bare_cr else csv.QUOTE_MINIMAL
             )
             writer.writerow(columns)
-            for start in range(0, len(rows), 500):  # in bites, so that the window stays awake
+            for start in range(0, len(rows), 500):  # in parts, so that the window stays responsive
                 writer.writerows(rows[start : start + 500])
             lines.flush()
             os.fsync(lines.fileno())
-        written = stamp(temporary)  # now: somebody may replace the file right after us
+        written = stamp(
+            temporary
+        )  # before the replacement: another program may replace it right after
         os.replace(temporary, target)
         flush_folder(target.parent)
     except OSError as error:
@@ -90,7 +94,7 @@ def write_table(
 
 
 def stamp(path: Path) -> Stamp:
-    """What changes when somebody writes the file; None where there is none."""
+    """Time, size and inode, which change when the file is written; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -99,7 +103,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def flush_folder(folder: Path) -> None:
-    """Put a folder on the disk: only then a new name in it is safe."""
+    """Flush a folder to the disk, so that new names in it survive a power loss."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -109,6 +113,6 @@ def flush_folder(folder: Path) -> None:
 
 
 def remove(temporary: Path) -> None:
-    """Take away a file that was not finished, if the disk still lets us."""
+    """Delete an unfinished file, if that is still possible."""
     with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)

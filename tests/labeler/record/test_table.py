@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler.errors import LabelerError, NotSaved
-from labeler.table import read_table, stamp, write_table
+from labeler.record.table import read_table, stamp, write_table
 
 NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
 
@@ -48,7 +48,7 @@ def test_spreadsheets_may_leave_a_mark_and_blank_lines(tmp_path):
 def test_a_damaged_file_is_named_with_its_row(tmp_path, content, row):
     path = tmp_path / "labels.csv"
     path.write_bytes(content)
-    with pytest.raises(LabelerError, match=rf"labels\.csv: row {row} .*mend it") as caught:
+    with pytest.raises(LabelerError, match=rf"labels\.csv: row {row} .*correct it") as caught:
         read_table(path)
     assert "\n" not in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_the_stamp_changes_with_the_file(tmp_path):
     assert None is not before != stamp(path)
 
 
-def test_whoever_reads_meanwhile_finds_a_whole_table(tmp_path):
+def test_another_program_always_reads_a_whole_table(tmp_path):
     path = tmp_path / "labels.csv"
     tables = [[(f"{n}.png", label) for n in range(3000)] for label in ("cat", "dog")]
     write_table(path, tables[0])

@@ -1,126 +1,142 @@
-"""What each key does.
+"""The commands that keys, buttons and menus run.
 
-A label counts only for the picture that is on the screen: a key pressed while the next one is still
-being read does nothing. The label is on the disk (`Session.label`) before the next picture shows.
+A label applies only to the picture on the screen: a key pressed while the next picture is still
+being decoded does nothing. The label is on the disk (`Session.label`) before the next picture is
+shown.
 """
 
+import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
 from tkinter import filedialog
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from labeler import panels
 from labeler.desk import Desk
 from labeler.errors import LabelerError
-from labeler.keys import help_rows
 from labeler.order import ALL, is_choice
 from labeler.pictures import Unreadable
-from labeler.stage import Stage
-from labeler.theme import class_colour
+from labeler.window import panels
+from labeler.window.keys import help_rows
+from labeler.window.layout import Layout
+from labeler.window.stage import Stage
+from labeler.window.theme import class_colour
 
-if TYPE_CHECKING:
-    from labeler.window import Window
 
-WITHOUT_FOLDER = {"choose_folder", "switch_theme", "open_keys", "open_menu", "close"}
+class Host(Protocol):
+    """What the commands need of the window: see `labeler.window.window.Window`."""
+
+    root: tk.Tk
+    layout: Layout
+    stage: Stage | None
+    panel: panels.Panel | None
+
+    def notify(self, text: str, warning: bool = False) -> None: ...
+    def build(self, desk: Desk | None) -> None: ...
+    def panel_closed(self) -> None: ...
+    def switch_theme(self) -> None: ...
+    def open_folder(self, folder: Path) -> None: ...
+    def close(self) -> None: ...
 
 
 class Commands:
-    """The methods are the commands of `labeler.keys`; a `LabelerError` is shown in the window."""
+    """The methods are the commands of `labeler.window.keys`; the window shows a `LabelerError`."""
 
-    def __init__(self, window: "Window") -> None:
+    def __init__(self, window: Host) -> None:
         self._window = window
 
     @property
     def _stage(self) -> Stage:
         stage = self._window.stage
-        assert stage is not None, "only the commands in WITHOUT_FOLDER are run without a folder"
+        assert stage is not None, "a command that needs a folder was run without one"
         return stage
 
     @property
     def _desk(self) -> Desk:
         return self._stage.desk
 
-    # Marking
+    # Labelling
 
     def label(self, number: int) -> None:
         """Give the picture on the screen the class of this number."""
-        if not self._stage.shown or number >= len(self._desk.session.classes):
+        if not self._stage.displayed or number >= len(self._desk.session.classes):
             return
         if isinstance(self._desk.picture, Unreadable):
-            raise LabelerError("A picture that cannot be read gets no label: Space skips it.")
+            raise LabelerError(
+                "A picture that cannot be read gets no label. Press Space to skip it."
+            )
         self._desk.label(number)
-        self._go_on(class_colour(number))
+        self._advance(class_colour(number))
         self._window.layout.flash(number)
 
     def skip(self) -> None:
-        """Pass over the picture on the screen."""
-        if self._stage.shown:
-            self._desk.session.skip(self._stage.shown)
-            self._go_on(self._window.layout.style.palette.muted)
+        """Skip the picture on the screen."""
+        if self._stage.displayed:
+            self._desk.session.skip(self._stage.displayed)
+            self._advance(self._window.layout.style.palette.muted)
 
-    def _go_on(self, colour: str) -> None:
+    def _advance(self, colour: str) -> None:
         self._desk.order.current = self._desk.order.after_mark()
-        self._window.say("")
+        self._window.notify("")
         self._stage.show_current()
         self._window.layout.view.flash(colour)
 
     def clear(self) -> None:
-        """Take back the label or skip of the picture on the screen, and stay."""
-        if self._stage.shown:
-            self._desk.clear(self._stage.shown)
-            self._window.say("")
-            self._stage.fill()
+        """Remove the label or skip of the picture on the screen, and stay there."""
+        if self._stage.displayed:
+            self._desk.clear(self._stage.displayed)
+            self._window.notify("")
+            self._stage.update()
 
     def undo(self) -> None:
-        """Take back the last change, and go to its picture."""
+        """Undo the last change, and go to its picture."""
         name = self._desk.undo()
-        self._window.say("" if name else "Nothing to undo.")
+        self._window.notify("" if name else "Nothing to undo.")
         if name in self._desk.session.pictures:
             self.go_to(name)
         else:
-            self._stage.fill()
+            self._stage.update()
 
-    # Going about
+    # Navigation
 
     def go_to(self, name: str) -> None:
-        """Show this picture, whatever the filter."""
+        """Show this picture; clear the filter if it does not match."""
         if name not in self._desk.order:
             self._desk.order.choose(ALL)
         self._desk.order.current = name
         self._stage.show_current()
 
     def step(self, by: int) -> None:
-        """Go on (1) or back (-1)."""
+        """Go to the next (1) or previous (-1) picture."""
         name = self._desk.order.step(by)
         if name:
             self.go_to(name)
         else:
             end = "last" if by > 0 else "first"
-            self._window.say(f"This is the {end} picture.")
+            self._window.notify(f"This is the {end} picture.")
 
     def next_unlabelled(self) -> None:
         name = self._desk.order.next_unlabelled()
         if name:
             self.go_to(name)
         else:
-            self._window.say("No other picture here is unlabelled.")
+            self._window.notify("There is no other unlabelled picture.")
 
-    def go_to_place(self, place: int) -> None:
-        """The first (0) or last (-1) picture of those that are shown."""
+    def go_to_position(self, position: int) -> None:
+        """Go to the first (0) or last (-1) picture of the view."""
         if self._desk.order.view:
-            self.go_to(self._desk.order.view[place])
+            self.go_to(self._desk.order.view[position])
 
-    def back_to(self, number: int) -> None:
-        """The picture of this thumbnail."""
+    def go_to_recent(self, number: int) -> None:
+        """Go to the picture of this thumbnail."""
         if number < len(self._desk.recent):
             self.go_to(self._desk.recent[number])
 
     def choose(self, filter_name: str) -> None:
-        """Show only some pictures, see `Order`."""
+        """Filter the pictures, see `Order`."""
         self._desk.order.choose(filter_name)
         self._stage.show_current()
 
-    # Looking closely
+    # Zoom
 
     def zoom(self, steps: int) -> None:
         self._stage.zoom(steps)
@@ -128,9 +144,9 @@ class Commands:
     def fit(self) -> None:
         self._window.layout.view.fit()
 
-    def pan(self, across: int, down: int) -> None:
+    def pan(self, right: int, down: int) -> None:
         step = self._window.layout.style.px(80)
-        self._window.layout.view.pan(across * step, down * step)
+        self._window.layout.view.pan(right * step, down * step)
 
     # Panels and menus
 
@@ -140,7 +156,7 @@ class Commands:
 
     def open_info(self) -> None:
         if self._desk.order.current:
-            self._open(panels.Info, self._desk.facts())
+            self._open(panels.Info, self._desk.picture_info())
 
     def open_jump(self) -> None:
         self._open(panels.Jump, self._jump)
@@ -171,7 +187,7 @@ class Commands:
         self._desk.session.set_classes(names)
         if not is_choice(self._desk.order.filter, self._desk.session.classes):
             self._desk.order.choose(ALL)
-        self._window.furnish(self._desk)
+        self._window.build(self._desk)
 
     # The window and its folder
 
@@ -185,16 +201,16 @@ class Commands:
             self._window.open_folder(Path(folder))
 
     def reload(self) -> None:
-        """Read the folder again: new pictures, or the right to write, may have come."""
+        """Read the folder again: there may be new pictures, or it may have become writable."""
         self._window.open_folder(self._desk.session.folder)
 
     def save_copy(self) -> None:
         path = filedialog.asksaveasfilename(
-            parent=self._window.root, title="A copy of the labels", initialfile="labels.csv"
+            parent=self._window.root, title="Save a copy of the labels", initialfile="labels.csv"
         )
         if path:
             self._desk.session.save_copy(Path(path))
-            self._window.say(f"Written: {path}")
+            self._window.notify(f"Written: {path}")
 
     def close(self) -> None:
         self._window.close()

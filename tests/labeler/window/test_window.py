@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from tkinter import filedialog
 from types import SimpleNamespace
 
 import pytest
 
+from labeler.record.table import read_table, write_table
 from labeler.suggestions import Suggestions
-from labeler.table import read_table, write_table
-from labeler.theme import CLASS_COLOURS
+from labeler.window.theme import CLASS_COLOURS
 
 
 def journal(folder):
@@ -26,11 +27,11 @@ def button_count(driver, number):
 
 def test_a_key_labels_and_the_next_picture_follows(open_window, pictures):
     driver = open_window(pictures())
-    assert driver.shown == "0.png"
+    assert driver.displayed == "0.png"
     driver.press("a")
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
     driver.press("B")
-    assert driver.shown == "2.png"
+    assert driver.displayed == "2.png"
     assert driver.session.labels == {"0.png": "0", "1.png": "1"}
     assert [button_count(driver, number) for number in (0, 1)] == ["1", "1"]
 
@@ -52,7 +53,7 @@ def test_each_label_is_on_the_disk_before_the_next_picture_shows(
 def test_the_picture_is_framed_in_the_colour_of_the_class(open_window, pictures):
     driver = open_window(pictures())
     view = driver.window.layout.view
-    driver.wait_shown()
+    driver.wait_for_picture()
     driver.root.event_generate("<KeyPress-b>")
     assert view.itemcget(view._frame, "state") == "normal"
     assert view.itemcget(view._frame, "outline") == CLASS_COLOURS[1]
@@ -61,26 +62,26 @@ def test_the_picture_is_framed_in_the_colour_of_the_class(open_window, pictures)
 
 def test_a_picture_that_is_not_on_the_screen_gets_no_label(open_window, pictures, monkeypatch):
     driver = open_window(pictures())
-    get = driver.stage.desk.ahead.get
+    get = driver.stage.desk.prefetcher.get
     monkeypatch.setattr(
-        driver.stage.desk.ahead, "get", lambda name: get(name) if name == "0.png" else None
+        driver.stage.desk.prefetcher, "get", lambda name: get(name) if name == "0.png" else None
     )
     for key in ("a", "a", "space"):
         driver.root.event_generate(f"<KeyPress-{key}>")
         driver.root.event_generate(f"<KeyRelease-{key}>")
-    assert driver.shown is None
+    assert driver.displayed is None
     assert driver.session.labels == {"0.png": "0"}
     assert not driver.session.skipped
     monkeypatch.undo()
-    driver.wait_shown()
-    assert driver.shown == "1.png"
+    driver.wait_for_picture()
+    assert driver.displayed == "1.png"
 
 
 def test_a_key_held_down_labels_one_picture(open_window, pictures):
     driver = open_window(pictures())
     for moment in (1000, 1030, 1060):  # under X a repeated key is released and pressed at once
         driver.root.event_generate("<KeyPress-a>", time=moment)
-        driver.wait_shown()
+        driver.wait_for_picture()
         driver.root.event_generate("<KeyRelease-a>", time=moment + 30)
     assert driver.session.labels == {"0.png": "0"}
     driver.press("a", time=2000)
@@ -90,17 +91,17 @@ def test_a_key_held_down_labels_one_picture(open_window, pictures):
 def test_undo_skip_clear_and_relabel(open_window, pictures):
     driver = open_window(pictures())
     driver.press("a", "space", "b")
-    assert driver.shown == "3.png"
+    assert driver.displayed == "3.png"
     driver.press("Control-z")
-    assert driver.shown == "2.png"
+    assert driver.displayed == "2.png"
     driver.press("Control-z")
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
     assert driver.session.labels == {"0.png": "0"}
     driver.press("Left", "b")
     assert driver.session.labels == {"0.png": "1"}
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
     driver.press("Left", "Delete")
-    assert (driver.shown, driver.session.labels) == ("0.png", {})
+    assert (driver.displayed, driver.session.labels) == ("0.png", {})
     driver.press(*["Control-z"] * 3)
     assert driver.window.notice == ""
     driver.press("Control-z")
@@ -114,7 +115,7 @@ def test_after_the_last_picture(open_window, pictures):
     view = driver.window.layout.view
     assert "Every picture is labelled" in view.itemcget(view._text, "text")
     driver.press("a", "Left")
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
 
 
 def test_a_class_button_is_a_key_too(open_window, pictures):
@@ -144,7 +145,7 @@ def test_next_previous_first_last_and_next_unlabelled(open_window, pictures):
     visited = []
     for key in ("a", "Right", "Right", "Left", "End", "Right", "Home", "Left", "Next", "Return"):
         driver.press(key)
-        visited.append(driver.shown)
+        visited.append(driver.displayed)
     assert [name.removesuffix(".png") for name in visited] == list("1232550012")
 
 
@@ -155,7 +156,7 @@ def test_one_resumes_where_one_stopped(open_window, pictures):
     driver.window.close()
     assert read_table(folder / "labels.csv") == {"0.png": "0", "2.png": "1"}
     again = open_window(folder)
-    assert again.shown == "3.png"
+    assert again.displayed == "3.png"
     assert again.session.skipped_count == 1
 
 
@@ -164,14 +165,14 @@ def test_jump_by_number_and_by_name(open_window, pictures):
     driver.press("Control-g")
     driver.type("3")
     driver.press("Return")
-    assert driver.shown == "sub/hen.png"
+    assert driver.displayed == "sub/hen.png"
     driver.press("Control-g")
     driver.type("cow")
     driver.press("Return")
-    assert driver.window.panel, "it stays open to be told something else"
+    assert driver.window.panel, "it stays open for another name"
     driver.type("DOG")
     driver.press("Return")
-    assert (driver.shown, driver.window.panel) == ("dog.png", None)
+    assert (driver.displayed, driver.window.panel) == ("dog.png", None)
 
 
 def test_filters(open_window, pictures):
@@ -190,9 +191,9 @@ def test_filters(open_window, pictures):
     menu.invoke(3)
     assert driver.stage.desk.order.view == ["0.png", "3.png"]
     driver.press("b")
-    assert driver.shown == "3.png"
+    assert driver.displayed == "3.png"
     menu.invoke(0)
-    assert driver.shown == "3.png"
+    assert driver.displayed == "3.png"
 
 
 def test_a_thumbnail_brings_its_picture_back(open_window, pictures):
@@ -203,11 +204,11 @@ def test_a_thumbnail_brings_its_picture_back(open_window, pictures):
     assert [thumbnails.name_at(place) for place in range(3)] == ["2.png", "1.png", "0.png"]
     driver.wait(lambda: len(driver.stage._thumbnails) == 3)
     driver.click(thumbnails, 70, 20)
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
     driver.press("Control-3")
-    assert driver.shown == "0.png"
+    assert driver.displayed == "0.png"
     driver.press("b")
-    assert driver.shown == "3.png", "one goes on where one was"
+    assert driver.displayed == "3.png", "one goes on where one was"
 
 
 # What is seen
@@ -239,11 +240,11 @@ def test_zoomed_one_moves_about_within_the_picture(open_window, tmp_path, pictur
     view = driver.window.layout.view
     driver.press("1")
     driver.wait(lambda: view.zoom == 1)
-    assert view._middle == (1500, 1000)
+    assert view._centre == (1500, 1000)
     driver.press("Shift-Left", "Shift-Up", "Shift-Up")
-    assert view._middle == (1420, 840)
+    assert view._centre == (1420, 840)
     driver.press(*["Shift-Right"] * 40)
-    assert view._middle == (3000 - view.winfo_width() / 2, 840)
+    assert view._centre == (3000 - view.winfo_width() / 2, 840)
 
 
 def test_light_and_dark(open_window, pictures):
@@ -251,7 +252,7 @@ def test_light_and_dark(open_window, pictures):
     driver.press("a")
     light = driver.window.layout["bg"]
     driver.press("Control-d")
-    assert driver.shown == "1.png"
+    assert driver.displayed == "1.png"
     assert int(driver.window.layout["bg"][1:3], 16) < 64 < 192 < int(light[1:3], 16)
     driver.press("b", "Control-d")
     assert driver.window.layout["bg"] == light
@@ -278,7 +279,7 @@ def test_help_names_the_keys_and_hides_the_picture_from_them(open_window, pictur
 def test_information_about_the_picture(open_window, pictures):
     driver = open_window(pictures())
     driver.press("Control-i")
-    facts = dict(driver.stage.desk.facts())
+    facts = dict(driver.stage.desk.picture_info())
     assert facts["size"] == "12 × 8 pixels"
     assert facts["format"] == "PNG, RGB"
     assert facts["label"] == "none yet"
@@ -288,9 +289,9 @@ def test_information_about_the_picture(open_window, pictures):
 def test_pace_and_progress(open_window, pictures):
     driver = open_window(pictures(*[f"{n}.png" for n in range(20)]))
     driver.press(*"ababab")
-    assert "a minute" in driver.window.layout._pace["text"]
+    assert "per minute" in driver.window.layout._pace["text"]
     assert driver.window.layout._counts["text"] == "6 of 20 labelled"
-    assert driver.stage.desk.done_share == pytest.approx(0.3)
+    assert driver.stage.desk.progress == pytest.approx(0.3)
 
 
 # Classes, export, suggestions
@@ -307,7 +308,7 @@ def test_classes_are_named_in_the_window(open_window, pictures):
     assert "Two classes are called cat" in panel.note["text"]
     panel._entries[1].delete(0, "end")
     panel._entries[1].insert(0, "dog")
-    panel._more.invoke()
+    panel._add_class_button.invoke()
     driver.type("bird")
     driver.press("Return")
     assert driver.session.classes == ("cat", "dog", "bird")
@@ -352,10 +353,10 @@ def test_suggestions_are_hints_and_the_doubtful_come_first(open_window, pictures
     )
     assert driver.session.classes == ("cat", "dog")
     button = driver.window.layout.buttons[1]
-    driver.wait(lambda: button.itemcget(button._hint, "text") == "99% likely")
+    driver.wait(lambda: button.itemcget(button._hint, "text") == "99\xa0% likely")
     driver.wait(lambda: driver.stage.desk.order.view[9] == "29.png")
     driver.press(*"ababababab")
-    assert driver.shown == "28.png"
+    assert driver.displayed == "28.png"
 
 
 # What can go wrong
@@ -368,30 +369,30 @@ def test_an_unreadable_picture_is_shown_as_such_and_skipped(open_window, picture
     view = driver.window.layout.view
     assert "0.png cannot be read" in view.itemcget(view._text, "text")
     driver.press("a")
-    assert (driver.session.labels, driver.shown) == ({}, "0.png")
-    assert "Space skips it" in driver.window.notice
+    assert (driver.session.labels, driver.displayed) == ({}, "0.png")
+    assert "Press Space to skip it" in driver.window.notice
     driver.press("plus", "space", "a")
     assert driver.session.labels == {"1.png": "0"}
     assert list(driver.session.skipped) == ["0.png"]
 
 
-def test_the_second_window_is_read_only_and_says_so(open_window, pictures):
+def test_the_second_window_is_read_only(open_window, pictures):
     folder = pictures()
     first, second = open_window(folder), open_window(folder)
-    assert second.says("another window")
+    assert second.has_text("another window")
     second.press("a")
-    assert (second.session.labels, second.shown) == ({}, "0.png")
+    assert (second.session.labels, second.displayed) == ({}, "0.png")
     first.press("a", "b")
     first.window.close()
     second.press("F5")
     second.wait(lambda: not second.stage.desk.scanning)
-    assert not second.says("another window")
+    assert not second.has_text("another window")
     assert second.session.labels == {"0.png": "0", "1.png": "1"}
     second.press("Next", "a")
     assert second.session.labels["2.png"] == "0"
 
 
-def test_a_full_disk_is_said_and_the_picture_stays(open_window, pictures, small_disk):
+def test_a_full_disk_is_reported_and_the_picture_stays(open_window, pictures, small_disk):
     driver = open_window(pictures(folder=small_disk.path))
     driver.press("a")
     small_disk.fill()
@@ -401,9 +402,9 @@ def test_a_full_disk_is_said_and_the_picture_stays(open_window, pictures, small_
             break
         driver.press("Left")
     assert "the disk is full" in driver.window.notice
-    here, labels = driver.shown, dict(driver.session.labels)
+    here, labels = driver.displayed, dict(driver.session.labels)
     driver.press("a")
-    assert (driver.shown, driver.session.labels) == (here, labels)
+    assert (driver.displayed, driver.session.labels) == (here, labels)
     small_disk.free()
     driver.press("a")
     assert driver.session.labels == {**labels, here: "0"}
@@ -412,16 +413,16 @@ def test_a_full_disk_is_said_and_the_picture_stays(open_window, pictures, small_
     assert read_table(small_disk.path / "labels.csv") == {**labels, here: "0"}
 
 
-def test_a_read_only_folder_is_said(open_window, pictures, small_disk):
+def test_a_read_only_folder_is_reported(open_window, pictures, small_disk):
     pictures(folder=small_disk.path)
     small_disk.freeze()
     driver = open_window(small_disk.path)
-    assert driver.says("Nothing can be written")
+    assert driver.has_text("cannot be written")
     driver.press("a", "Right")
-    assert (driver.session.labels, driver.shown) == ({}, "1.png")
+    assert (driver.session.labels, driver.displayed) == ({}, "1.png")
 
 
-def test_a_folder_removed_underneath_is_said_and_the_labels_can_be_saved(
+def test_a_folder_removed_while_open_is_reported_and_the_labels_can_be_saved(
     open_window, pictures, monkeypatch, tmp_path
 ):
     folder = pictures()
@@ -430,14 +431,14 @@ def test_a_folder_removed_underneath_is_said_and_the_labels_can_be_saved(
     shutil.rmtree(folder)
     driver.press("a")
     assert "no longer there" in driver.window.notice
-    assert "Ctrl+S writes a copy" in driver.window.notice
-    assert driver.shown == "2.png"
+    assert "Press Ctrl+S to save a copy" in driver.window.notice
+    assert driver.displayed == "2.png"
     copy = tmp_path / "copy.csv"
-    monkeypatch.setattr("labeler.commands.filedialog.asksaveasfilename", lambda **_: str(copy))
+    monkeypatch.setattr(filedialog, "asksaveasfilename", lambda **_: str(copy))
     driver.press("Control-s")
     assert read_table(copy) == {"0.png": "0", "1.png": "1"}
     driver.press("Control-q")
-    assert "Ctrl+Q again closes" in driver.window.notice
+    assert "Press Ctrl+Q again to close" in driver.window.notice
     driver.press("Control-q")
     assert driver.closed
 
@@ -449,7 +450,7 @@ def test_an_edit_made_elsewhere_appears(open_window, pictures):
     driver.wait(lambda: (folder / "labels.csv").exists())
     write_table(folder / "labels.csv", [("0.png", "1"), ("1.png", "1")])
     driver.wait(lambda: button_count(driver, 1) == "2")
-    assert "edited elsewhere" in driver.window.notice
+    assert "edited by another program" in driver.window.notice
 
 
 def test_an_empty_folder_and_no_folder(open_window, tmp_path, pictures, monkeypatch):
@@ -457,9 +458,7 @@ def test_an_empty_folder_and_no_folder(open_window, tmp_path, pictures, monkeypa
     assert "No JPEG, PNG" in view.itemcget(view._text, "text")
     driver = open_window()
     driver.press("a", "space", "Right", "Control-z", "F5", "question", "Escape", "Control-d")
-    monkeypatch.setattr(
-        "labeler.commands.filedialog.askdirectory", lambda **_: str(pictures("0.png"))
-    )
+    monkeypatch.setattr(filedialog, "askdirectory", lambda **_: str(pictures("0.png")))
     driver.press("Control-o")
     driver.press("a")
     assert driver.session.labels == {"0.png": "0"}
@@ -471,7 +470,7 @@ def test_another_folder_is_opened_only_if_it_can_be(open_window, pictures, tmp_p
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "labels.csv").write_text("nonsense\n")
-    monkeypatch.setattr("labeler.commands.filedialog.askdirectory", lambda **_: str(bad))
+    monkeypatch.setattr(filedialog, "askdirectory", lambda **_: str(bad))
     driver.press("Control-o")
     assert "row 1" in driver.window.notice
     driver.press("b")

@@ -1,34 +1,33 @@
-"""Where everything in the window stands, and how it is brought up to date."""
+"""All widgets of the window, from top to bottom, and their updates."""
 
 import math
-import re
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from labeler.keys import BY_METHOD, MENU
-from labeler.session import KEYS, spoken
-from labeler.theme import Style
-from labeler.view import PictureView
-from labeler.widgets import ClassButton, ProgressBar, Thumbnails, shorten
+from labeler.order import CLASS
+from labeler.window.keys import BY_METHOD, CLASS_KEYS, MENU
+from labeler.window.picture_view import PictureView
+from labeler.window.theme import Style, display_name
+from labeler.window.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
 PER_ROW = 7  # class buttons, once there are more than two
 PAD = 16
 
 
 class Layout(tk.Frame):
-    """The window's furniture, from top to bottom.
+    """The widgets of the window, from top to bottom.
 
     Parameters
     ----------
     root : Tk
     style : Style
     classes : names of the classes, one button each
-    standing : str  a warning that stays over the picture, or empty
-    recent : int    how many thumbnails there is room for
-    run : called with the name of a command, and its arguments, when it is chosen with the mouse
-    choices : the present filters, each with words for it
+    warning : str   a line that stays over the picture, or empty
+    recent : int    maximum number of thumbnails
+    run : called with the name of a command and its arguments when it is selected with the mouse
+    filters : returns the filters, each with the number of its pictures
     """
 
     def __init__(
@@ -36,20 +35,20 @@ class Layout(tk.Frame):
         root: tk.Tk,
         style: Style,
         classes: Sequence[str],
-        standing: str,
+        warning: str,
         recent: int,
         run: Callable[..., object],
-        choices: Callable[[], Sequence[tuple[str, str]]],
+        filters: Callable[[], Sequence[tuple[str, int]]],
     ) -> None:
         super().__init__(root, bg=style.palette.page, cursor="arrow")
-        self.style, self._run, self._choices = style, run, choices
+        self.style, self._run, self._filters = style, run, filters
         self._build_progress()
         self._build_bar()
         self._build_footer(recent)
         self.buttons = self._build_buttons(classes)
         self._build_caption()
-        if standing:
-            self._message(standing).pack(side="top", fill="x")
+        if warning:
+            self._message(warning).pack(side="top", fill="x")
         self.view = PictureView(self, style)
         self.view.pack(fill="both", expand=True)
         self._notice = self._message("")
@@ -103,7 +102,7 @@ class Layout(tk.Frame):
                 menu.add_separator()
             for method in block:
                 command = BY_METHOD[method]
-                text = re.split("[:,]", command.does)[0].capitalize()
+                text = command.description.partition(" (")[0].capitalize()
                 menu.add_command(
                     label=text, accelerator=command.keys, command=partial(self._run, method)
                 )
@@ -167,22 +166,22 @@ class Layout(tk.Frame):
                 row,
                 self.style,
                 number,
-                KEYS[number],
-                spoken(name),
+                CLASS_KEYS[number],
+                display_name(name),
                 command=partial(self._run, "label", number),
                 compact=len(classes) > 2,
             )
             button.configure(bg=self.style.palette.page)
-            place = divmod(number, columns)
+            line, column = divmod(number, columns)
             gap = self.style.px(4)
             button.grid(
-                row=place[0],
-                column=place[1],
+                row=line,
+                column=column,
                 sticky="ew",
-                padx=(gap if place[1] else 0, gap if place[1] < columns - 1 else 0),
-                pady=(self.style.px(6) if place[0] else 0, 0),
+                padx=(gap if column else 0, gap if column < columns - 1 else 0),
+                pady=(self.style.px(6) if line else 0, 0),
             )
-            row.columnconfigure(place[1], weight=1, uniform="class")
+            row.columnconfigure(column, weight=1, uniform="class")
             buttons.append(button)
         return buttons
 
@@ -197,25 +196,26 @@ class Layout(tk.Frame):
 
     def _fill_filters(self, menu: tk.Menu) -> None:
         menu.delete(0, "end")
-        for name, text in self._choices():
+        for name, count in self._filters():
+            text = f"{_filter_title(name)}  ({count:,})"
             menu.add_command(label=text, command=partial(self._run, "choose", name))
 
     def pop_up(self, button: tk.Menubutton) -> None:
-        """Open the menu of a button for the keyboard, at its first entry."""
+        """Open the menu of a button for use with the keyboard."""
         menu = button.nametowidget(button["menu"])
         menu.tk_popup(button.winfo_rootx(), button.winfo_rooty() + button.winfo_height(), 0)
 
-    # Bringing it up to date
+    # Updates
 
     def set_progress(self, share: float, pace: str) -> None:
         self._progress.set(share)
         self._pace.configure(text=f"   {pace}" if pace else "")
 
-    def set_title(self, folder: str, filter_text: str, counts: str) -> None:
+    def set_title(self, folder: str, filter_name: str, counts: str) -> None:
         self.winfo_toplevel().title(f"{folder} · {counts}")
         self._title.configure(text=shorten(folder, self.style.strong, self.style.px(360)))
         self._counts.configure(text=counts)
-        self.filter.configure(text=f"Show: {filter_text} ▾")
+        self.filter.configure(text=f"Show: {_filter_title(filter_name)} ▾")
 
     def set_caption(self, name: str, state: str, colour: str, position: str) -> None:
         self._file.configure(text=shorten(name, self.style.normal, self.style.px(460)))
@@ -223,12 +223,12 @@ class Layout(tk.Frame):
         self._position.configure(text=position)
 
     def flash(self, number: int) -> None:
-        """Light up the button of a class, and only that one."""
-        for place, button in enumerate(self.buttons):
-            button.flash(place == number)
+        """Flash the button of a class, and only that one."""
+        for other, button in enumerate(self.buttons):
+            button.flash(other == number)
 
     def set_notice(self, text: str, warning: bool) -> None:
-        """A line over the top of the picture; nothing where the text is empty."""
+        """Show a line over the top of the picture; an empty text removes it."""
         palette = self.style.palette
         if not text:
             self._notice.place_forget()
@@ -240,3 +240,7 @@ class Layout(tk.Frame):
         )
         self._notice.place(in_=self.view, x=0, y=0, relwidth=1)
         self._notice.lift()
+
+
+def _filter_title(filter_name: str) -> str:
+    return display_name(filter_name.removeprefix(CLASS))

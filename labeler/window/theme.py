@@ -1,4 +1,4 @@
-"""How the window looks: colours for day and night, type, and the scale of the display."""
+"""Colours of the light and dark theme, fonts, scale, and how a class is shown."""
 
 import tkinter as tk
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from tkinter import font
 class Palette:
     """The colours of one theme."""
 
-    page: str  # the window
-    ground: str  # behind the picture
-    surface: str  # what lies on the page: buttons, panels
+    page: str  # background of the window
+    ground: str  # background of the picture
+    surface: str  # background of buttons and panels
     hover: str
     line: str
     text: str
@@ -44,8 +44,8 @@ DARK = Palette(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 
-# Okabe and Ito's colours, which people of every colour vision can tell apart, with a grey that is
-# seen on both grounds in the place of their black. From the ninth class on, the key tells the rest.
+# The colour-blind-safe palette of Okabe and Ito, with a grey that is visible in both themes instead
+# of its black. From the ninth class on the colours repeat, and the key tells the classes apart.
 CLASS_COLOURS = (
     "#0072b2",
     "#e69f00",
@@ -62,8 +62,13 @@ def class_colour(number: int) -> str:
     return CLASS_COLOURS[number % len(CLASS_COLOURS)]
 
 
-def ink_on(colour: str) -> str:
-    """Black or white, whichever reads better on the colour (by its relative luminance, WCAG 2)."""
+def display_name(label: str) -> str:
+    """A class as the window shows it: a bare number could be taken for its count."""
+    return f"class {label}" if label.isdecimal() else label
+
+
+def text_colour_on(colour: str) -> str:
+    """Black or white, whichever has more contrast (by the relative luminance of WCAG 2)."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -75,9 +80,9 @@ class Style:
 
     Parameters
     ----------
-    root : Tk         the window whose display counts
+    root : Tk         a window on the display
     palette : Palette
-    scale : float     pixels for one hundredth of an inch or so; 0 asks the display
+    scale : float     screen pixels per 1/96 inch; 0: as the display reports
     """
 
     def __init__(self, root: tk.Misc, palette: Palette, scale: float = 0.0) -> None:
@@ -91,5 +96,5 @@ class Style:
         self.key = font.Font(root, family=family, size=-self.px(15), weight="bold")
 
     def px(self, length: float) -> int:
-        """A length at 96 dots an inch, in pixels of this display."""
+        """A length at 96 dots per inch, in pixels of this display."""
         return max(1, round(length * self.scale))

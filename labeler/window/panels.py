@@ -1,4 +1,4 @@
-"""What lies over the picture for a moment: keys, jump, class names, export, information."""
+"""Panels over the picture: keys, information, jump, classes, export."""
 
 import threading
 import tkinter as tk
@@ -8,13 +8,14 @@ from typing import Any
 
 from labeler import splits
 from labeler.errors import LabelerError
-from labeler.session import KEYS, Session
-from labeler.theme import Style, class_colour, ink_on
-from labeler.widgets import flat_button
+from labeler.record.session import Session
+from labeler.window.keys import CLASS_KEYS
+from labeler.window.theme import Style, class_colour, text_colour_on
+from labeler.window.widgets import flat_button
 
 
 class Panel(tk.Frame):
-    """A sheet in the middle of the window. Escape puts it away."""
+    """A panel in the middle of the window. Escape closes it."""
 
     def __init__(
         self, root: tk.Tk, style: Style, title: str, on_close: Callable[[], object]
@@ -68,8 +69,8 @@ class Panel(tk.Frame):
         entry.insert(0, text)
         return entry
 
-    def say(self, text: str, warning: bool = False) -> None:
-        """A line under the body."""
+    def set_note(self, text: str, warning: bool = False) -> None:
+        """Show a line under the body."""
         palette = self.style.palette
         self.note.configure(text=text, fg=palette.warning if warning else palette.muted)
         self.note.pack(anchor="w", pady=(self.style.px(10), 0), after=self.body)
@@ -87,7 +88,7 @@ class Panel(tk.Frame):
 
 
 class Keys(Panel):
-    """Every key and what it does."""
+    """Every key and its description."""
 
     def __init__(self, root, style, on_close, rows: Sequence[tuple[str, str]]) -> None:
         super().__init__(root, style, "Keys", on_close)
@@ -95,60 +96,63 @@ class Keys(Panel):
         for number, part in enumerate((rows[:half], rows[half:])):
             column = tk.Frame(self.body, bg=style.palette.surface)
             column.grid(row=0, column=number, sticky="n", padx=(0, style.px(32)))
-            for row, (keys, does) in enumerate(part):
+            for row, (keys, description) in enumerate(part):
                 self.label(keys, column, font=style.strong).grid(row=row, column=0, sticky="w")
-                label = self.label(does, column, muted=True)
+                label = self.label(description, column, muted=True)
                 label.grid(row=row, column=1, sticky="w", padx=(style.px(14), 0), pady=style.px(2))
-        self.say("Esc puts this away.")
+        self.set_note("Press Esc to close.")
 
 
 class Info(Panel):
     """Facts about the picture."""
 
     def __init__(self, root, style, on_close, rows: Sequence[tuple[str, str]]) -> None:
-        super().__init__(root, style, "This picture", on_close)
-        for row, (what, value) in enumerate(rows):
-            label = self.label(what, self.body, muted=True)
+        super().__init__(root, style, "Picture information", on_close)
+        for row, (name, value) in enumerate(rows):
+            label = self.label(name, self.body, muted=True)
             label.grid(row=row, column=0, sticky="nw", pady=style.px(2))
             text = self.label(value, self.body, wraplength=style.px(440))
             text.grid(row=row, column=1, sticky="w", padx=(style.px(16), 0))
 
 
 class Jump(Panel):
-    """Ask for a picture by its number or a part of its name."""
+    """Go to a picture by its number or a part of its name."""
 
     def __init__(self, root, style, on_close, go: Callable[[str], bool]) -> None:
-        super().__init__(root, style, "Jump to", on_close)
+        super().__init__(root, style, "Jump to a picture", on_close)
         entry = self.entry(self.body, width=36)
         entry.pack(fill="x", ipady=style.px(4))
         entry.bind("<Return>", lambda _: self._go(entry.get().strip(), go))
         entry.focus_set()
-        self.say("A number, or a part of a file name; then Return.")
+        self.set_note("Enter a number or a part of a file name, then press Return.")
 
     def _go(self, text: str, go: Callable[[str], bool]) -> None:
         if text and go(text):
             self.close()
         else:
-            self.say(
-                f"No picture here is called {text}." if text else "Type something first.", True
+            self.set_note(
+                f"No picture has this number or name: {text}"
+                if text
+                else "Enter a number or a name.",
+                True,
             )
 
 
 class Classes(Panel):
-    """Name the classes, rename them, add some."""
+    """Name, rename and add classes."""
 
     def __init__(self, root, style, on_close, names: Sequence[str], change: Callable) -> None:
         super().__init__(root, style, "Classes", on_close)
         self._change = change
         self._entries: list[tk.Entry] = []
-        self._more = self.add_button("Add a class", lambda: self._add("").focus_set())
+        self._add_class_button = self.add_button("Add a class", lambda: self._add("").focus_set())
         self.add_button("Done", self._done)
         for name in names:
             self._add(name)
         self._entries[0].focus_set()
         self._entries[0].selection_range(0, "end")
-        self.say(
-            "Labels given so far are renamed with their class. An empty last line is left out."
+        self.set_note(
+            "Existing labels are renamed together with their class. Empty last lines are ignored."
         )
 
     def _add(self, name: str) -> tk.Entry:
@@ -156,15 +160,20 @@ class Classes(Panel):
         colour = class_colour(number)
         block, row = divmod(number, 9)
         key = tk.Label(
-            self.body, text=KEYS[number], width=2, font=style.key, bg=colour, fg=ink_on(colour)
+            self.body,
+            text=CLASS_KEYS[number],
+            width=2,
+            font=style.key,
+            bg=colour,
+            fg=text_colour_on(colour),
         )
         key.grid(row=row, column=2 * block, pady=style.px(3), padx=(style.px(12 * (block > 0)), 0))
         entry = self.entry(self.body, name, width=22)
         entry.grid(row=row, column=2 * block + 1, padx=(style.px(8), 0), ipady=style.px(3))
         entry.bind("<Return>", lambda _: self._done())
         self._entries.append(entry)
-        if len(self._entries) == len(KEYS):
-            self._more.configure(state="disabled")
+        if len(self._entries) == len(CLASS_KEYS):
+            self._add_class_button.configure(state="disabled")
         return entry
 
     def _done(self) -> None:
@@ -174,7 +183,7 @@ class Classes(Panel):
         try:
             self._change(names)
         except LabelerError as error:
-            self.say(str(error), True)
+            self.set_note(str(error), True)
         else:
             self.close()
 
@@ -198,9 +207,9 @@ class Export(Panel):
         self._seed.pack(side="left", ipady=style.px(3))
         self._grouping = tk.StringVar(self, "none")
         for value, text in (
-            ("none", "Each picture by itself (exact copies always stay together)"),
+            ("none", "No groups (exact copies always stay together)"),
             ("folder", "Pictures of one sub-folder stay together"),
-            ("name", "Pictures whose names share this part stay together:"),
+            ("name", "Pictures whose names share this part stay together (regular expression):"),
         ):
             self._radio(value, text).pack(
                 anchor="w", pady=(style.px(8 if value == "none" else 0), 0)
@@ -212,7 +221,7 @@ class Export(Panel):
         self._table.pack(anchor="w", pady=(style.px(12), 0))
         for entry in (*self._ratios, self._seed, self._pattern):
             entry.bind("<Return>", lambda _: self._export())
-        self._go = self.add_button("Write splits.csv", self._export)
+        self._write_button = self.add_button("Write splits.csv", self._export)
         self.add_button("Close", self.close)
         self._ratios[0].focus_set()
         self._result: list[splits.Division | LabelerError] = []
@@ -237,7 +246,7 @@ class Export(Panel):
         )
 
     def _export(self) -> None:
-        if self._go["state"] == "disabled":
+        if self._write_button["state"] == "disabled":
             return
         try:
             ratios = splits.check_ratios([float(entry.get()) for entry in self._ratios])
@@ -248,17 +257,19 @@ class Export(Panel):
                 "name": lambda: splits.by_name(self._pattern.get()),
             }[self._grouping.get()]()
         except LabelerError as error:
-            self.say(str(error), True)
+            self.set_note(str(error), True)
             return
         except ValueError:
-            self.say("Ratios are numbers such as 0.7, the seed a whole number.", True)
+            self.set_note(
+                "Ratios must be numbers such as 0.7; the seed must be a whole number.", True
+            )
             return
-        self._go.configure(state="disabled")
+        self._write_button.configure(state="disabled")
         self._result.clear()
         labels = dict(self._session.labels)
         work = threading.Thread(target=self._work, args=(labels, ratios, seed, group), daemon=True)
         work.start()
-        self._wait(ratios)
+        self._wait_for_result(ratios)
 
     def _work(self, labels, ratios, seed, group) -> None:
         try:
@@ -272,17 +283,17 @@ class Export(Panel):
     def _progress(self, read: int) -> None:
         self._read = read
 
-    def _wait(self, ratios: Sequence[float]) -> None:
+    def _wait_for_result(self, ratios: Sequence[float]) -> None:
         if not self.winfo_exists():
             return
         if not self._result:
-            self.say(f"Looking for exact copies: {self._read:,} files read.")
-            self.after(50, self._wait, ratios)
+            self.set_note(f"Searching for exact copies: {self._read:,} files read.")
+            self.after(50, self._wait_for_result, ratios)
             return
-        self._go.configure(state="normal")
+        self._write_button.configure(state="normal")
         result = self._result[0]
         if isinstance(result, LabelerError):
-            self.say(str(result), True)
+            self.set_note(str(result), True)
         else:
             self._show(result, ratios)
 
@@ -291,11 +302,11 @@ class Export(Panel):
             cell.destroy()
         table = splits.rows(division)
         for row, cells in enumerate(table):
-            outer = row in (0, len(table) - 1)
+            bold = row in (0, len(table) - 1)
             for column, text in enumerate(cells):
-                font = self.style.strong if outer else self.style.normal
+                font = self.style.strong if bold else self.style.normal
                 cell = self.label(text, self._table, font=font)
                 side = "w" if column == 0 else "e"
                 cell.grid(row=row, column=column, sticky=side, padx=(0, self.style.px(24)))
         written = f"Written: {Path(self._session.folder) / splits.FILE}"
-        self.say("\n".join([written, *splits.remarks(division, ratios)]))
+        self.set_note("\n".join([written, *splits.remarks(division, ratios)]))

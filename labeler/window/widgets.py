@@ -1,11 +1,11 @@
-"""The window's own parts: class buttons, the progress bar, thumbnails, flat buttons."""
+"""Widgets: class button, progress bar, thumbnails, flat button; named timers."""
 
 import tkinter as tk
 from collections.abc import Callable, Sequence
 
 from PIL import ImageTk
 
-from labeler.theme import Style, class_colour, ink_on
+from labeler.window.theme import Style, class_colour, text_colour_on
 
 FLASH = 160  # milliseconds
 
@@ -13,7 +13,7 @@ FLASH = 160  # milliseconds
 def flat_button(
     parent: tk.Misc, style: Style, text: str, command: Callable[[], object]
 ) -> tk.Button:
-    """A push button that the keyboard reaches too."""
+    """A push button that also works with the keyboard."""
     palette = style.palette
     button = tk.Button(
         parent,
@@ -37,9 +37,9 @@ def flat_button(
 
 
 class Timers:
-    """Delayed calls by name, forgotten when their widget goes.
+    """Delayed calls by name, cancelled when their widget is destroyed.
 
-    Tk would let a call outlive its widget, and run whatever took its place by then.
+    Tk itself would run them after that.
     """
 
     def __init__(self, widget: tk.Misc) -> None:
@@ -50,8 +50,8 @@ class Timers:
     def __contains__(self, name: str) -> bool:
         return name in self._waiting
 
-    def later(self, name: str, delay: int, call: Callable[[], object]) -> None:
-        """Call after so many milliseconds; asked for again before that, the wait begins anew."""
+    def schedule(self, name: str, delay: int, call: Callable[[], object]) -> None:
+        """Call after `delay` milliseconds; scheduling the same name again restarts the wait."""
 
         def now() -> None:
             del self._waiting[name]
@@ -70,7 +70,7 @@ class Timers:
 
 
 class ProgressBar(tk.Canvas):
-    """A thin bar: how much of the folder is decided."""
+    """A thin bar: the share of pictures that are labelled or skipped."""
 
     def __init__(self, parent: tk.Misc, style: Style) -> None:
         palette = style.palette
@@ -86,7 +86,7 @@ class ProgressBar(tk.Canvas):
 
 
 class ClassButton(tk.Canvas):
-    """A wide button: its key in the class's colour, the name, a hint, the running count."""
+    """A wide button: key in the class's colour, class name, hint, count."""
 
     def __init__(
         self,
@@ -108,13 +108,15 @@ class ClassButton(tk.Canvas):
         self._frame = self.create_rectangle(0, 0, 0, 0, outline=palette.line, fill=palette.surface)
         self._cap = self.create_rectangle(0, 0, 0, 0, width=0, fill=self.colour)
         font = style.normal if compact else style.large
-        self._key = self.create_text(0, 0, text=key, font=style.key, fill=ink_on(self.colour))
+        self._key = self.create_text(
+            0, 0, text=key, font=style.key, fill=text_colour_on(self.colour)
+        )
         self._text = self.create_text(0, 0, text=name, font=font, fill=palette.text, anchor="w")
         self._count = self.create_text(0, 0, font=font, fill=palette.muted, anchor="e")
         self._hint = self.create_text(0, 0, font=style.small, fill=palette.muted, anchor="e")
         self._label, self._font = name, font
         self._chosen = self._hover = False
-        self._state = (False, "", 0)  # what the places of name and hint depend on
+        self._state = (False, "", 0)  # what the positions of name and hint depend on
         self._timers = Timers(self)
         self.bind("<Configure>", lambda _: self._place())
         self.bind("<Button-1>", lambda _: command())
@@ -122,7 +124,7 @@ class ClassButton(tk.Canvas):
         self.bind("<Leave>", lambda _: self._set_hover(False))
 
     def show(self, count: int, chosen: bool, hint: str = "") -> None:
-        """Bring the count, the frame of the picture's own class, and the hint up to date."""
+        """Update the count, whether it is the picture's class, and the hint."""
         self.itemconfigure(self._count, text=f"{count:,}")
         state = (chosen, hint, len(f"{count:,}"))
         if state != self._state:
@@ -132,15 +134,15 @@ class ClassButton(tk.Canvas):
             self._paint()
 
     def flash(self, lit: bool) -> None:
-        """Fill with the class's colour for a moment, or end that at once."""
+        """Fill with the class's colour for a moment, or end that."""
         if not lit:
             self._timers.cancel("flash")
             self._paint()
             return
-        self._timers.later("flash", FLASH, self._paint)
+        self._timers.schedule("flash", FLASH, self._paint)
         self.itemconfigure(self._frame, fill=self.colour)
         for item in (self._text, self._count, self._hint):
-            self.itemconfigure(item, fill=ink_on(self.colour))
+            self.itemconfigure(item, fill=text_colour_on(self.colour))
 
     def _set_hover(self, hover: bool) -> None:
         self._hover = hover
@@ -183,7 +185,7 @@ class ClassButton(tk.Canvas):
 
 
 class Thumbnails(tk.Canvas):
-    """The last few labelled pictures, newest first; a click brings one back."""
+    """The last labelled pictures, newest first; a click goes back to one."""
 
     SIDE = 48
 
@@ -209,8 +211,8 @@ class Thumbnails(tk.Canvas):
         px, palette = self._style.px, self._style.palette
         side, step = px(self.SIDE), px(self.SIDE + 8)
         self._names = [name for name, _, _ in marks]
-        for place, (_, colour, thumbnail) in enumerate(marks):
-            left = place * step
+        for position, (_, colour, thumbnail) in enumerate(marks):
+            left = position * step
             self.create_rectangle(left, 0, left + side, side, width=0, fill=palette.ground)
             if thumbnail:
                 self.create_image(left + side // 2, side // 2, image=thumbnail)
@@ -218,8 +220,8 @@ class Thumbnails(tk.Canvas):
                 left, side + px(2), left + side, side + px(6), width=0, fill=colour
             )
 
-    def name_at(self, place: int) -> str | None:
-        return self._names[place] if place < len(self._names) else None
+    def name_at(self, position: int) -> str | None:
+        return self._names[position] if position < len(self._names) else None
 
     def _click(self, event: tk.Event) -> None:
         name = self.name_at(event.x // self._style.px(self.SIDE + 8))
@@ -228,7 +230,7 @@ class Thumbnails(tk.Canvas):
 
 
 def shorten(text: str, font, room: int) -> str:
-    """The text, or its beginning and an ellipsis, so that it fits into so many pixels."""
+    """The text, cut with an ellipsis if it is wider than `room` pixels."""
     if font.measure(text) <= room:
         return text
     while text and font.measure(text + "…") > room:

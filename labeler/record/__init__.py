@@ -1,0 +1,9 @@
+"""What is remembered of a folder: on the disk before it is acknowledged.
+
+Nothing here knows of the window. Each module imports only from those above it.
+
+    table.py        labels.csv and splits.csv, for other programs
+    journal.py      the journal, which gets every change at once, and the lock
+    session.py      labels, skips, classes, undo, counts
+    autosave.py     writes labels.csv on a pause, and reads it again after an edit elsewhere
+"""

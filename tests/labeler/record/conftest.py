@@ -1,0 +1,21 @@
+"""Sessions of one folder of six pictures."""
+
+import pytest
+
+from labeler.record.session import Session
+
+
+@pytest.fixture
+def open_session(tmp_path):
+    """Opens sessions of one folder; what is still open after the test is closed."""
+    opened = []
+
+    def open_(*arguments, folder=tmp_path, **options):
+        session = Session(folder, *arguments, **options)
+        session.add_pictures([f"{number}.png" for number in range(6)])
+        opened.append(session)
+        return session
+
+    yield open_
+    for session in opened:
+        session._release()
