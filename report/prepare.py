@@ -26,7 +26,7 @@ import vl_convert
 from lib.errors import UserError, command
 from lib.files import write_text
 from lib.runs import Run, RunStore
-from report import notebooks
+from report import notebook_markdown
 
 GENERATED = Path("report") / "assets" / "generated"
 
@@ -65,7 +65,7 @@ def write_study(root: Path, folder: Path) -> None:
         text = path.read_text(encoding="utf-8")
         try:
             notebook = json.loads(text)
-            title = notebooks.title(notebook) or path.stem
+            title = notebook_markdown.title(notebook) or path.stem
             pages[path.stem] = {"title": title, **notebook["metadata"].get("daybook", {})}
         except (ValueError, KeyError) as error:
             where = path.relative_to(root)
