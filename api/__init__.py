@@ -6,13 +6,13 @@ Start it with `python -m api --bundle models/best`.
     service.py        the way of one request: admitted, read, decoded, predicted
     uploads.py        files out of a request's body, within limits on bytes, number and pixels
     batching.py       requests gathered into batches for the model
-    v2.py             the Open Inference Protocol
+    open_inference.py the Open Inference Protocol
     tensors.py        that protocol's tensors, as JSON or as bytes
-    gate.py           what every request passes: its id, its log line, its metrics
+    middleware.py     around every request: its id, its log line, its metrics
     errors.py         what is said when there is no answer
     metrics.py        what Prometheus reads
     logs.py           log lines as JSON
-    docs.py           what the API's description says beyond the code
+    openapi.py        what the API's description says beyond the code
     page/             the page at /
     streamlit_app.py  the same model in a Streamlit app, without the service
 """

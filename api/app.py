@@ -17,9 +17,9 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
-from api import docs, errors, v2
+from api import errors, open_inference, openapi
 from api.errors import Problem, documented
-from api.gate import Gate
+from api.middleware import RequestRecorder
 from api.service import Service, Settings
 from lib.inference import Prediction, Predictor
 
@@ -75,19 +75,19 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
 
     app = FastAPIOffline(
         title=f"Vision Daybook: {predictor.bundle.name}",
-        description=docs.DESCRIPTION,
+        description=openapi.DESCRIPTION,
         version="1",
         redoc_url=None,
         lifespan=lifespan,
     )
     errors.install(app)
     app.include_router(public_routes(service))
-    app.include_router(v2.health_routes(service))
+    app.include_router(open_inference.health_routes(service))
     guards = [Security(bearer(settings.token))] if settings.token else []
     refusals = documented(401) if settings.token else {}
-    for routes in (model_routes(service), v2.model_routes(service)):
+    for routes in (model_routes(service), open_inference.model_routes(service)):
         app.include_router(routes, dependencies=guards, responses=refusals)
-    app.add_middleware(Gate, metrics=service.metrics)
+    app.add_middleware(RequestRecorder, metrics=service.metrics)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -161,7 +161,7 @@ def model_routes(service: Service) -> APIRouter:
         tags=["pictures"],
         response_model=Predictions,
         responses=refusals,
-        openapi_extra=docs.picture_form(many=True),
+        openapi_extra=openapi.picture_form(many=True),
     )
     async def predict(request: Request, top: Top = None) -> Response:
         """Calibrated probabilities of the classes, for one or many pictures."""
@@ -175,8 +175,8 @@ def model_routes(service: Service) -> APIRouter:
         "/explain",
         tags=["pictures"],
         response_class=Response,
-        responses={200: docs.PNG, **refusals},
-        openapi_extra=docs.picture_form(many=False),
+        responses={200: openapi.PNG, **refusals},
+        openapi_extra=openapi.picture_form(many=False),
     )
     async def explain(
         request: Request,
@@ -211,7 +211,7 @@ def model_routes(service: Service) -> APIRouter:
             },
         )
 
-    @router.get("/metrics", tags=["health"], response_class=Response, responses={200: docs.TEXT})
+    @router.get("/metrics", tags=["health"], response_class=Response, responses={200: openapi.TEXT})
     async def metrics() -> Response:
         """Counts for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -47,7 +47,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        with TemporaryDirectory(prefix=f".{path.name.strip('_')}-", dir=path.parent) as scratch:
             new = Path(scratch, "new")
             new.mkdir()
             yield new

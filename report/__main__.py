@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lib.errors import UserError, command
+from lib.files import replacing_folder
 from report import pandoc_edition, quarto_edition
 from report.finish import finish
 from report.prepare import prepare
@@ -48,18 +49,13 @@ def build(root: Path, engine: str | None = None) -> tuple[int, str]:
     if engine == "quarto" and not shutil.which("quarto"):
         raise UserError("quarto is not on PATH; install it from quarto.org or use --engine pandoc")
     prepare(root)
-    with tempfile.TemporaryDirectory(prefix=".site-", dir=root) as scratch:
-        fresh = Path(scratch, "fresh")
+    with replacing_folder(root / "_site") as fresh:
         if engine == "quarto":
-            sources = Path(scratch, "sources")
-            sources.mkdir()
-            quarto_edition.render(root, fresh, sources)
+            with tempfile.TemporaryDirectory(prefix=".site-", dir=root) as sources:
+                quarto_edition.render(root, fresh, Path(sources))
         else:
             pandoc_edition.render(root, fresh)
         finish(fresh)
-        if (root / "_site").exists():
-            (root / "_site").rename(Path(scratch, "old"))
-        fresh.rename(root / "_site")
     return sum(1 for _ in (root / "_site").rglob("*.html")), engine
 
 

@@ -12,7 +12,7 @@ import pypandoc
 import yaml
 
 from lib.errors import UserError
-from report import notebooks
+from report import notebook_markdown
 from report.processes import run
 
 TEMPLATE = Path(__file__).parent / "pandoc" / "page.html"
@@ -38,7 +38,7 @@ def render(root: Path, into: Path) -> None:
         _render(page, into / page.place, variables(config["website"], page))
 
 
-def variables(website: dict[str, Any], page: notebooks.Page) -> dict[str, Any]:
+def variables(website: dict[str, Any], page: notebook_markdown.Page) -> dict[str, Any]:
     """What the template shows around a page: the bar, on a day the days, the way to the root."""
     here = posixpath.dirname(page.place) or "."
 
@@ -68,11 +68,11 @@ def _found(root: Path, patterns: list[str]) -> list[Path]:
     return [path for pattern in patterns for path in sorted(root.glob(pattern)) if path.is_file()]
 
 
-def _read(source: Path, root: Path, into: Path) -> notebooks.Page:
+def _read(source: Path, root: Path, into: Path) -> notebook_markdown.Page:
     place = source.relative_to(root).with_suffix(".html").as_posix()
     try:
         if source.suffix == ".ipynb":
-            return notebooks.read(source, place, into)
+            return notebook_markdown.read(source, place, into)
         text = source.read_text(encoding="utf-8")
         front = FRONT_MATTER.match(text)
         metadata = yaml.safe_load(front[1]) if front else {}
@@ -80,10 +80,10 @@ def _read(source: Path, root: Path, into: Path) -> notebooks.Page:
         why = " ".join(str(error).split())
         raise UserError(f"{source.name}: cannot be read: {why}; the site is as it was") from error
     wide = metadata.get("page-layout") == "full"
-    return notebooks.Page(place, source, metadata.get("title", source.stem), text, wide)
+    return notebook_markdown.Page(place, source, metadata.get("title", source.stem), text, wide)
 
 
-def _render(page: notebooks.Page, target: Path, values: dict[str, Any]) -> None:
+def _render(page: notebook_markdown.Page, target: Path, values: dict[str, Any]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         text, defaults = Path(folder, "page.md"), Path(folder, "defaults.json")

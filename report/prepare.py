@@ -24,9 +24,9 @@ import pandas as pd
 import vl_convert
 
 from lib.errors import UserError, command
-from lib.files import write_text
+from lib.files import without_nan, write_text
+from lib.pages.notebook import title
 from lib.training.runs import Run, RunStore
-from report import notebooks
 
 GENERATED = Path("report") / "assets" / "generated"
 
@@ -65,8 +65,8 @@ def write_study(root: Path, folder: Path) -> None:
         text = path.read_text(encoding="utf-8")
         try:
             notebook = json.loads(text)
-            title = notebooks.title(notebook) or path.stem
-            pages[path.stem] = {"title": title, **notebook["metadata"].get("daybook", {})}
+            name = title(notebook) or path.stem
+            pages[path.stem] = {"title": name, **notebook["metadata"].get("daybook", {})}
         except (ValueError, KeyError) as error:
             where = path.relative_to(root)
             raise UserError(
@@ -108,7 +108,7 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
             path.unlink()
     write_script(folder / "runs-data.js", "runs", rows)
     whole = [{**row, "history": values} for row, values in zip(rows, columns, strict=True)]
-    write_if_changed(folder / "runs.json", json.dumps(plain(whole)))
+    write_if_changed(folder / "runs.json", json.dumps(without_nan(whole)))
     write_table(folder / "runs.csv", pd.DataFrame([flat(row) for row in rows]))
     write_table(folder / "histories.csv", pd.concat(histories) if rows else pd.DataFrame())
 
@@ -140,7 +140,7 @@ def rounded(values: pd.Series) -> list[float | None]:
 
 def write_script(path: Path, name: str, value: Any) -> None:
     """Write `value` as a script that sets `daybook.<name>`."""
-    body = json.dumps(plain(value), separators=(",", ":"))
+    body = json.dumps(without_nan(value), separators=(",", ":"))
     declared = "window.daybook = window.daybook || {}; daybook.histories = daybook.histories || {};"
     write_if_changed(path, f"{declared}\ndaybook.{name} = {body};\n")
 
@@ -148,15 +148,6 @@ def write_script(path: Path, name: str, value: Any) -> None:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV."""
     write_if_changed(path, table.to_csv(index=False))
-
-
-def plain(value: Any) -> Any:
-    """`value` with null for numbers that are not finite, which JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_if_changed(path: Path, text: str) -> None:

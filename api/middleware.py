@@ -15,7 +15,7 @@ SANE_ID = re.compile(rb"[\w.:-]{1,64}")
 LEFT = 499  # the client went away; no standard status says that
 
 
-class Gate:
+class RequestRecorder:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.pages.notebook import title
+
 HIDDEN = {"remove-cell": "all", "hide-cell": "all", "hide-code": "code", "hide-output": "output"}
 PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
@@ -26,15 +28,6 @@ class Page:
     title: str
     text: str  # Markdown
     wide: bool = False  # the whole window, without a table of contents
-
-
-def title(notebook: dict[str, Any]) -> str | None:
-    """The notebook's first heading."""
-    for cell in notebook["cells"]:
-        heading = HEADING.search("".join(cell["source"]))
-        if cell["cell_type"] == "markdown" and heading:
-            return heading[1].strip()
-    return None
 
 
 def read(path: Path, place: str, site: Path) -> Page:

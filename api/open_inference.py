@@ -8,7 +8,7 @@ import torch
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from api import docs, tensors
+from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
 from api.uploads import receive
@@ -102,7 +102,7 @@ def model_routes(service: Service) -> APIRouter:
         "/infer",
         response_model=tensors.InferResponse,
         responses=documented(400, 408, 413, 503),
-        openapi_extra=docs.tensor_body(side),
+        openapi_extra=openapi.tensor_body(side),
     )
     async def infer(request: Request) -> Response:
         """Calibrated probabilities and labels of pictures given as a tensor."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from report import notebooks
+from report import notebook_markdown
 from tests.report.samples import code, markdown, notebook, raw
 
 PIXEL = base64.b64encode(b"a picture").decode()
@@ -14,7 +14,7 @@ PIXEL = base64.b64encode(b"a picture").decode()
 def read(tmp_path, *cells):
     path = tmp_path / "day.ipynb"
     path.write_text(json.dumps(notebook(*cells, name="day1")), encoding="utf-8")
-    return notebooks.read(path, "report/days/day.html", tmp_path / "site")
+    return notebook_markdown.read(path, "report/days/day.html", tmp_path / "site")
 
 
 def with_output(**output):
@@ -83,4 +83,4 @@ def test_other_outputs(tmp_path, output, expected):
     text = read(tmp_path, with_output(**output)).text
     assert expected in text
     # Fences are longer than any inside a cell, so nothing of an output is read as Markdown.
-    assert text.count(notebooks.FENCE) == 4
+    assert text.count(notebook_markdown.FENCE) == 4
