@@ -7,6 +7,7 @@ import socket
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import uvicorn
@@ -24,14 +25,15 @@ GRACE = 30  # seconds that accepted requests get after SIGTERM
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
+    given = vars(options).get  # of options without a default
     logs.configure(options.log_level)
     # How many pixels are too many is the service's own limit.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     settings = Settings(
         max_batch=options.max_batch,
         max_queue=options.max_queue,
-        token=read_token(options.token_env, options.token_file),
-        origins=tuple(options.cors),
+        token=read_token(given("token_env"), given("token_file")),
+        origins=tuple(given("cors") or ()),
         limits=Limits(
             file_bytes=int(options.max_file_mb * 1e6),
             files=options.max_files,
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     torch.set_num_threads(options.threads)
     with bound(options.host, options.port) as address:
-        app = create_app(Predictor.load(options.bundle, options.device), settings)
+        app = create_app(Predictor.load(options.bundle, given("device")), settings)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=GRACE
         )
@@ -63,22 +65,75 @@ class Server(uvicorn.Server):
 def parser() -> argparse.ArgumentParser:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limits, settings = Limits(), Settings()
-    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m api",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add = parser.add_argument
-    add("--bundle", type=Path, default=Path("models/best"))
-    add("--host", default="127.0.0.1", help="0.0.0.0 for other machines too")
-    add("--port", type=int, default=8000, help="0 takes a free one")
-    add("--device", help="cpu, cuda, mps; the best one when left out")
-    add("--threads", type=int, default=max(1, (cores or 2) - 1), help="of the model")
-    add("--token-env", metavar="NAME", help="environment variable that holds the bearer token")
-    add("--token-file", type=Path, metavar="PATH", help="file that holds the bearer token")
-    add("--cors", action="append", default=[], metavar="ORIGIN", help="may be given repeatedly")
-    add("--max-batch", type=int, default=settings.max_batch, help="pictures at once")
-    add("--max-queue", type=int, default=settings.max_queue, help="pictures that may wait")
-    add("--max-files", type=int, default=limits.files, help="in one request")
-    add("--max-file-mb", type=float, default=limits.file_bytes / 1e6)
-    add("--max-megapixels", type=float, default=limits.pixels / 1e6, help="of one picture")
-    add("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    add("--bundle", type=Path, default=Path("models/best"), help="folder of the bundle")
+    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 admits other machines")
+    add("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
+    add(
+        "--device",
+        default=argparse.SUPPRESS,
+        help="cpu, cuda or mps (default: the fastest available)",
+    )
+    add("--threads", type=int, default=max(1, (cores or 2) - 1), help="CPU threads of the model")
+    none: dict[str, Any] = {"default": argparse.SUPPRESS}  # so that no default is printed
+    add(
+        "--token-env",
+        metavar="NAME",
+        help="environment variable with the bearer token (default: no token)",
+        **none,
+    )
+    add(
+        "--token-file",
+        type=Path,
+        metavar="PATH",
+        help="file with the bearer token (default: no token)",
+        **none,
+    )
+    add(
+        "--cors",
+        action="append",
+        metavar="ORIGIN",
+        help="web origin that may call the service; repeatable (default: none)",
+        **none,
+    )
+    add(
+        "--max-batch",
+        type=int,
+        default=settings.max_batch,
+        help="maximum number of pictures per batch",
+    )
+    add(
+        "--max-queue",
+        type=int,
+        default=settings.max_queue,
+        help="maximum number of waiting pictures",
+    )
+    add(
+        "--max-files", type=int, default=limits.files, help="maximum number of pictures per request"
+    )
+    add(
+        "--max-file-mb",
+        type=float,
+        default=limits.file_bytes / 1e6,
+        help="maximum size of a file in MB",
+    )
+    add(
+        "--max-megapixels",
+        type=float,
+        default=limits.pixels / 1e6,
+        help="maximum size of a picture in megapixels",
+    )
+    add(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="least severe level that is logged",
+    )
     return parser
 
 

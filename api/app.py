@@ -1,4 +1,4 @@
-"""The paths of the service, and what each answers."""
+"""The paths of the service and their responses."""
 
 import base64
 import hashlib
@@ -39,14 +39,14 @@ class PicturePrediction(BaseModel):
 
 
 class Predictions(BaseModel):
-    """One prediction a picture, in the order in which they came."""
+    """One prediction per picture, in the order of the files."""
 
     model: str
     predictions: list[PicturePrediction]
 
 
 class ModelFacts(BaseModel):
-    """What the bundle says of itself, and what this service accepts."""
+    """The facts of the bundle, and the limits of this service."""
 
     name: str
     run_id: str
@@ -107,7 +107,9 @@ def bearer(token: str) -> Any:
         given: Annotated[HTTPAuthorizationCredentials | None, Security(scheme)],
     ) -> None:
         if not given or not hmac.compare_digest(given.credentials.encode(), token.encode()):
-            message = "this service asks for its bearer token in the header Authorization"
+            message = (
+                "missing or wrong bearer token; send the header `Authorization: Bearer <token>`"
+            )
             raise Problem(401, "unauthorized", message, {"WWW-Authenticate": "Bearer"})
 
     return check
@@ -125,12 +127,12 @@ def public_routes(service: Service) -> APIRouter:
 
     @router.get("/healthz", tags=["health"])
     async def healthz() -> State:
-        """The process answers."""
+        """Liveness check."""
         return State(status="alive")
 
     @router.get("/readyz", tags=["health"], responses=documented(503))
     async def readyz() -> State:
-        """The model can predict."""
+        """Readiness check."""
         service.check_ready()
         return State(status="ready")
 
@@ -183,17 +185,17 @@ def model_routes(service: Service) -> APIRouter:
         target: Annotated[
             str | None,
             Query(
-                description="the class asked about; the predicted one when left out",
+                description="class to explain (default: the predicted class)",
                 json_schema_extra={"enum": [*bundle.classes]},
             ),
         ] = None,
     ) -> Response:
-        """Where the model looked (Grad-CAM), as a PNG over the greyed picture."""
+        """Grad-CAM heatmap for one class, as a PNG over the grey picture."""
         return Response(await service.explain(request, target), media_type="image/png")
 
     @router.get("/model", tags=["model"])
     async def model() -> ModelFacts:
-        """What the model is, and how good it was on the test split."""
+        """The model, its metrics on the test split, and the limits of this service."""
         limits = service.limits
         return ModelFacts(
             name=bundle.name,
@@ -213,13 +215,13 @@ def model_routes(service: Service) -> APIRouter:
 
     @router.get("/metrics", tags=["health"], response_class=Response, responses={200: openapi.TEXT})
     async def metrics() -> Response:
-        """Counts for Prometheus."""
+        """Metrics for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
-Top = Annotated[int | None, Query(ge=1, description="only so many classes, the most probable ones")]
+Top = Annotated[int | None, Query(ge=1, description="return only the N most probable classes")]
 
 
 def listed(names: list[str], predictions: list[Prediction], top: int | None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How do requests become batches?
+"""Requests gathered into batches for the model.
 
 While the model works, what arrives gathers; once it is free, all of that goes to it together. So a
 lone request waits for nothing, and many at once fill the batches by themselves. The model runs in

@@ -1,4 +1,4 @@
-"""What the service says when it has no answer: one JSON shape, on every path.
+"""Error responses: one JSON shape on every path.
 
 The text stands under `error`, where the Open Inference Protocol wants it; `code` is for programs
 and `request_id` for finding the request in the logs.
@@ -16,15 +16,15 @@ from starlette.exceptions import HTTPException
 
 
 class ErrorBody(BaseModel):
-    """Why there is no answer."""
+    """An error response."""
 
-    error: str = Field(description="what is wrong, and what to do")
-    code: str = Field(description="the same for programs, from a fixed list")
+    error: str = Field(description="what is wrong, and the remedy")
+    code: str = Field(description="error code for programs, from a fixed list")
     request_id: str = Field(description="as in the header X-Request-ID")
 
 
 class Problem(Exception):
-    """A request that gets no answer: its status, a word for programs, a sentence for people."""
+    """An error response: its status, a code for programs, a sentence for people."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -41,7 +41,7 @@ class Problem(Exception):
 
 
 def busy(seconds: int) -> Problem:
-    """More is asked for than the service can do; the client should come again."""
+    """The queue is full; the client should retry."""
     message = f"too many requests are waiting; try again in {seconds} s"
     return Problem(503, "busy", message, {"Retry-After": str(seconds)})
 
@@ -69,13 +69,13 @@ def install(app: FastAPI) -> None:
 
 
 MEANINGS = {
-    400: "The body is not what its form promises.",
+    400: "The multipart form is malformed.",
     401: "The bearer token is missing or wrong.",
     408: "The body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
     415: "Not a form with files, or a file that is not JPEG, PNG, WebP, BMP or GIF.",
     422: "A damaged picture, or a parameter out of range.",
-    503: "Too many requests are waiting. Retry-After says when to come again.",
+    503: "Too many requests are waiting. Retry-After says when to retry.",
 }
 
 

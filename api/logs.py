@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object a line. No picture and no file's name is ever logged."""
+"""Log lines as JSON, one object per line. No picture and no file's name is ever logged."""
 
 import json
 import logging

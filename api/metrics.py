@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics: how many requests, how fast, how full, how sure.
+"""Metrics for Prometheus at /metrics: requests, latency, batches, confidence.
 
 Each application has a registry of its own, so that two in one process do not share counts.
 """

@@ -1,4 +1,4 @@
-"""What every request passes: it gets an id, a log line, a count, and always an answer."""
+"""The middleware of every request: an id, a log line, metrics, and always a response."""
 
 import re
 import time

@@ -53,23 +53,23 @@ def health_routes(service: Service) -> APIRouter:
 
     @router.get("")
     async def server_metadata() -> ServerMetadata:
-        """What this server is."""
+        """Server metadata."""
         return ServerMetadata(name="vision-daybook", version="1", extensions=["binary_tensor_data"])
 
     @router.get("/health/live")
     async def live() -> Live:
-        """The process answers."""
+        """Liveness check."""
         return Live(live=True)
 
     @router.get("/health/ready", responses=documented(503))
     async def ready() -> Ready:
-        """The model can predict."""
+        """Readiness check."""
         service.check_ready()
         return Ready(live=True, ready=True)
 
     @router.get(f"/models/{name}/ready", responses=documented(503))
     async def model_ready() -> ModelReady:
-        """This model can predict."""
+        """Readiness check of this model."""
         service.check_ready()
         return ModelReady(name=name, ready=True)
 
@@ -87,7 +87,7 @@ def model_routes(service: Service) -> APIRouter:
 
     @router.get("")
     async def model_metadata() -> ModelMetadata:
-        """What the model takes and gives; -1 stands for any number of pictures."""
+        """Inputs and outputs of the model; -1 stands for any number of pictures."""
         return ModelMetadata(
             name=name,
             platform="onnx_onnxv1" if predictor.device.type == "cpu" else "pytorch_safetensors",

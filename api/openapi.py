@@ -1,18 +1,18 @@
-"""What the API's description says beyond the code: bodies that handlers read by themselves."""
+"""The parts of the API description that are not in the code: bodies that handlers read."""
 
 from typing import Any
 
 DESCRIPTION = """
-Send a picture, get the classes with calibrated probabilities: of all answers given with a
-confidence of 80 %, about 80 % are right.
+Send a picture, get the classes with calibrated probabilities: of the predictions with 80 %
+confidence, about 80 % are correct.
 
     curl -F file=@picture.png http://127.0.0.1:8000/predict
 
-Every answer carries an `X-Request-ID`; a request may bring its own.
+Every response has an `X-Request-ID`; a request may send its own.
 """
 
 PNG: dict[str, Any] = {
-    "description": "The picture, greyed, under its heat.",
+    "description": "The grey picture under its Grad-CAM heatmap.",
     "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
 }
 TEXT: dict[str, Any] = {

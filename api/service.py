@@ -1,4 +1,4 @@
-"""The way of one request: admitted, read, decoded, predicted.
+"""The service behind the paths: a request is admitted, read, decoded, predicted.
 
 A picture of a few thousand pixels is decoded where it is, in a fraction of a millisecond; larger
 ones go to threads, so that nobody else waits for them.

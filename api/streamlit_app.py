@@ -1,4 +1,4 @@
-"""The model in a Streamlit app: a picture, its probabilities, what speaks for a class.
+"""The model in a Streamlit app: a picture, its probabilities, a Grad-CAM heatmap.
 
     streamlit run api/streamlit_app.py -- --bundle models/best
 
@@ -64,7 +64,7 @@ def chosen(predictor: "Predictor") -> tuple[str, bytes] | None:
 
 
 def ask(predictor: "Predictor", name: str, picture: bytes, calibrated: bool) -> None:
-    """Show what the model says of a picture.
+    """Show the prediction for a picture.
 
     Raises
     ------
@@ -82,12 +82,14 @@ def ask(predictor: "Predictor", name: str, picture: bytes, calibrated: bool) -> 
 
     left, right = st.columns(2)
     with right:
-        st.subheader(f"{label}, with {confidence:.1%}")
+        st.subheader(f"Predicted: {label} (confidence {100 * confidence:.1f} %)")
         bar = st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
         st.dataframe(table, hide_index=True, column_config={"probability": bar})
     with left:
-        target = st.selectbox("What speaks for", table["class"])
-        st.image(predictor.explain(picture, target), "brighter is more (Grad-CAM)", "stretch")
+        target = st.selectbox("Grad-CAM heatmap for", table["class"])
+        st.image(
+            predictor.explain(picture, target), "brighter regions are stronger evidence", "stretch"
+        )
         st.image(picture, name, 160)
 
 
@@ -106,15 +108,16 @@ def main() -> None:
         facts = predictor.bundle
         accuracy = facts.metrics["accuracy"]
         st.caption(
-            f"{facts.name}: {len(facts.classes)} classes, test accuracy {accuracy['value']:.1%} "
-            f"(95 % interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
+            f"{facts.name}: {len(facts.classes)} classes, test accuracy "
+            f"{100 * accuracy['value']:.1f} % (95 % interval {100 * accuracy['low']:.1f} to "
+            f"{100 * accuracy['high']:.1f} %)"
         )
         picture = chosen(predictor)
         calibrated = st.toggle(
             "Temperature scaling",
             value=True,
             help=f"The logits are divided by {facts.temperature:.2f}, which was fitted on "
-            "validation pictures; switched off, they are left as they come.",
+            "validation pictures. Switched off, the logits are used unscaled.",
         )
         if picture:
             ask(predictor, *picture, calibrated)

@@ -27,7 +27,6 @@ transfer_seeds: 1
 head_epochs: 1
 head_seeds: 1
 diagnosed_pictures: 40
-card_pictures: 40
 gallery_pictures: 50
 """
 PAGES = [

@@ -13,6 +13,6 @@
       value: 0.6,
       oninput: () => figure.style.setProperty("--heat-opacity", slider.value),
     });
-    figure.append(daybook.element("label", { class: "daybook-opacity" }, "Heat", slider));
+    figure.append(daybook.element("label", { class: "daybook-opacity" }, "Heatmap opacity", slider));
   }
 })(window.daybook);

@@ -8,11 +8,21 @@ TEXT = (PROJECT / "Containerfile").read_text()
 
 
 def test_it_installs_what_is_pinned():
-    [packages] = re.findall(r"--constraint requirements.txt \\\n(.*?)\n\n", TEXT, re.DOTALL)
-    pinned = re.findall(
-        r"^([\w-]+)(?:\[\w+\])?==", (PROJECT / "requirements.txt").read_text(), re.M
-    )
-    assert set(re.findall(r"[\w-]+", packages)) <= set(pinned)
+    [packages] = re.findall(r"--constraint constraints.txt \\\n(.*?)\n\n", TEXT, re.DOTALL)
+    pinned = re.findall(r"^([\w-]+)==", (PROJECT / "constraints.txt").read_text(), re.M)
+    names = {name.lower().replace("_", "-") for name in pinned}
+    assert set(re.findall(r"[\w-]+", packages)) <= names
+    assert not {"altair", "ipython"} & set(packages.split())
+
+
+def test_requirements_and_constraints_pin_the_same_versions():
+    def pins(name):
+        text = (PROJECT / name).read_text()
+        found = re.findall(r"^([\w-]+)(?:\[\w+\])?==([^\s;]+)", text, re.M)
+        return {name.lower().replace("_", "-"): version for name, version in found}
+
+    direct, resolved = pins("requirements.txt"), pins("constraints.txt")
+    assert direct.items() <= resolved.items()
 
 
 def test_it_copies_what_is_there_and_leaves_root():

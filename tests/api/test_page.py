@@ -91,7 +91,7 @@ def test_everything_can_be_done_by_keyboard(server, visit, pngs):
     label = page.locator(".bar .label").nth(1).text_content()
     page.locator(".bar").nth(1).focus()
     page.keyboard.press("Enter")
-    page.locator("#looked", has_text=f"What speaks for {label}").wait_for()
+    page.locator("#looked", has_text=f"Grad-CAM for {label}").wait_for()
 
 
 def test_a_picture_can_be_dropped_anywhere(server, visit, pngs):

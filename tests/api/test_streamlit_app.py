@@ -31,7 +31,9 @@ def test_an_upload_gets_bars_and_a_heatmap(open_app, predictor, pngs):
     (expected,) = predictor.predict([pngs[0]])
     assert shown(app) == pytest.approx(expected.probabilities, abs=1e-5)
     assert list(shown(app)) == list(expected.top(10))
-    assert app.subheader[0].value == f"{expected.label}, with {expected.confidence:.1%}"
+    assert app.subheader[0].value == (
+        f"Predicted: {expected.label} (confidence {100 * expected.confidence:.1f} %)"
+    )
     assert len(app.get("image")) == 2  # the heat, and the picture
 
 

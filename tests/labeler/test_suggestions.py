@@ -98,5 +98,5 @@ def test_a_real_bundle_suggests_what_it_predicts(bundle, tiny, tmp_path):
 
 
 def test_a_folder_that_is_no_bundle_is_reported(tmp_path):
-    with pytest.raises(LabelerError, match="no bundle there"):
+    with pytest.raises(LabelerError, match=r"no bundle\.json in this folder"):
         load(tmp_path)

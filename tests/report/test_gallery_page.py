@@ -30,7 +30,7 @@ def labels(page):
 
 
 def described(item):
-    outcome = "right" if item["true"] == item["predicted"] else "wrong"
+    outcome = "correct" if item["true"] == item["predicted"] else "misclassified"
     sure = f"{100 * item['confidence']:.0f} %"
     return f"{item['true']}, predicted {item['predicted']} with {sure}, {outcome}"
 
@@ -91,14 +91,14 @@ def test_one_picture_close_by(visit, items):
         "original",
         f"for {wrong['predicted']} (predicted)",
         f"for {wrong['true']} (true)",
-        f"after FGSM, ε = 4/255: taken for {wrong['adversarial_predicted']}",
+        f"after FGSM, ε = 4/255: predicted {wrong['adversarial_predicted']}",
     ]
     assert dialog.locator(".bars").count() == 2
     assert (
         f"{100 * wrong['top5_before'][0][1]:.1f} %" in dialog.locator(".bars").nth(0).inner_text()
     )
     assert f"{100 * wrong['top5_after'][0][1]:.1f} %" in dialog.locator(".bars").nth(1).inner_text()
-    dialog.get_by_label("Heat").fill("0.2")
+    dialog.get_by_label("Heatmap opacity").fill("0.2")
     opacity = "getComputedStyle(document.querySelector('dialog .heat')).opacity"
     assert page.evaluate(opacity) == "0.2"
     page.keyboard.press("Escape")

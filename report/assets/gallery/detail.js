@@ -5,7 +5,7 @@
   "use strict";
 
   const { element } = daybook;
-  const { described, named, picture, right, verdict } = daybook.galleryParts;
+  const { described, caption, picture, right, verdict } = daybook.galleryParts;
 
   // Returns what shows an item as one of those in the grid, or closes the dialog when it is none.
   daybook.galleryDetail = function (box, gallery, change) {
@@ -50,7 +50,7 @@
       next.disabled = place < 0 || place === shown.length - 1;
       if (dialog.dataset.id !== item.id) {
         dialog.dataset.id = item.id;
-        title.replaceChildren(`${named(item)} `, verdict(item));
+        title.replaceChildren(`${caption(item)} `, verdict(item));
         body.replaceChildren(...parts(item, gallery, dialog));
       }
       if (!dialog.open) dialog.showModal();
@@ -89,13 +89,13 @@
       value: dialog.style.getPropertyValue("--heat-opacity") || 0.6,
       oninput: (event) => dialog.style.setProperty("--heat-opacity", event.target.value),
     });
-    const sure = daybook.percent(item.confidence);
+    const confidence = daybook.percent(item.confidence);
     return [
       element(
         "p",
         { class: "quiet" },
-        `${item.id} · confidence ${sure} · loss ${item.loss.toFixed(3)} · `,
-        element("a", { href: run.href }, "its run"),
+        `${item.id} · confidence ${confidence} · loss ${item.loss.toFixed(3)} · `,
+        element("a", { href: run.href }, "run details"),
       ),
       element(
         "div",
@@ -105,15 +105,15 @@
         right(item) ? null : heated(item.heat_true, `for ${item.true} (true)`),
         plain(
           item.adversarial,
-          `after FGSM, ε = ${epsilon}/255: taken for ${item.adversarial_predicted}`,
+          `after FGSM, ε = ${epsilon}/255: predicted ${item.adversarial_predicted}`,
         ),
       ),
-      element("label", { class: "daybook-opacity" }, "Heat", slider),
+      element("label", { class: "daybook-opacity" }, "Heatmap opacity", slider),
       element(
         "div",
         { class: "pictures" },
-        bars("Before calibration", item.top5_before, item),
-        bars("After calibration", item.top5_after, item),
+        bars("Before temperature scaling", item.top5_before, item),
+        bars("After temperature scaling", item.top5_after, item),
       ),
     ];
   }

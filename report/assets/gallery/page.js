@@ -6,7 +6,7 @@
   "use strict";
 
   const { element } = daybook;
-  const { data, described, named, picture, right, verdict } = daybook.galleryParts;
+  const { data, described, caption, picture, right, verdict } = daybook.galleryParts;
   const box = document.getElementById("daybook-gallery");
   const ROOM = window.innerWidth < 600 ? 96 : 128; // pixels that a picture may be enlarged to
   const SORTS = {
@@ -28,7 +28,7 @@
   if (daybook.study.gallery) {
     daybook.load(data).then(() => start(daybook.gallery));
   } else {
-    box.textContent = "There is no gallery yet: python -m analysis --only day4 --force makes it.";
+    box.textContent = "There is no gallery yet; run `python -m analysis --only day4 --force`.";
   }
 
   function start(gallery) {
@@ -82,15 +82,15 @@
   // Whose pictures these are, and how many of all.
   function summary({ run, items, tested, mistakes }) {
     const wrong = items.filter((item) => !right(item)).length;
-    const answers = items.length - wrong;
+    const correct = items.length - wrong;
     const ofAll = wrong === mistakes ? "all" : `${wrong} of`;
     return element(
       "p",
       {},
-      "What the best run on the validation split, ",
+      "Test-split predictions of the run with the best validation accuracy, ",
       element("a", { href: run.href }, run.name),
-      `, makes of the test split: ${ofAll} ${mistakes} mistakes and ${answers} of ` +
-        `${tested - mistakes} right answers.`,
+      `: ${ofAll} ${mistakes} misclassified and ${correct} of ${tested - mistakes} correctly ` +
+        "classified pictures.",
     );
   }
 
@@ -120,9 +120,9 @@
     const either = [["", "any"], ...classes.map((name) => [name, name])];
     const labels = [
       select("outcome", "Prediction", [
-        ["", "right or wrong"],
-        ["right", "right"],
-        ["wrong", "wrong"],
+        ["", "all"],
+        ["right", "correct"],
+        ["wrong", "misclassified"],
       ]),
       select("true", "True class", either),
       select("predicted", "Predicted", either),
@@ -166,7 +166,7 @@
         element(
           "span",
           { class: "gallery-caption" },
-          element("span", {}, named(item)),
+          element("span", {}, caption(item)),
           verdict(item),
           " ",
           daybook.percent(item.confidence, 0),

@@ -16,16 +16,16 @@
       element(
         "span",
         { class: right(item) ? "daybook-right" : "daybook-wrong" },
-        right(item) ? "✓ right" : "✗ wrong",
+        right(item) ? "✓ correct" : "✗ misclassified",
       ),
 
-    // The class; of a mistake also the one that was named.
-    named: (item) => (right(item) ? item.true : `${item.true}, taken for ${item.predicted}`),
+    // The true class; of an error also the predicted one.
+    caption: (item) => (right(item) ? item.true : `${item.true}, predicted ${item.predicted}`),
 
-    // The same and how sure the model was, for who doesn't see the picture.
+    // The same with the confidence, as alternative text.
     described: (item) =>
       `${item.true}, predicted ${item.predicted} with ${daybook.percent(item.confidence, 0)}, ` +
-      (right(item) ? "right" : "wrong"),
+      (right(item) ? "correct" : "misclassified"),
 
     // A picture of `size` pixels, enlarged by a whole factor to at most `room`.
     picture(file, alt, size, room, name = null) {

@@ -1,11 +1,11 @@
-// The picked runs side by side: their curves over one another, and what differs between them.
+// The selected runs side by side: their curves over one another, and what differs between them.
 
 (function (daybook) {
   "use strict";
 
   const { element, runsModel: model } = daybook;
   const HINT =
-    "Pick runs in the table to lay their curves over one another and see how their recipes differ.";
+    "Select runs in the table to compare their curves and recipes.";
 
   // A run's history, by column, from its own file.
   daybook.historyOf = async function (id) {
@@ -21,13 +21,13 @@
       class: "daybook-view",
       style: "min-height: 380px",
       role: "group",
-      "aria-label": "Curves of the picked runs",
+      "aria-label": "Curves of the selected runs",
     });
     const table = element("div", {
       class: "daybook-scroll",
       tabindex: "0",
       role: "group",
-      "aria-label": "What differs between the picked runs",
+      "aria-label": "Differences between the selected runs",
     });
     box.append(
       element("h2", {}, "Compare"),
@@ -79,7 +79,7 @@
       element("label", {}, "Metric ", metric),
       element("label", {}, "Over ", x),
       element("label", {}, "Smoothing ", smooth, " ", amount),
-      element("button", none, "Unpick all"),
+      element("button", none, "Clear selection"),
     );
     const sync = (state) => {
       metric.value = state.metric;
@@ -130,7 +130,7 @@
           {
             type: "button",
             class: "daybook-button quiet",
-            "aria-label": `Unpick ${id}`,
+            "aria-label": `Remove ${id} from the selection`,
             onclick: () => change({ unpick: id }),
           },
           "×",
@@ -141,12 +141,12 @@
     const best = figures.filter(
       (name) => /accuracy|loss|seconds|best_epoch/.test(name) && !last.includes(name),
     );
-    const same = rows.length > 1 ? "The recipes are the same." : "Pick a second run to compare.";
+    const same = rows.length > 1 ? "The recipes are the same." : "Select a second run to compare.";
     return element(
       "table",
       { class: "daybook-table" },
       element("thead", {}, element("tr", {}, element("td", {}), ...heads)),
-      section("Recipe, where it differs", differing, same),
+      section("Differences between the recipes", differing, same),
       section("At the best epoch", best, "–"),
       section("At the last epoch", last, "–"),
     );

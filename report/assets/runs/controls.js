@@ -8,7 +8,7 @@
   const FILES = {
     "runs.csv": "All runs (CSV)",
     "histories.csv": "All histories (CSV)",
-    "runs.json": "Everything (JSON)",
+    "runs.json": "All data (JSON)",
   };
 
   // page: { rows, fields, figures, varying, view(), shown(), columns(), change(part) }
@@ -135,13 +135,13 @@
       ),
       panel(
         "Columns",
-        button("As at first", { columns: null }),
+        button("Default columns", { columns: null }),
         fieldset("Recipe", ...page.fields.map(column)),
         fieldset("Figures", ...page.figures.map(column)),
       ),
       panel(
         "Download",
-        daybook.downloadLink("The rows shown (CSV)", "runs-shown.csv", () =>
+        daybook.downloadLink("Rows shown (CSV)", "runs-shown.csv", () =>
           daybook.csv(page.shown().map(({ words, ...figures }) => figures)),
         ),
         ...Object.entries(FILES).map(([name, text]) =>

@@ -43,11 +43,11 @@
         ),
         element("p", { class: "figures" }, headline(row)),
         picked
-          ? element("p", {}, "It is picked for comparison.")
+          ? element("p", {}, "Selected for comparison.")
           : element(
               "button",
               { type: "button", class: "daybook-button", onclick: pick },
-              "Pick for comparison",
+              "Select for comparison",
             ),
         ...views.map(([, view]) => view),
         download,

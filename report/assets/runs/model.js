@@ -1,4 +1,4 @@
-// What the runs page knows about runs: rows, filters, groups, differences, curves, the address.
+// The data of the runs page: rows, filters, groups, differences, curves, the address.
 // Nothing here touches the page.
 
 (function (daybook) {
@@ -6,8 +6,9 @@
 
   const model = (daybook.runsModel = {});
 
-  // A row a run: its recipe's fields, then its figures. A figure that is called like a field of the
-  // recipe (what precision was asked for, and which was used) is told apart by its ending.
+  // One row per run: its recipe's fields, then its figures. A figure with the name of a field of the
+  // recipe (the precision asked for, and the one used) gets an ending. A recipe has the fields of its
+  // own network alone, so a field may be missing from some rows.
   model.rows = function (runs) {
     return runs.map((run) => {
       const row = { id: run.id, dataset: run.dataset.name, ...run.recipe };
@@ -25,8 +26,10 @@
     for (const other of ["id", "words", ...fields]) names.delete(other);
     return [...names];
   };
-  model.values = (rows, field) => [...new Set(rows.map((row) => row[field]))].sort(compare);
-  model.varying = (rows, fields) => fields.filter((field) => model.values(rows, field).length > 1);
+  model.values = (rows, field) =>
+    [...new Set(rows.map((row) => row[field]).filter((value) => value !== undefined))].sort(compare);
+  model.varying = (rows, fields) =>
+    fields.filter((field) => new Set(rows.map((row) => row[field])).size > 1);
 
   function compare(a, b) {
     return typeof a === "number" && typeof b === "number"
@@ -265,7 +268,24 @@
 
   // Values as a reader wants them.
 
-  model.label = (name) => name.replaceAll("_", " ");
+  const LABELS = {
+    val_accuracy: "validation accuracy",
+    val_loss: "validation loss",
+    train_accuracy: "training accuracy",
+    train_loss: "training loss",
+    last_val_accuracy: "last validation accuracy",
+    last_val_loss: "last validation loss",
+    test_low: "test accuracy, lower bound",
+    test_high: "test accuracy, upper bound",
+    test_accuracy_flip: "test accuracy with flips",
+    seconds: "training time",
+    images_per_second: "pictures per second",
+    peak_memory_mib: "peak memory (MiB)",
+    lr: "learning rate",
+    muon_lr: "learning rate of Muon",
+    bias_lr: "learning rate of biases (factor)",
+  };
+  model.label = (name) => LABELS[name] ?? name.replaceAll("_", " ");
 
   model.format = function (name, value) {
     if (value === null || value === undefined) return "–";

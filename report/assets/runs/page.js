@@ -7,7 +7,7 @@
   const box = document.getElementById("daybook-runs");
   const runs = daybook.runs || [];
   if (!runs.length) {
-    box.textContent = "There are no finished runs yet; python -m analysis trains them.";
+    box.textContent = "There are no finished runs yet; run `python -m analysis`.";
     return;
   }
 
@@ -63,7 +63,7 @@
     return element("input", {
       type: "checkbox",
       checked: picked(row),
-      "aria-label": `Pick ${name}`,
+      "aria-label": `Select ${name}`,
       onchange: (event) => {
         const ids = (row.members || [row]).map((member) => member.id);
         const others = view.picked.filter((id) => !ids.includes(id));
@@ -110,7 +110,7 @@
   const definitions = () => [
     {
       title: "",
-      titleFormatter: () => element("span", { class: "visually-hidden" }, "Picked"),
+      titleFormatter: () => element("span", { class: "visually-hidden" }, "Selected"),
       field: "picked",
       formatter: pickCell,
       headerSort: false,
@@ -141,7 +141,7 @@
     columns: definitions(),
     layout: "fitDataFill",
     height: Math.min(560, 80 + 34 * rows.length),
-    placeholder: "No run fits.",
+    placeholder: "No runs match the filters.",
     initialSort: [{ column: view.sort.field, dir: view.sort.direction }],
     columnDefaults: { resizable: false },
   });

@@ -106,7 +106,7 @@ def test_the_card_reads_back_with_what_was_measured(facts, run, tmp_path):
     loaded = ModelCard.load(tmp_path / "best" / "README.md")
     assert loaded.data.library_name == "pytorch"
     assert loaded.data.pipeline_tag == "image-classification"
-    assert loaded.data.get("license") is None  # the project has none
+    assert loaded.data.get("license") is None  # that of the pictures is not known
     said = run.predictions("test")
     probabilities = torch.tensor(said.logits / facts.bundle.temperature).softmax(1).numpy()
     found = {result.metric_type: result.metric_value for result in loaded.data.eval_results}
