@@ -172,7 +172,7 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     order = [display_name("strategy", name) for name in names]
     y = alt.Y("strategy:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
     axis = alt.Axis(labelAngle=0, orient="top", ticks=False, domain=False)
-    column = "trained parameters"
+    column = "parameters"
     x = alt.X("stage:N", sort=[*stages, column], title=None, axis=axis)
     base = alt.Chart(shown).encode(
         x=x, y=y, tooltip=hover({"strategy": "", "stage": "", "trained": ",", "total": ","})
@@ -191,5 +191,7 @@ def trained_stages(table: pd.DataFrame) -> Chart:
         counts,
     )
     title = "What each strategy trains"
-    subtitle = "From the input (left) to the output; coloured: trained, grey: frozen"
+    subtitle = (
+        "From the input (left) to the output; coloured: trained, grey: frozen; trained parameters"
+    )
     return finished(chart, 60 + 34 * max(1, len(names)), title, subtitle)

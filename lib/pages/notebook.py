@@ -1,8 +1,11 @@
 """The title and the finding of a notebook, from its JSON."""
 
+import html
+import re
 from typing import Any
 
 FINDING = "daybook-finding"  # the class of a finding's paragraph
+PARAGRAPH = re.compile(rf'<p class="{FINDING}">(.*?)</p>', re.DOTALL)
 
 
 def title(notebook: dict[str, Any]) -> str | None:
@@ -20,7 +23,7 @@ def finding(notebook: dict[str, Any]) -> str:
     """The first finding among the outputs of an executed notebook, as text."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if FINDING in "".join(data.get("text/markdown", "")):
-                return "".join(data["text/plain"])
+            markdown = "".join(output.get("data", {}).get("text/markdown", ""))
+            if found := PARAGRAPH.search(markdown):
+                return html.unescape(found[1])
     return ""

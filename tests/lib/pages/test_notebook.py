@@ -23,7 +23,7 @@ def test_the_title_is_the_first_heading(cells, expected):
 def test_the_finding_is_the_first_of_the_outputs():
     outputs = [
         {"data": {"text/plain": "a chart"}},
-        {"data": {"text/markdown": ['<p class="daybook-finding">'], "text/plain": ["It ", "is."]}},
+        {"data": {"text/markdown": ["<div>", '<p class="daybook-finding">A &lt; B.</p></div>']}},
     ]
-    assert finding({"cells": [cell("code", ""), cell("code", "", outputs=outputs)]}) == "It is."
+    assert finding({"cells": [cell("code", ""), cell("code", "", outputs=outputs)]}) == "A < B."
     assert finding({"cells": [cell("code", "")]}) == ""

@@ -71,10 +71,7 @@ def test_the_best_runs_come_in_the_order_of_validation(attacked, run):
 
 
 def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
-    finding = {
-        "text/markdown": ['<p class="daybook-finding">It is so.</p>'],
-        "text/plain": "It is so.",
-    }
+    finding = {"text/markdown": ['<p class="daybook-finding">It is so.</p>']}
     notebook = {
         "cells": [
             {"cell_type": "markdown", "source": ["# Second <day>\n", "\n", "Words."]},
