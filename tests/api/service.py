@@ -74,3 +74,12 @@ def wait_until(condition, seconds: float = 20):
     while not condition():
         assert time.monotonic() < end, "it never came true"
         time.sleep(0.02)
+
+
+def refused(response, status, code):
+    """The one shape of every refusal."""
+    body = response.json()
+    assert (response.status_code, body["code"]) == (status, code), response.text
+    assert set(body) == {"error", "code", "request_id"}
+    assert body["request_id"] == response.headers["X-Request-ID"]
+    return body["error"]

@@ -1,4 +1,4 @@
-"""What a person can get wrong when starting the service: one line, exit status 2."""
+"""Usage errors of `python -m api`: one line, exit status 2."""
 
 import subprocess
 import sys

@@ -1,0 +1,89 @@
+"""Tensors of the Open Inference Protocol, read and written without a service."""
+
+import json
+
+import numpy as np
+import pytest
+
+from api import tensors
+from api.errors import Problem
+
+SIDE = 4
+IMAGES = np.arange(2 * 3 * SIDE * SIDE, dtype=np.uint8).reshape(2, 3, SIDE, SIDE)
+
+
+def body(**changes):
+    tensor = {
+        "name": "images",
+        "shape": list(IMAGES.shape),
+        "datatype": "UINT8",
+        "data": IMAGES.ravel().tolist(),
+    }
+    return {"inputs": [tensor | changes]}
+
+
+def read(value, header=None):
+    content = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return tensors.read(content, header, SIDE)
+
+
+@pytest.mark.parametrize("data", [IMAGES.ravel().tolist(), IMAGES.tolist()], ids=["flat", "nested"])
+def test_json_data_is_read_in_the_tensors_order(data):
+    _, pictures = read(body(data=data))
+    assert pictures.dtype == np.uint8
+    assert np.array_equal(pictures, IMAGES)
+
+
+def test_bytes_follow_the_json_object():
+    head = body(parameters={"binary_data_size": IMAGES.size})
+    del head["inputs"][0]["data"]
+    text = json.dumps(head).encode()
+    _, pictures = read(text + IMAGES.tobytes(), str(len(text)))
+    assert np.array_equal(pictures, IMAGES)
+    with pytest.raises(Problem, match="95 bytes of data do not fill the shape"):
+        read(text + IMAGES.tobytes()[1:], str(len(text)))
+
+
+WRONG = {
+    "no JSON": (b"{", "EOF"),
+    "no inputs": ({}, "inputs: Field required"),
+    "two inputs": ({"inputs": 2 * body()["inputs"]}, "2 inputs"),
+    "other input": (body(name="pixels"), "unknown input 'pixels'"),
+    "other type": (body(datatype="FP32"), "datatype 'FP32' should be UINT8"),
+    "other size": (body(shape=[2, 3, 5, 4]), "should be [N, 3, 4, 4]"),
+    "no pictures": (body(shape=[0, 3, 4, 4], data=[]), "should be [N, 3, 4, 4]"),
+    "too few numbers": (body(data=[1, 2, 3]), "does not fill the shape"),
+    "ragged": (body(data=[[[[1, 2], [3]]]]), "does not fill the shape"),
+    "numbers too large": (body(data=[256] * IMAGES.size), "less than or equal to 255"),
+    "fractions": (body(data=[0.5] * IMAGES.size), "valid integer"),
+    "words": (body(data=["1"] * IMAGES.size), "valid integer"),
+    "no data": (body(data=None), "either data or the parameter"),
+    "twice": (body(parameters={"binary_data_size": 96}), "either data or the parameter"),
+    "bytes missing": (body(data=None, parameters={"binary_data_size": 9}), "0 bytes of data"),
+    "huge shape": (body(shape=[10**30, 3, 4, 4]), "less than or equal"),
+    "unknown output": (body() | {"outputs": [{"name": "logits"}]}, "unknown output 'logits'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_request_that_does_not_fit_is_refused(name):
+    value, message = WRONG[name]
+    with pytest.raises(Problem) as refused:
+        read(value)
+    assert refused.value.status == 400
+    assert message in refused.value.message
+
+
+def test_a_response_as_json_and_as_bytes_holds_the_same_numbers():
+    rows, labels = np.float32([[0.25, 0.75], [1, 0]]), ["b", "a"]
+    request, _ = read(body())
+    content, headers = tensors.write("m", request, rows, labels)
+    assert headers == {"Content-Type": "application/json"}
+    probabilities, named = json.loads(content)["outputs"]
+    assert probabilities["data"] == rows.ravel().tolist()
+    assert named["data"] == labels
+
+    request, _ = read(body() | {"parameters": {"binary_data_output": True}})
+    content, headers = tensors.write("m", request, rows, labels)
+    binary = content[int(headers[tensors.JSON_LENGTH]) :]
+    assert binary == rows.tobytes() + b"\x01\0\0\0b" + b"\x01\0\0\0a"
