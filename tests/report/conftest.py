@@ -28,6 +28,14 @@ def copy_sources(root: Path) -> None:
     shutil.copyfile(PROJECT / "_quarto.yml", root / "_quarto.yml")
 
 
+@pytest.fixture
+def project(tmp_path):
+    """A project whose study has executed one day; each test has its own."""
+    copy_sources(tmp_path)
+    samples.write_study(tmp_path, days=1)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
     """A project whose study has executed two days and left a gallery and a thousand runs."""

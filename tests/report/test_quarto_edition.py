@@ -1,0 +1,42 @@
+"""The Quarto edition: its copy of the sources, and what stays when a page fails."""
+
+import shutil
+
+import pytest
+
+from lib.errors import UserError
+from report import quarto_edition
+from report.__main__ import build
+
+
+def test_nothing_runs_the_study_in_quartos_copy(project, tmp_path_factory, monkeypatch):
+    scratch, seen = tmp_path_factory.mktemp("scratch"), {}
+
+    def run(words, folder, seconds, what):
+        seen["config"] = (folder / "_quarto.yml").read_text(encoding="utf-8")
+        (folder / "_site").mkdir()
+
+    monkeypatch.setattr(quarto_edition, "run", run)
+    quarto_edition.render(project, scratch / "fresh", scratch)
+    assert "python" not in seen["config"]
+    assert "pre-render" in (project / "_quarto.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not shutil.which("quarto"), reason="Quarto is not on PATH")
+def test_a_page_that_fails_in_quarto_leaves_the_old_site(project):
+    (project / "_site").mkdir()
+    (project / "_site" / "index.html").write_text("old", encoding="utf-8")
+    (project / "report" / "labeler.qmd").write_text("---\ntitle: [\n---\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"Quarto failed: .*; the site is as it was"):
+        build(project, "quarto")
+    assert (project / "_site" / "index.html").read_text(encoding="utf-8") == "old"
+    assert not list(project.glob(".site-*"))
+
+
+def test_the_copy_holds_the_sources_and_no_python(project, tmp_path_factory, monkeypatch):
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr(quarto_edition, "run", lambda *_: (scratch / "_site").mkdir())
+    quarto_edition.render(project, scratch / "fresh", scratch)
+    assert not list(scratch.rglob("*.py"))
+    copied = {path.relative_to(scratch).as_posix() for path in scratch.rglob("*")}
+    assert {"index.ipynb", "report/runs.qmd", "report/assets/runs/model.js"} <= copied
