@@ -2,7 +2,7 @@
 
 import json
 
-from api.errors import MEANINGS, busy
+from api.errors import DESCRIPTIONS, busy
 from tests.api.service import refused
 
 
@@ -26,7 +26,7 @@ def test_every_refusal_in_the_description_has_the_one_shape(server):
         for methods in description["paths"].values()
         for operation in methods.values()
         for status, response in operation["responses"].items()
-        if status in map(str, MEANINGS) and response["description"] == MEANINGS[int(status)]
+        if status in map(str, DESCRIPTIONS) and response["description"] == DESCRIPTIONS[int(status)]
     ]
     assert len(refusals) > 10
     assert {"$ref": "#/components/schemas/ErrorBody"} in refusals

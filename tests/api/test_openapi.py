@@ -50,5 +50,5 @@ def test_the_example_of_a_tensor_fits_its_own_schema():
     content = openapi.tensor_body(8)["requestBody"]["content"]["application/json"]
     (example,) = content["schema"]["examples"]
     jsonschema.validate(example, content["schema"])
-    too_large = openapi.tensor_body(openapi.LARGEST_EXAMPLE + 1)
+    too_large = openapi.tensor_body(openapi.MAX_EXAMPLE_SIDE + 1)
     assert "examples" not in str(too_large)

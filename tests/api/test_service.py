@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.requests import Request
 
 from api.errors import Problem
-from api.service import EXPLANATIONS, Service, Settings
+from api.service import MAX_EXPLANATIONS, Service, Settings
 from lib.inference import Predictor
 from tests.api.service import encoded
 
@@ -64,7 +64,7 @@ def test_more_explanations_than_may_wait_are_refused(bundle, pngs, monkeypatch):
         service = Service(predictor, Settings())
         waiting = [
             asyncio.create_task(service.explain(incoming(pngs[0]), None))
-            for _ in range(EXPLANATIONS)
+            for _ in range(MAX_EXPLANATIONS)
         ]
         await asyncio.sleep(0.1)
         with pytest.raises(Problem) as refused:
