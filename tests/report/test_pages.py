@@ -221,7 +221,7 @@ def test_the_labelers_film_waits_to_be_played(fullest_address, context):
 
 def test_heat_over_pictures_has_a_slider(address, context):
     page = Visit(context, f"{address}/report/days/day2_from_scratch.html").page
-    page.get_by_label("Heat").fill("0.2")
+    page.get_by_label("Heatmap opacity").fill("0.2")
     heat = "getComputedStyle(document.querySelector('.daybook-heat')).opacity"
     assert page.evaluate(heat) == "0.2"
 
