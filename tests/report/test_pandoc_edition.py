@@ -12,7 +12,7 @@ from tests.report.conftest import PROJECT
 def test_pandoc_failing_leaves_the_old_site(project, monkeypatch):
     (project / "_site").mkdir()
     monkeypatch.setattr(pandoc_edition, "TEMPLATE", project / "missing.html")
-    with pytest.raises(UserError, match=r"Pandoc on \S+ failed: .*; the site is as it was$"):
+    with pytest.raises(UserError, match=r"Pandoc on \S+ failed: .*; the site is unchanged$"):
         build(project, "pandoc")
     assert list((project / "_site").iterdir()) == []
 

@@ -27,7 +27,7 @@ def test_a_page_that_fails_in_quarto_leaves_the_old_site(project):
     (project / "_site").mkdir()
     (project / "_site" / "index.html").write_text("old", encoding="utf-8")
     (project / "report" / "labeler.qmd").write_text("---\ntitle: [\n---\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"Quarto failed: .*; the site is as it was"):
+    with pytest.raises(UserError, match=r"Quarto failed: .*; the site is unchanged"):
         build(project, "quarto")
     assert (project / "_site" / "index.html").read_text(encoding="utf-8") == "old"
     assert not list(project.glob(".site-*"))
