@@ -126,12 +126,12 @@ def public_routes(service: Service) -> APIRouter:
         return HTMLResponse(html, headers=headers)
 
     @router.get("/healthz", tags=["health"])
-    async def healthz() -> HealthStatus:
+    async def liveness() -> HealthStatus:
         """Liveness check."""
         return HealthStatus(status="alive")
 
     @router.get("/readyz", tags=["health"], responses=documented(503))
-    async def readyz() -> HealthStatus:
+    async def readiness() -> HealthStatus:
         """Readiness check."""
         service.check_ready()
         return HealthStatus(status="ready")
@@ -194,7 +194,7 @@ def model_routes(service: Service) -> APIRouter:
         return Response(await service.explain(request, target), media_type="image/png")
 
     @router.get("/model", tags=["model"])
-    async def model() -> ModelFacts:
+    async def model_facts() -> ModelFacts:
         """Classes, input size, temperature and test metrics of the model; limits of the service."""
         limits = service.limits
         return ModelFacts(

@@ -57,18 +57,18 @@ def health_routes(service: Service) -> APIRouter:
         return ServerMetadata(name="vision-daybook", version="1", extensions=["binary_tensor_data"])
 
     @router.get("/health/live")
-    async def live() -> Live:
+    async def server_liveness() -> Live:
         """Liveness check."""
         return Live(live=True)
 
     @router.get("/health/ready", responses=documented(503))
-    async def ready() -> Ready:
+    async def server_readiness() -> Ready:
         """Readiness check."""
         service.check_ready()
         return Ready(live=True, ready=True)
 
     @router.get(f"/models/{name}/ready", responses=documented(503))
-    async def model_ready() -> ModelReady:
+    async def model_readiness() -> ModelReady:
         """Readiness check of this model."""
         service.check_ready()
         return ModelReady(name=name, ready=True)

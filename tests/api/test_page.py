@@ -70,7 +70,7 @@ def test_a_picture_gets_bars_a_heatmap_and_its_json(server, visit, pngs, predict
     shares = [float(text.split()[0]) for text in page.locator(".percent").all_text_contents()]
     assert shares == pytest.approx([100 * share for _, share in ranked], abs=0.051)
     assert page.locator("#predicted").text_content() == (
-        f"Predicted: {expected.label} (confidence {100 * expected.confidence:.1f} %)"
+        f"Predicted: {expected.label} (confidence {100 * expected.confidence:.1f}\xa0%)"
     )
     assert page.locator('.bar[aria-pressed="true"] .label').text_content() == expected.label
     page.click("text=Response as JSON")
