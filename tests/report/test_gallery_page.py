@@ -108,6 +108,17 @@ def test_one_picture_close_by(visit, items):
     assert opened.complaints == []
 
 
+def test_pictures_in_the_dialog_keep_their_size(address, context, items):
+    wrong = next(item for item in items if item["true"] != item["predicted"])
+    page = Visit(context, f"{address}/report/gallery.html#id={wrong['id']}").page
+    page.wait_for_selector("dialog[open] img")
+    sizes = page.eval_on_selector_all(
+        "dialog img", "images => images.map((image) => [image.clientWidth, image.clientHeight])"
+    )
+    assert len(sizes) == 6  # original, two heatmaps over the grey picture, adversarial
+    assert set(map(tuple, sizes)) == {(192, 192)}
+
+
 def test_arrow_keys_and_buttons_turn_the_pages(visit, items):
     first, second, third, *_ = sorted(items, key=lambda item: -item["loss"])
     page = visit().page

@@ -168,8 +168,7 @@
           { class: "gallery-caption" },
           element("span", {}, title(item)),
           verdict(item),
-          " ",
-          daybook.percent(item.confidence, 0),
+          element("span", {}, `confidence ${daybook.percent(item.confidence, 0)}`),
         ),
       ),
     );
