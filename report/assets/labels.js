@@ -91,6 +91,8 @@
       cutmix: "CutMix",
     },
     optimizer: { sgd: "SGD", muon: "Muon" },
+    image_size: { 0: "that of the pictures" },
+    views: { 0: "new in every epoch" },
   };
 
   // The name within a sentence.
@@ -102,9 +104,12 @@
     return name === "torchvision" ? term : term[0].toUpperCase() + term.slice(1);
   };
 
-  // A value that is not a number.
+  // The name of a value, or undefined for most numbers.
   daybook.valueName = function (name, value) {
+    if (VALUES[name]?.[value]) return VALUES[name][value];
     if (typeof value === "boolean") return value ? "yes" : "no";
-    return VALUES[name]?.[value] ?? String(value);
+    if (typeof value === "number") return undefined;
+    if (name === "weights") return String(value).replace(/^run:/, "pretrained in run ");
+    return String(value);
   };
 })(window.daybook);

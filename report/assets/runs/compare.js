@@ -100,7 +100,7 @@
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, daybook.label(name)),
+        element("th", { scope: "row" }, daybook.label(name.replace("last_", ""))),
         ...rows.map((row) => element("td", {}, model.format(name, row[name]))),
       );
     const section = (title, names, placeholder) => {

@@ -274,7 +274,8 @@
 
   model.format = function (name, value) {
     if (value === null || value === undefined) return "–";
-    if (typeof value !== "number") return daybook.valueName(name, value);
+    const text = daybook.valueName(name, value);
+    if (text !== undefined) return text;
     if (/accuracy|test_low|test_high/.test(name)) return daybook.percent(value, 2);
     if (/seconds$/.test(name) && !/per/.test(name))
       return value < 100 ? `${value.toFixed(1)} s` : `${Math.round(value).toLocaleString("en")} s`;
