@@ -1,18 +1,19 @@
-"""The service: a bundle in, answers over HTTP out. Sees only `lib.inference` of this project.
+"""HTTP service that predicts the classes of pictures with an exported bundle.
 
-Start it with `python -m api --bundle models/best`.
+Start it with `python -m api --bundle models/best`. Of the project's library it uses `lib.inference`
+and `lib.errors` only.
 
-    app.py            the paths and what each answers
-    service.py        one request: admitted, read, decoded, predicted
-    uploads.py        files out of a request's body, within limits on bytes, number and pixels
-    batching.py       requests gathered into batches for the model
+    app.py            the routes
+    service.py        one request from admission to prediction
+    uploads.py        pictures from a multipart form, within limits on bytes, number and pixels
+    batching.py       the queue that gathers requests into batches for the model
     open_inference.py the Open Inference Protocol
     tensors.py        that protocol's tensors, as JSON or as bytes
-    middleware.py     around every request: its id, its log line, its metrics
-    errors.py         error responses
-    metrics.py        metrics for Prometheus
+    middleware.py     request id, log line and metrics of every request
+    errors.py         error responses, in one JSON shape
+    metrics.py        Prometheus metrics
     logs.py           log lines as JSON
-    openapi.py        the parts of the API description that are not in the code
+    openapi.py        the parts of the OpenAPI description that FastAPI cannot derive
     page/             the page at /
     streamlit_app.py  the same model in a Streamlit app, without the service
 """

@@ -20,20 +20,19 @@ from api.uploads import Limits
 from lib.errors import UserError, command
 from lib.inference import Predictor
 
-GRACE = 30  # seconds that accepted requests get after SIGTERM
+SHUTDOWN_SECONDS = 30  # for accepted requests after SIGTERM
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    given = vars(options).get  # of options without a default
     logs.configure(options.log_level)
-    # How many pixels are too many is the service's own limit.
+    # The service has its own limit on pixels.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     settings = Settings(
         max_batch=options.max_batch,
         max_queue=options.max_queue,
-        token=read_token(given("token_env"), given("token_file")),
-        origins=tuple(given("cors") or ()),
+        token=read_token(options.token_env, options.token_file),
+        origins=tuple(options.cors),
         limits=Limits(
             file_bytes=int(options.max_file_mb * 1e6),
             files=options.max_files,
@@ -41,19 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ),
     )
     torch.set_num_threads(options.threads)
-    with bound(options.host, options.port) as address:
-        app = create_app(Predictor.load(options.bundle, given("device")), settings)
+    with bind(options.host, options.port) as address:
+        app = create_app(Predictor.load(options.bundle, options.device), settings)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=GRACE
+            app,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        # uvicorn raises the signal that ended it once more; to have been ended is no failure.
+        # uvicorn raises the signal that stopped it once more; a regular stop is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         Server(config).run([address])
 
 
 class Server(uvicorn.Server):
-    """Says where it serves, once it does."""
+    """A server that prints its address when it is ready."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -65,107 +68,72 @@ class Server(uvicorn.Server):
 def parser() -> argparse.ArgumentParser:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limits, settings = Limits(), Settings()
-    parser = argparse.ArgumentParser(
-        prog="python -m api",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--bundle", type=Path, default=Path("models/best"), help="folder of the bundle")
-    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 admits other machines")
-    add("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
-    add(
-        "--device",
-        default=argparse.SUPPRESS,
-        help="cpu, cuda or mps (default: the fastest available)",
-    )
-    add("--threads", type=int, default=max(1, (cores or 2) - 1), help="CPU threads of the model")
-    none: dict[str, Any] = {"default": argparse.SUPPRESS}  # so that no default is printed
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+
+    def add(name: str, default: Any, text: str, **options: Any) -> None:
+        if "default:" not in text:
+            value = f"{default:g}" if isinstance(default, float) else default
+            text = f"{text} (default: {value})"
+        if default is not None:
+            options.setdefault("type", type(default))
+        if isinstance(default, int | float):
+            options.setdefault("metavar", "N")
+        parser.add_argument(name, default=default, help=text, **options)
+
+    add("--bundle", Path("models/best"), "folder of the bundle", metavar="FOLDER")
+    add("--host", "127.0.0.1", "address to listen on; 0.0.0.0 for all interfaces")
+    add("--port", 8000, "TCP port; 0 for any free port")
+    add("--device", None, "cpu, cuda or mps (default: the fastest available)")
+    add("--threads", max(1, (cores or 2) - 1), "number of CPU threads of the model")
+    no_token = "(default: no token is required)"
     add(
         "--token-env",
+        None,
+        f"environment variable with the bearer token {no_token}",
         metavar="NAME",
-        help="environment variable with the bearer token (default: no token)",
-        **none,
     )
-    add(
-        "--token-file",
-        type=Path,
-        metavar="PATH",
-        help="file with the bearer token (default: no token)",
-        **none,
-    )
-    add(
-        "--cors",
-        action="append",
-        metavar="ORIGIN",
-        help="web origin that may call the service; repeatable (default: none)",
-        **none,
-    )
-    add(
-        "--max-batch",
-        type=int,
-        default=settings.max_batch,
-        help="maximum number of pictures per batch",
-    )
-    add(
-        "--max-queue",
-        type=int,
-        default=settings.max_queue,
-        help="maximum number of waiting pictures",
-    )
-    add(
-        "--max-files", type=int, default=limits.files, help="maximum number of pictures per request"
-    )
-    add(
-        "--max-file-mb",
-        type=float,
-        default=limits.file_bytes / 1e6,
-        help="maximum size of a file in MB",
-    )
-    add(
-        "--max-megapixels",
-        type=float,
-        default=limits.pixels / 1e6,
-        help="maximum size of a picture in megapixels",
-    )
-    add(
-        "--log-level",
-        choices=("debug", "info", "warning", "error"),
-        default="info",
-        help="least severe level that is logged",
-    )
+    add("--token-file", None, f"file with the bearer token {no_token}", type=Path, metavar="PATH")
+    origins = "origin whose pages may call the service; repeatable (default: none)"
+    add("--cors", [], origins, type=str, action="append", metavar="ORIGIN")
+    add("--max-batch", settings.max_batch, "maximum number of pictures per batch")
+    add("--max-queue", settings.max_queue, "maximum number of waiting pictures")
+    add("--max-files", limits.files, "maximum number of files per request")
+    add("--max-file-mb", limits.file_bytes / 1e6, "maximum size of a file in MB")
+    add("--max-megapixels", limits.pixels / 1e6, "maximum size of a picture in megapixels")
+    levels = ("debug", "info", "warning", "error")
+    add("--log-level", "info", "lowest level that is logged", choices=levels)
     return parser
 
 
 def read_token(variable: str | None, file: Path | None) -> str | None:
-    """The bearer token, if one is asked for.
+    """The bearer token, or None if neither source is given.
 
     Raises
     ------
-    UserError   if it is not where it should be
+    UserError   if there is no token in the source
     """
     if variable is None and file is None:
         return None
     if variable is not None:
-        token, place = os.environ.get(variable, ""), f"the environment variable {variable}"
+        token, source = os.environ.get(variable, ""), f"the environment variable {variable}"
     else:
         assert file is not None
-        place = str(file)
+        source = str(file)
         try:
             token = file.read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(f"{file}: cannot read the token: {error.strerror}") from error
     if not token.strip():
-        raise UserError(f"{place} holds no token; put one there, or serve without")
+        raise UserError(f"{source} contains no token; add one, or omit the option")
     return token.strip()
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket with that address, on which nobody is heard before the service is ready.
+def bind(host: str, port: int) -> socket.socket:
+    """A socket with that address; it accepts no connection before the service is ready.
 
     Raises
     ------
-    UserError   if the port is taken, or not this user's to take
+    UserError   if the port is in use, or this user may not use it
     """
     address = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -174,7 +142,7 @@ def bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         address.close()
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{host}:{port}: {reason}; name another with --host and --port") from None
+        raise UserError(f"{host}:{port}: {reason}; choose another with --host and --port") from None
     return address
 
 

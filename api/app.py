@@ -1,4 +1,4 @@
-"""The paths of the service and their responses."""
+"""The routes of the service."""
 
 import base64
 import hashlib
@@ -39,14 +39,14 @@ class PicturePrediction(BaseModel):
 
 
 class Predictions(BaseModel):
-    """One prediction per picture, in the order of the files."""
+    """One prediction per picture, in the order of the request."""
 
     model: str
     predictions: list[PicturePrediction]
 
 
 class ModelFacts(BaseModel):
-    """The facts of the bundle, and the limits of this service."""
+    """Facts about the exported model, and the limits of the service."""
 
     name: str
     run_id: str
@@ -58,7 +58,7 @@ class ModelFacts(BaseModel):
     limits: dict[str, int]
 
 
-class State(BaseModel):
+class HealthStatus(BaseModel):
     status: str
 
 
@@ -84,9 +84,9 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
     app.include_router(public_routes(service))
     app.include_router(open_inference.health_routes(service))
     guards = [Security(bearer(settings.token))] if settings.token else []
-    refusals = documented(401) if settings.token else {}
+    unauthorized = documented(401) if settings.token else {}
     for routes in (model_routes(service), open_inference.model_routes(service)):
-        app.include_router(routes, dependencies=guards, responses=refusals)
+        app.include_router(routes, dependencies=guards, responses=unauthorized)
     app.add_middleware(RequestRecorder, metrics=service.metrics)
     if settings.origins:
         app.add_middleware(
@@ -100,13 +100,13 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
 
 
 def bearer(token: str) -> Any:
-    """A dependency that lets only requests with this token pass."""
+    """A dependency that refuses requests without this token."""
     scheme = HTTPBearer(auto_error=False)
 
     async def check(
-        given: Annotated[HTTPAuthorizationCredentials | None, Security(scheme)],
+        sent: Annotated[HTTPAuthorizationCredentials | None, Security(scheme)],
     ) -> None:
-        if not given or not hmac.compare_digest(given.credentials.encode(), token.encode()):
+        if not sent or not hmac.compare_digest(sent.credentials.encode(), token.encode()):
             message = (
                 "missing or wrong bearer token; send the header `Authorization: Bearer <token>`"
             )
@@ -116,7 +116,7 @@ def bearer(token: str) -> Any:
 
 
 def public_routes(service: Service) -> APIRouter:
-    """What needs no token: the page, and whether the service is well."""
+    """The routes that need no token: the page and the health checks."""
     router = APIRouter()
     html = PAGE.read_text(encoding="utf-8")
     headers = {"Content-Security-Policy": content_policy(html), "X-Content-Type-Options": "nosniff"}
@@ -126,21 +126,21 @@ def public_routes(service: Service) -> APIRouter:
         return HTMLResponse(html, headers=headers)
 
     @router.get("/healthz", tags=["health"])
-    async def healthz() -> State:
+    async def liveness() -> HealthStatus:
         """Liveness check."""
-        return State(status="alive")
+        return HealthStatus(status="alive")
 
     @router.get("/readyz", tags=["health"], responses=documented(503))
-    async def readyz() -> State:
+    async def readiness() -> HealthStatus:
         """Readiness check."""
         service.check_ready()
-        return State(status="ready")
+        return HealthStatus(status="ready")
 
     return router
 
 
 def content_policy(html: str) -> str:
-    """Lets the page run its own script and style, and speak to its own service, and no more."""
+    """A policy that allows only the page's own script and style, and requests to its origin."""
     allowed = {}
     for tag in ("script", "style"):
         inline = html.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
@@ -153,23 +153,23 @@ def content_policy(html: str) -> str:
 
 
 def model_routes(service: Service) -> APIRouter:
-    """What is about the model."""
+    """The routes of the model, which need the token if there is one."""
     router = APIRouter()
     bundle = service.predictor.bundle
-    refusals = documented(400, 408, 413, 415, 422, 503)
+    errors_of_forms = documented(400, 408, 413, 415, 422, 503)
 
     @router.post(
         "/predict",
         tags=["pictures"],
         response_model=Predictions,
-        responses=refusals,
+        responses=errors_of_forms,
         openapi_extra=openapi.picture_form(many=True),
     )
     async def predict(request: Request, top: Top = None) -> Response:
-        """Calibrated probabilities of the classes, for one or many pictures."""
+        """Calibrated class probabilities for one or more pictures."""
         names, rows = await service.predict(request)
         with service.stage("writing"):
-            predictions = listed(names, service.predictor.labelled(rows), top)
+            predictions = as_json(names, service.predictor.labelled(rows), top)
             body = {"model": bundle.name, "predictions": predictions}
             return Response(json.dumps(body), media_type="application/json")
 
@@ -177,7 +177,7 @@ def model_routes(service: Service) -> APIRouter:
         "/explain",
         tags=["pictures"],
         response_class=Response,
-        responses={200: openapi.PNG, **refusals},
+        responses={200: openapi.PNG, **errors_of_forms},
         openapi_extra=openapi.picture_form(many=False),
     )
     async def explain(
@@ -194,8 +194,8 @@ def model_routes(service: Service) -> APIRouter:
         return Response(await service.explain(request, target), media_type="image/png")
 
     @router.get("/model", tags=["model"])
-    async def model() -> ModelFacts:
-        """The model, its metrics on the test split, and the limits of this service."""
+    async def model_facts() -> ModelFacts:
+        """Classes, input size, temperature and test metrics of the model; limits of the service."""
         limits = service.limits
         return ModelFacts(
             name=bundle.name,
@@ -215,7 +215,7 @@ def model_routes(service: Service) -> APIRouter:
 
     @router.get("/metrics", tags=["health"], response_class=Response, responses={200: openapi.TEXT})
     async def metrics() -> Response:
-        """Metrics for Prometheus."""
+        """Metrics in the Prometheus text format."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
@@ -224,8 +224,8 @@ def model_routes(service: Service) -> APIRouter:
 Top = Annotated[int | None, Query(ge=1, description="return only the N most probable classes")]
 
 
-def listed(names: list[str], predictions: list[Prediction], top: int | None) -> list[Any]:
-    """What `PicturePrediction` describes, of each picture."""
+def as_json(names: list[str], predictions: list[Prediction], top: int | None) -> list[Any]:
+    """Predictions as JSON objects that match `PicturePrediction`."""
     return [
         {
             "file": name,

@@ -1,8 +1,9 @@
-"""Requests gathered into batches for the model.
+"""A queue that gathers requests into batches for the model.
 
-While the model works, what arrives gathers; once it is free, all of that goes to it together. So a
-lone request waits for nothing, and many at once fill the batches by themselves. The model runs in
-a thread of its own, and the event loop goes on reading and answering meanwhile.
+While the model computes one batch, the pictures that arrive wait; once it is free, they form the
+next batch. A single request therefore never waits for others, and under load the batches fill by
+themselves. The model runs in a thread of its own, so that the event loop keeps reading requests and
+sending responses.
 """
 
 import asyncio
@@ -19,11 +20,11 @@ from torch import Tensor
 
 from api.metrics import Metrics
 
-Run = Callable[[Tensor], Tensor]
+Predict = Callable[[Tensor], Tensor]
 
 
 class QueueFull(Exception):
-    """No room for these pictures; `seconds` says when there may be some."""
+    """The queue has no room for these pictures; `seconds` estimates when to retry."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"try again in {seconds} s")
@@ -32,40 +33,37 @@ class QueueFull(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """One request's pictures, and where their probabilities are awaited."""
+    """One request's pictures, and the future that receives their probabilities."""
 
     images: Tensor
-    answer: asyncio.Future[Tensor]
+    result: asyncio.Future[Tensor]
     arrived: float
 
 
 class Batcher:
-    """A bounded queue of pictures before the model.
+    """A bounded queue of pictures for the model.
 
     Parameters
     ----------
-    run : callable     uint8 (N, 3, S, S) to float32 (N, classes); called in one thread
-    max_batch : int    pictures that the model sees at once; a request is never split
-    max_queue : int    pictures that may wait
-    max_wait : float   seconds that a batch waits for requests that are being read or decoded
+    predict : callable   uint8 (N, 3, S, S) to float32 (N, classes); called in one thread
+    max_batch : int      maximum number of pictures per batch; a request is never split
+    max_queue : int      maximum number of waiting pictures
     """
 
     def __init__(
         self,
-        run: Run,
+        predict: Predict,
         metrics: Metrics,
         max_batch: int = 32,
         max_queue: int = 256,
-        max_wait: float = 0.002,
     ) -> None:
-        self._run = run
+        self._predict = predict
         self._metrics = metrics
         self._max_batch = max_batch
         self._max_queue = max_queue
-        self._max_wait = max_wait
         self._jobs: deque[Job] = deque()
         self._waiting = 0  # pictures in `_jobs`
-        self._pace = 0.01  # seconds a picture, a running mean
+        self._seconds_per_picture = 0.01  # a running mean
         self._thread = ThreadPoolExecutor(1, "model")
         self._arrival = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -75,59 +73,59 @@ class Batcher:
 
     @property
     def healthy(self) -> bool:
-        """Whether batches are being made."""
+        """Whether the task that forms the batches is running."""
         return self._task is not None and not self._task.done()
 
     def check_room(self, pictures: int = 1) -> None:
-        """Raises QueueFull if so many more would not fit."""
+        """Raises QueueFull if the queue has no room for that many more pictures."""
         if self._waiting + pictures > self._max_queue:
-            raise QueueFull(max(1, math.ceil(self._waiting * self._pace)))
+            raise QueueFull(max(1, math.ceil(self._waiting * self._seconds_per_picture)))
 
-    def put(self, images: Tensor) -> asyncio.Future[Tensor]:
-        """Queue pictures uint8 (n, 3, S, S); the result float32 (n, classes) arrives in the future.
+    def submit(self, images: Tensor) -> asyncio.Future[Tensor]:
+        """Queue pictures uint8 (n, 3, S, S); the future receives float32 (n, classes).
 
-        A cancelled future's pictures are left out.
+        The pictures of a cancelled future are not computed.
 
         Raises
         ------
         QueueFull   if there is no room for them
         """
         self.check_room(len(images))
-        answer: asyncio.Future[Tensor] = asyncio.get_running_loop().create_future()
-        self._jobs.append(Job(images, answer, time.perf_counter()))
+        result: asyncio.Future[Tensor] = asyncio.get_running_loop().create_future()
+        self._jobs.append(Job(images, result, time.perf_counter()))
         self._count(len(images))
         self._arrival.set()
-        return answer
+        return result
 
     async def close(self) -> None:
-        """Stop; whatever still waits is cancelled."""
+        """Stop; waiting jobs are cancelled."""
         if self._task:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
         for job in self._jobs:
-            job.answer.cancel()
+            job.result.cancel()
         self._thread.shutdown()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            jobs = self._take()
+            jobs = self._next_batch()
             if not jobs:
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
             started = time.perf_counter()
             try:
-                rows = await loop.run_in_executor(self._thread, self._predict, jobs)
+                rows = await loop.run_in_executor(self._thread, self._run, jobs)
             except Exception as error:
                 for job in jobs:
-                    if not job.answer.done():
-                        job.answer.set_exception(error)
+                    if not job.result.done():
+                        job.result.set_exception(error)
                 continue
             self._deliver(jobs, rows, started, time.perf_counter() - started)
 
-    def _take(self) -> list[Job]:
+    def _next_batch(self) -> list[Job]:
         """The oldest jobs that fit into one batch, at least one if any waits."""
         jobs: list[Job] = []
         pictures = 0
@@ -137,24 +135,24 @@ class Batcher:
                 break
             job = self._jobs.popleft()
             self._count(-size)
-            if not job.answer.done():  # its client is still there
+            if not job.result.done():  # its client is still connected
                 jobs.append(job)
                 pictures += size
         return jobs
 
-    def _predict(self, jobs: list[Job]) -> Tensor:
-        return self._run(torch.cat([job.images for job in jobs]))
+    def _run(self, jobs: list[Job]) -> Tensor:
+        return self._predict(torch.cat([job.images for job in jobs]))
 
     def _deliver(self, jobs: list[Job], rows: Tensor, started: float, seconds: float) -> None:
         self._metrics.batch(len(rows))
-        self._pace += 0.1 * (seconds / len(rows) - self._pace)
+        self._seconds_per_picture += 0.1 * (seconds / len(rows) - self._seconds_per_picture)
         first = 0
         for job in jobs:
             last = first + len(job.images)
             self._metrics.stage("waiting", started - job.arrived)
             self._metrics.stage("model", seconds)
-            if not job.answer.done():
-                job.answer.set_result(rows[first:last])
+            if not job.result.done():
+                job.result.set_result(rows[first:last])
             first = last
 
     def _count(self, change: int) -> None:

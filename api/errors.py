@@ -1,7 +1,7 @@
-"""Error responses: one JSON shape on every path.
+"""Error responses, in one JSON shape on every path.
 
-The text stands under `error`, where the Open Inference Protocol wants it; `code` is for programs
-and `request_id` for finding the request in the logs.
+The message is under `error`, where the Open Inference Protocol expects it; `code` is for programs,
+and `request_id` identifies the request in the logs.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from starlette.exceptions import HTTPException
 
 
 class ErrorBody(BaseModel):
-    """An error response."""
+    """Why the request failed."""
 
-    error: str = Field(description="what is wrong, and the remedy")
-    code: str = Field(description="error code for programs, from a fixed list")
-    request_id: str = Field(description="as in the header X-Request-ID")
+    error: str = Field(description="what is wrong and how to correct it")
+    code: str = Field(description="the error as a code from a fixed list, for programs")
+    request_id: str = Field(description="the same id as in the header X-Request-ID")
 
 
 class Problem(Exception):
-    """An error response: its status, a code for programs, a sentence for people."""
+    """A request that fails: its status, a code for programs, a message for people."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -41,20 +41,20 @@ class Problem(Exception):
 
 
 def busy(seconds: int) -> Problem:
-    """The queue is full; the client should retry."""
+    """The service has no capacity for the request; the client should retry later."""
     message = f"too many requests are waiting; try again in {seconds} s"
     return Problem(503, "busy", message, {"Retry-After": str(seconds)})
 
 
 def install(app: FastAPI) -> None:
-    """Answer everything that goes wrong in `app` in the one shape."""
+    """Send every error of `app` in the one shape."""
 
     @app.exception_handler(Problem)
-    async def known(request: Request, problem: Problem) -> JSONResponse:
+    async def problem_response(request: Request, problem: Problem) -> JSONResponse:
         return problem.response(request.state.request_id)
 
     @app.exception_handler(HTTPException)
-    async def by_status(request: Request, error: HTTPException) -> JSONResponse:
+    async def status_response(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
         message = f"{phrase.lower()}: {request.method} {request.url.path}"
@@ -62,23 +62,25 @@ def install(app: FastAPI) -> None:
         return problem.response(request.state.request_id)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def validation_response(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         message = f"{first['loc'][-1]}: {first['msg']}"
         return Problem(422, "invalid_parameter", message).response(request.state.request_id)
 
 
-MEANINGS = {
-    400: "The multipart form is malformed.",
-    401: "The bearer token is missing or wrong.",
-    408: "The body did not arrive in time.",
+DESCRIPTIONS = {
+    400: "The multipart form or the tensor is malformed.",
+    401: "Missing or wrong bearer token.",
+    408: "The request body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
-    415: "Not a form with files, or a file that is not JPEG, PNG, WebP, BMP or GIF.",
-    422: "A damaged picture, or a parameter out of range.",
-    503: "Too many requests are waiting. Retry-After says when to retry.",
+    415: "Not a multipart form, or a file that is not JPEG, PNG, WebP, BMP or GIF.",
+    422: "A damaged or missing picture, an unknown form field, or a parameter out of range.",
+    503: "The queue is full (Retry-After says when to retry), or the model is not ready.",
 }
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How these answers are described in the API's documentation."""
-    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in statuses}
+    """These error responses as FastAPI describes them in the API's documentation."""
+    return {
+        status: {"model": ErrorBody, "description": DESCRIPTIONS[status]} for status in statuses
+    }

@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object per line. No picture and no file's name is ever logged."""
+"""Log lines as JSON, one object per line; pictures and file names are never logged."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ log = logging.getLogger("daybook.api")
 
 
 class JsonLines(logging.Formatter):
-    """time, level, event, the fields given as `extra={"fields": {...}}`, and a traceback if any."""
+    """time, level, event, the fields in `extra={"fields": {...}}`, and a traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str = "info") -> None:
-    """Write this process's log, uvicorn's included, to standard error."""
+    """Write the log of this process, including that of uvicorn, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,6 +1,6 @@
-"""Metrics for Prometheus at /metrics: requests, latency, batches, confidence.
+"""Prometheus metrics: requests, latency, batch size, queue length, confidence.
 
-Each application has a registry of its own, so that two in one process do not share counts.
+Each application has its own registry, so that two in one process do not share counts.
 """
 
 from prometheus_client import (
@@ -17,27 +17,27 @@ STAGES = ("reading", "decoding", "waiting", "model", "writing")
 
 
 class Metrics:
-    """Counts of one application."""
+    """Metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "daybook_requests_total",
-            "Requests by path and status; 499 is a client that left.",
+            "Requests by method, path and status; 499: the client closed the connection.",
             ("method", "path", "status"),
             registry=self.registry,
         )
         self._seconds = Histogram(
             "daybook_request_seconds",
-            "From a request's head to its last byte.",
+            "Duration of a request, from its headers to the last byte of the response.",
             ("path",),
             buckets=SECONDS,
             registry=self.registry,
         )
         stages = Histogram(
             "daybook_stage_seconds",
-            "Where a request's time went.",
+            "Duration of each stage of a request.",
             ("stage",),
             buckets=SECONDS,
             registry=self.registry,
@@ -45,18 +45,18 @@ class Metrics:
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._batch = Histogram(
             "daybook_batch_pictures",
-            "Pictures that the model saw at once.",
+            "Pictures per batch.",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128),
             registry=self.registry,
         )
         self.queue = Gauge(
             "daybook_queue_pictures",
-            "Pictures that wait for the model.",
+            "Pictures that are waiting for the model.",
             registry=self.registry,
         )
         self._confidence = Histogram(
             "daybook_confidence",
-            "Calibrated probability of the predicted class, of each picture.",
+            "Calibrated confidence of each prediction.",
             buckets=[tenth / 10 for tenth in range(1, 11)],
             registry=self.registry,
         )
@@ -75,5 +75,5 @@ class Metrics:
         self._confidence.observe(probability)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The middleware of every request: an id, a log line, metrics, and always a response."""
+"""Request id, log line and metrics of every request; a 500 response when the application fails."""
 
 import re
 import time
@@ -11,12 +11,12 @@ from api.errors import Problem
 from api.logs import log
 from api.metrics import Metrics
 
-SANE_ID = re.compile(rb"[\w.:-]{1,64}")
-LEFT = 499  # the client went away; no standard status says that
+VALID_ID = re.compile(rb"[\w.:-]{1,64}")
+CLIENT_CLOSED_REQUEST = 499  # nginx's status; the standard has none for it
 
 
 class RequestRecorder:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware for the whole application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class RequestRecorder:
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 
-        async def note(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -39,15 +39,15 @@ class RequestRecorder:
             await send(message)
 
         try:
-            await self.app(scope, receive, note)
+            await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
-            status = LEFT
+            status = CLIENT_CLOSED_REQUEST
         except Exception:
             log.exception("failed", extra={"fields": {"request_id": request_id}})
-            if status:  # too late for another answer
+            if status:  # the response has begun; a second one cannot be sent
                 raise
-            problem = Problem(500, "internal", "this is a defect of the service; its log says more")
-            await problem.response(request_id)(scope, receive, note)
+            problem = Problem(500, "internal", "internal error of the service; see its log")
+            await problem.response(request_id)(scope, receive, send_with_id)
         finally:
             self._record(scope, request_id, status, time.perf_counter() - started)
 
@@ -65,8 +65,8 @@ class RequestRecorder:
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's own id if it is a sane one, else a new one."""
+    """The client's own id if it is valid, otherwise a new one."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and SANE_ID.fullmatch(value):
+        if name == b"x-request-id" and VALID_ID.fullmatch(value):
             return value.decode()
     return uuid.uuid4().hex

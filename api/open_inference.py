@@ -1,7 +1,7 @@
-"""The Open Inference Protocol (V2) over REST, for KServe, Triton's clients and their like.
+"""The Open Inference Protocol (V2) over REST, for KServe, Triton's clients and others.
 
-One model, one input: `images`, UINT8 [N, 3, S, S], pictures as the network takes them. Two outputs:
-`probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
+One model with one input, `images`, UINT8 [N, 3, S, S], pictures of the network's input size; and
+two outputs, `probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
 """
 
 import torch
@@ -47,28 +47,28 @@ class ModelReady(BaseModel):
 
 
 def health_routes(service: Service) -> APIRouter:
-    """What load balancers ask; needs no token."""
+    """Metadata and health checks of the server, which need no token."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol"])
     name = service.predictor.bundle.name
 
     @router.get("")
     async def server_metadata() -> ServerMetadata:
-        """Server metadata."""
+        """Name, version and protocol extensions of the server."""
         return ServerMetadata(name="vision-daybook", version="1", extensions=["binary_tensor_data"])
 
     @router.get("/health/live")
-    async def live() -> Live:
+    async def server_liveness() -> Live:
         """Liveness check."""
         return Live(live=True)
 
     @router.get("/health/ready", responses=documented(503))
-    async def ready() -> Ready:
+    async def server_readiness() -> Ready:
         """Readiness check."""
         service.check_ready()
         return Ready(live=True, ready=True)
 
     @router.get(f"/models/{name}/ready", responses=documented(503))
-    async def model_ready() -> ModelReady:
+    async def model_readiness() -> ModelReady:
         """Readiness check of this model."""
         service.check_ready()
         return ModelReady(name=name, ready=True)
@@ -77,13 +77,13 @@ def health_routes(service: Service) -> APIRouter:
 
 
 def model_routes(service: Service) -> APIRouter:
-    """What is about the model."""
+    """The routes of the model."""
     predictor = service.predictor
     name = predictor.bundle.name
     router = APIRouter(prefix=f"/v2/models/{name}", tags=["open inference protocol"])
     side, classes = predictor.image_size, predictor.classes
-    # A pixel takes five characters at most ("255, "); the rest is for names and shapes.
-    most = service.limits.files * 3 * side * side * 5 + 65_536
+    # A pixel needs at most five characters ("255, "); the rest is for names and shapes.
+    max_bytes = service.limits.files * 3 * side * side * 5 + 65_536
 
     @router.get("")
     async def model_metadata() -> ModelMetadata:
@@ -91,10 +91,10 @@ def model_routes(service: Service) -> APIRouter:
         return ModelMetadata(
             name=name,
             platform="onnx_onnxv1" if predictor.device.type == "cpu" else "pytorch_safetensors",
-            inputs=[metadata(tensors.INPUT, tensors.DATATYPE, -1, 3, side, side)],
+            inputs=[tensor_metadata(tensors.INPUT, tensors.DATATYPE, -1, 3, side, side)],
             outputs=[
-                metadata(tensors.PROBABILITIES, "FP32", -1, len(classes)),
-                metadata(tensors.LABELS, "BYTES", -1),
+                tensor_metadata(tensors.PROBABILITIES, "FP32", -1, len(classes)),
+                tensor_metadata(tensors.LABELS, "BYTES", -1),
             ],
         )
 
@@ -105,26 +105,28 @@ def model_routes(service: Service) -> APIRouter:
         openapi_extra=openapi.tensor_body(side),
     )
     async def infer(request: Request) -> Response:
-        """Calibrated probabilities and labels of pictures given as a tensor."""
+        """Calibrated probabilities and labels for pictures in a tensor."""
         service.check_room()
         body = bytearray()
-        with service.store.hold() as hold:
+        with service.memory.reservation() as reservation:
             with service.stage("reading"):
-                await receive(request, hold, service.limits, most, body.extend)
+                await receive(request, reservation, service.limits, max_bytes, body.extend)
             with service.stage("decoding"):
                 header = request.headers.get(tensors.JSON_LENGTH)
-                asked, pixels = await service.aside(lambda: tensors.read(bytes(body), header, side))
-        if len(pixels) > service.limits.files:
+                inference_request, pictures = await service.in_thread(
+                    lambda: tensors.read(bytes(body), header, side)
+                )
+        if len(pictures) > service.limits.files:
             message = f"more than {service.limits.files} pictures in one request"
             raise Problem(413, "too_many_files", message)
-        rows = await service.probabilities(request, torch.tensor(pixels))
+        rows = await service.probabilities(request, torch.tensor(pictures))
         with service.stage("writing"):
             labels = [prediction.label for prediction in predictor.labelled(rows)]
-            content, headers = tensors.write(name, asked, rows.numpy(), labels)
+            content, headers = tensors.write(name, inference_request, rows.numpy(), labels)
             return Response(content, headers=headers)
 
     return router
 
 
-def metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:
+def tensor_metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:
     return TensorMetadata(name=name, datatype=datatype, shape=list(shape))

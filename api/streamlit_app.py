@@ -1,8 +1,8 @@
-"""The model in a Streamlit app: a picture, its probabilities, a Grad-CAM heatmap.
+"""Streamlit app: the class probabilities and the Grad-CAM heatmap of a picture.
 
     streamlit run api/streamlit_app.py -- --bundle models/best
 
-Predicts by itself, without the service, from pictures within the same limits.
+It loads the bundle itself, without the service, and has the same limits on pictures.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import streamlit as st
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # Streamlit runs this file from wherever it was started
+sys.path.insert(0, str(ROOT))  # Streamlit may be started in any folder
 
 if TYPE_CHECKING:
     from lib.inference import Predictor
 
-KINDS = ["jpg", "jpeg", "png", "webp", "bmp", "gif"]
+SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "gif"]
 
 
 @st.cache_resource(show_spinner="Loading the model")
@@ -33,7 +33,7 @@ def load(bundle: str) -> "Predictor":
 
 @st.cache_data
 def samples(classes: tuple[str, ...]) -> dict[str, bytes]:
-    """A digit of each class if the model knows digits and scikit-learn is there, else nothing."""
+    """A picture per class if the classes are digits and scikit-learn is installed, else none."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -41,30 +41,30 @@ def samples(classes: tuple[str, ...]) -> dict[str, bytes]:
     digits = load_digits()
     if sorted(classes) != sorted(str(name) for name in digits.target_names):
         return {}
-    found = {}
+    pictures = {}
     for name in digits.target_names:
         grey = digits.images[digits.target == name][0] * (255 / 16)
         png = BytesIO()
         Image.fromarray(grey.round().astype("uint8")).save(png, "PNG")
-        found[f"digit {name}"] = png.getvalue()
-    return found
+        pictures[f"digit {name}"] = png.getvalue()
+    return pictures
 
 
-def chosen(predictor: "Predictor") -> tuple[str, bytes] | None:
-    """Name and bytes of the picture that was uploaded or chosen."""
+def selected_picture(predictor: "Predictor") -> tuple[str, bytes] | None:
+    """Name and bytes of the uploaded or selected picture."""
     from api.uploads import Limits
 
     size = Limits().file_bytes // 1_000_000
-    upload = st.file_uploader("A picture of your own", KINDS, max_upload_size=size)
-    offered = samples(predictor.classes)
-    sample = st.selectbox("or a sample", offered, index=None) if offered else None
+    upload = st.file_uploader("Upload a picture", SUFFIXES, max_upload_size=size)
+    pictures = samples(predictor.classes)
+    sample = st.selectbox("or select a sample", pictures, index=None) if pictures else None
     if upload:
         return upload.name, upload.getvalue()
-    return (sample, offered[sample]) if sample else None
+    return (sample, pictures[sample]) if sample else None
 
 
-def ask(predictor: "Predictor", name: str, picture: bytes, calibrated: bool) -> None:
-    """Show the prediction for a picture.
+def show_prediction(predictor: "Predictor", name: str, picture: bytes, calibrated: bool) -> None:
+    """Show the prediction for a picture and its heatmap.
 
     Raises
     ------
@@ -82,15 +82,18 @@ def ask(predictor: "Predictor", name: str, picture: bytes, calibrated: bool) -> 
 
     left, right = st.columns(2)
     with right:
-        st.subheader(f"Predicted: {label} (confidence {100 * confidence:.1f} %)")
+        st.subheader(f"Predicted: {label} (confidence {percent(confidence)})")
         bar = st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
         st.dataframe(table, hide_index=True, column_config={"probability": bar})
     with left:
-        target = st.selectbox("Grad-CAM heatmap for", table["class"])
-        st.image(
-            predictor.explain(picture, target), "brighter regions are stronger evidence", "stretch"
-        )
+        target = st.selectbox("Class to explain", table["class"])
+        caption = f"Grad-CAM for {target}: brighter regions are stronger evidence"
+        st.image(predictor.explain(picture, target), caption, "stretch")
         st.image(picture, name, 160)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
 def main() -> None:
@@ -98,29 +101,33 @@ def main() -> None:
     from lib.errors import UserError
 
     parser = argparse.ArgumentParser(prog="streamlit run api/streamlit_app.py --")
-    parser.add_argument("--bundle", default=str(ROOT / "models" / "best"))
+    parser.add_argument(
+        "--bundle",
+        default=str(ROOT / "models" / "best"),
+        metavar="FOLDER",
+        help="folder of the bundle (default: models/best of this project)",
+    )
     bundle = parser.parse_args().bundle
 
-    st.set_page_config("What does the picture show?", layout="wide")
-    st.title("What does the picture show?")
+    st.set_page_config("Classify a picture", layout="wide")
+    st.title("Classify a picture")
     try:
         predictor = load(bundle)
         facts = predictor.bundle
-        accuracy = facts.metrics["accuracy"]
+        accuracy = {name: percent(value) for name, value in facts.metrics["accuracy"].items()}
         st.caption(
-            f"{facts.name}: {len(facts.classes)} classes, test accuracy "
-            f"{100 * accuracy['value']:.1f} % (95 % interval {100 * accuracy['low']:.1f} to "
-            f"{100 * accuracy['high']:.1f} %)"
+            f"{facts.name}: {len(facts.classes)} classes, test accuracy {accuracy['value']} "
+            f"(95 % interval {accuracy['low']} to {accuracy['high']})"
         )
-        picture = chosen(predictor)
+        picture = selected_picture(predictor)
         calibrated = st.toggle(
             "Temperature scaling",
             value=True,
-            help=f"The logits are divided by {facts.temperature:.2f}, which was fitted on "
-            "validation pictures. Switched off, the logits are used unscaled.",
+            help=f"The logits are divided by the temperature {facts.temperature:.2f}, which was "
+            "fitted on the validation split. Without it, the confidence is not calibrated.",
         )
         if picture:
-            ask(predictor, *picture, calibrated)
+            show_prediction(predictor, *picture, calibrated)
     except (UserError, Problem) as error:
         st.error(str(error))
 

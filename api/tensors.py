@@ -1,8 +1,8 @@
-"""The Open Inference Protocol's tensors, as JSON or as bytes.
+"""Tensors of the Open Inference Protocol, read and written as JSON or as bytes.
 
-The request and response objects are those of the protocol's text; bytes follow Triton's binary
-tensor data extension, which its clients use unasked: the body is the JSON object, then the tensors
-one after the other, and a header says where the JSON ends.
+The request and response objects follow the protocol's text; bytes follow Triton's binary tensor
+data extension, which Triton's clients use by default: the body is the JSON object followed by the
+tensors, and a header gives the length of the JSON.
 """
 
 import json
@@ -57,7 +57,7 @@ class ResponseOutput(BaseModel):
 
 
 class InferResponse(BaseModel):
-    """The answer to an inference request; `id` only if the request had one."""
+    """Response to an inference request; `id` only if the request has one."""
 
     model_name: str
     id: str | None = None
@@ -69,11 +69,12 @@ def read(body: bytes, json_length: str | None, side: int) -> tuple[InferRequest,
 
     Parameters
     ----------
-    json_length : str   what the header Inference-Header-Content-Length says, if it is there
+    json_length : str   value of the header Inference-Header-Content-Length, if present
+    side : int          height and width of the model's input in pixels
 
     Raises
     ------
-    Problem   400 if anything is not as the protocol and the model's metadata have it
+    Problem   400 if the request does not match the protocol or the model's metadata
     """
     end = len(body)
     if json_length is not None:
@@ -83,19 +84,19 @@ def read(body: bytes, json_length: str | None, side: int) -> tuple[InferRequest,
     try:
         request = InferRequest.model_validate_json(body[:end])
     except ValidationError as error:
-        raise invalid(_first(error, "the body")) from None
+        raise invalid(_first_error(error, "the body")) from None
     for output in request.outputs:
         if output.name not in (PROBABILITIES, LABELS):
-            known = f"{PROBABILITIES} and {LABELS}"
-            raise invalid(f"unknown output {output.name[:40]!r}; the model's are {known}")
+            outputs = f"{PROBABILITIES} and {LABELS}"
+            raise invalid(f"unknown output {output.name[:40]!r}; the outputs are {outputs}")
     if len(request.inputs) != 1:
-        raise invalid(f"{len(request.inputs)} inputs; the model takes one, {INPUT!r}")
+        raise invalid(f"{len(request.inputs)} inputs; the model has one, {INPUT!r}")
     return request, _pixels(request.inputs[0], body[end:], side)
 
 
 def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
     if tensor.name != INPUT:
-        raise invalid(f"unknown input {tensor.name[:40]!r}; the model takes {INPUT!r}")
+        raise invalid(f"unknown input {tensor.name[:40]!r}; the input is {INPUT!r}")
     if tensor.datatype != DATATYPE:
         raise invalid(f"{INPUT}: datatype {tensor.datatype[:40]!r} should be {DATATYPE}")
     if len(tensor.shape) != 4 or tensor.shape[0] < 1 or tensor.shape[1:] != [3, side, side]:
@@ -103,7 +104,7 @@ def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
     shape = tuple(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if (size is None) == (tensor.data is None):
-        raise invalid(f"{INPUT}: needs either data or the parameter binary_data_size")
+        raise invalid(f"{INPUT}: either data or the parameter binary_data_size is required")
     if tensor.data is None:
         if not size == len(binary) == shape[0] * 3 * side * side:
             raise invalid(
@@ -111,7 +112,7 @@ def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
             )
         return np.frombuffer(binary, np.uint8).reshape(shape)
     if binary:
-        raise invalid(f"{INPUT}: data is given twice, as JSON and as bytes")
+        raise invalid(f"{INPUT}: both JSON data and bytes; send only one")
     nested = bool(tensor.data) and isinstance(tensor.data[0], list)
     try:
         values = np.array((NESTED if nested else FLAT).validate_python(tensor.data), np.uint8)
@@ -119,13 +120,13 @@ def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
             raise ValueError
         return values.reshape(shape)
     except ValidationError as error:
-        raise invalid(_first(error, "data")) from None
+        raise invalid(_first_error(error, "data")) from None
     except ValueError:  # ragged, or of another size
         raise invalid(f"{INPUT}: data does not fill the shape {list(shape)}") from None
 
 
-def _first(error: ValidationError, whole: str) -> str:
-    """The first of the errors, and where it is."""
+def _first_error(error: ValidationError, whole: str) -> str:
+    """The first error and its location."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     return f"{'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
 
@@ -142,29 +143,29 @@ def write(
     Parameters
     ----------
     rows : float32 (N, classes)   probabilities
-    labels : N names              of the most probable classes
+    labels : N names              most probable classes
     """
     tensors: dict[str, tuple[str, list[int], Any]] = {
         PROBABILITIES: ("FP32", list(rows.shape), rows.ravel()),
         LABELS: ("BYTES", [len(labels)], labels),
     }
-    asked = request.outputs or [RequestOutput(name=name) for name in tensors]
-    everywhere = request.parameters.get("binary_data_output", False)
+    requested = request.outputs or [RequestOutput(name=name) for name in tensors]
+    all_binary = request.parameters.get("binary_data_output", False)
     outputs, binary = [], bytearray()
-    for output in asked:
+    for output in requested:
         datatype, shape, values = tensors[output.name]
         entry: dict[str, Any] = {"name": output.name, "shape": shape, "datatype": datatype}
-        if output.parameters.get("binary_data", everywhere):
+        if output.parameters.get("binary_data", all_binary):
             raw = _bytes(values)
             entry["parameters"] = {"binary_data_size": len(raw)}
             binary += raw
         else:
             entry["data"] = list(values) if datatype == "BYTES" else values.tolist()
         outputs.append(entry)
-    answer: dict[str, Any] = {"model_name": model, "outputs": outputs}
+    response: dict[str, Any] = {"model_name": model, "outputs": outputs}
     if "id" in request.model_fields_set:
-        answer["id"] = request.id
-    text = json.dumps(answer).encode()
+        response["id"] = request.id
+    text = json.dumps(response).encode()
     if not binary:
         return text, {"Content-Type": "application/json"}
     headers = {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(text))}

@@ -1,8 +1,8 @@
-"""Files out of a request's body, without ever holding more than the limits allow.
+"""Pictures from a multipart form, within limits on bytes, number and pixels.
 
-Bytes are counted as they arrive, whatever the request's head promises; what is too much is refused
-at that byte. A file is known by its content, not by its name, and its pixels are counted from its
-own header before anything is decoded.
+Bytes are counted as they arrive, whatever length the request declares; a body that exceeds a limit
+is refused at that byte. The format of a file is recognised by its content, not by its name, and its
+pixels are counted from its own header before anything is decoded.
 """
 
 import asyncio
@@ -20,114 +20,121 @@ from python_multipart.multipart import parse_options_header
 from api.errors import Problem, busy
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8")  # in that order
-FIELD = "file"  # the form field that holds a picture
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8")  # in the same order
+FIELD = "file"  # the form field of a picture
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one request may bring, and how much all of them may hold together."""
+    """Limits on one request, and on the memory of all requests together."""
 
     file_bytes: int = 10_000_000
     files: int = 32
     request_bytes: int = 64_000_000
-    held_bytes: int = 256_000_000
-    pixels: int = 25_000_000  # of one picture; a phone's 12 megapixels fit twice
-    seconds: float = 30.0  # for a body to arrive
+    total_bytes: int = 256_000_000
+    pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
+    seconds: float = 30.0  # until a body has arrived
 
 
 @dataclass
 class Upload:
-    """One file as it arrived, and what it calls itself."""
+    """One file as it arrived, with the name that the client gave it."""
 
     name: str = "the picture"
     data: bytearray = field(default_factory=bytearray)
 
 
-class Store:
-    """Counts the bytes that all requests hold at a time."""
+class MemoryBudget:
+    """The bytes of uploads in memory, over all requests."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._held = 0
+        self._reserved = 0
 
     @contextmanager
-    def hold(self) -> Iterator["Hold"]:
-        """One request's share; given back when the block ends."""
-        hold = Hold(self)
+    def reservation(self) -> Iterator["Reservation"]:
+        """One request's part of the budget, released when the block ends."""
+        reservation = Reservation(self)
         try:
-            yield hold
+            yield reservation
         finally:
-            self._held -= hold.size
+            self._reserved -= reservation.size
 
-    def take(self, size: int) -> None:
-        if self._held + size > self._limits.held_bytes:
+    def reserve(self, size: int) -> None:
+        """Raises Problem 503 if the budget is exhausted."""
+        if self._reserved + size > self._limits.total_bytes:
             raise busy(1)
-        self._held += size
+        self._reserved += size
 
 
 @dataclass
-class Hold:
-    """What one request holds."""
+class Reservation:
+    """The bytes that one request has reserved."""
 
-    store: Store
+    budget: MemoryBudget
     size: int = 0
 
     def add(self, size: int) -> None:
-        """Raises Problem 503 if all requests together hold too much."""
-        self.store.take(size)
+        """Raises Problem 503 if the budget is exhausted."""
+        self.budget.reserve(size)
         self.size += size
 
 
 async def receive(
-    request: Request, hold: Hold, limits: Limits, most: int, write: Callable[[bytes], object]
+    request: Request,
+    reservation: Reservation,
+    limits: Limits,
+    max_bytes: int,
+    write: Callable[[bytes], object],
 ) -> None:
-    """Pass the body on to `write` as it arrives.
+    """Pass the body to `write` as it arrives.
 
     Raises
     ------
-    Problem   413 at the byte beyond `most`, 408 if it takes too long, 503 if no memory is left
+    Problem   413 at the first byte beyond `max_bytes`, 408 after `limits.seconds`, 503 if the
+              memory budget is exhausted
     """
     try:
         async with asyncio.timeout(limits.seconds):
             async for chunk in request.stream():
-                if hold.size + len(chunk) > most:
-                    raise Problem(413, "too_large", f"the body is larger than {most:,} bytes")
-                hold.add(len(chunk))
+                if reservation.size + len(chunk) > max_bytes:
+                    message = f"the body is larger than {max_bytes:,} bytes"
+                    raise Problem(413, "too_large", message)
+                reservation.add(len(chunk))
                 write(chunk)
     except TimeoutError:
         message = f"the body did not arrive within {limits.seconds:g} s"
         raise Problem(408, "too_slow", message) from None
 
 
-async def read_files(request: Request, hold: Hold, limits: Limits) -> list[Upload]:
+async def read_files(request: Request, reservation: Reservation, limits: Limits) -> list[Upload]:
     """The files of a multipart form, at least one.
 
     Raises
     ------
-    Problem   if it is not such a form, or a limit is passed
+    Problem   if it is not such a form, or exceeds a limit
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
-        message = f"send pictures as multipart/form-data, each in a field named {FIELD!r}"
+        message = f"send pictures as multipart/form-data, each in a field {FIELD!r}"
         raise Problem(415, "not_a_form", message)
     try:
         form = _Form(options.get(b"boundary", b""), limits)
-        await receive(request, hold, limits, limits.request_bytes, form.write)
+        await receive(request, reservation, limits, limits.request_bytes, form.write)
     except FormParserError as error:
         raise Problem(400, "damaged_form", f"the form is damaged: {error}") from error
-    return form.finished()
+    return form.files()
 
 
 class _Form:
-    """Collects a form's files while python-multipart reads it."""
+    """The files of a form, collected while python-multipart parses it."""
 
     def __init__(self, boundary: bytes, limits: Limits) -> None:
         if not boundary:
-            raise Problem(400, "damaged_form", "the form's content type names no boundary")
+            raise Problem(400, "damaged_form", "the content type of the form has no boundary")
         self._limits = limits
         self._files: list[Upload] = []
-        self._header = (bytearray(), bytearray())  # name and value of the one being read
+        self._header = (bytearray(), bytearray())  # name and value of the one being parsed
         self._disposition = b""
         self._complete = False
         self._parser = MultipartParser(
@@ -146,11 +153,13 @@ class _Form:
     def write(self, chunk: bytes) -> None:
         self._parser.write(chunk)
 
-    def finished(self) -> list[Upload]:
+    def files(self) -> list[Upload]:
         if not self._complete:
-            raise Problem(400, "damaged_form", "the form ends before its last boundary")
+            raise Problem(400, "damaged_form", "the form ends before its closing boundary")
         if not self._files:
-            raise Problem(422, "no_file", f"the form has no picture; send one as {FIELD!r}")
+            raise Problem(
+                422, "no_file", f"the form has no picture; send one in the field {FIELD!r}"
+            )
         return self._files
 
     def _begin(self) -> None:
@@ -167,7 +176,7 @@ class _Form:
         _, options = parse_options_header(self._disposition)
         field_name = options.get(b"name", b"").decode("utf-8", "replace")
         if field_name != FIELD:
-            message = f"unknown field {field_name[:40]!r}; send pictures as {FIELD!r}"
+            message = f"unknown field {field_name[:40]!r}; send pictures in the field {FIELD!r}"
             raise Problem(422, "unknown_field", message)
         if len(self._files) == self._limits.files:
             message = f"more than {self._limits.files} files in one request"
@@ -187,26 +196,24 @@ class _Form:
 
 
 def count_pixels(upload: Upload, limits: Limits) -> int:
-    """Pixels of a picture by its header, which is all that is read of it.
+    """Number of pixels of a picture, read from its header alone.
 
     Raises
     ------
-    Problem   415 if it is no picture of a known kind, 413 if it is too large, 422 if damaged
+    Problem   415 if it is not a picture in a supported format, 413 if too large, 422 if damaged
     """
     if not upload.data:
         raise Problem(422, "unreadable", f"{upload.name}: the file is empty")
-    if not upload.data.startswith(BEGINNINGS):
-        known = ", ".join(FORMATS)
-        raise Problem(
-            415, "unknown_format", f"{upload.name}: not a picture of a known kind ({known})"
-        )
+    if not upload.data.startswith(SIGNATURES):
+        message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
+        raise Problem(415, "unknown_format", message)
     try:
         with Image.open(BytesIO(upload.data), formats=FORMATS) as image:
             pixels = image.width * image.height
     except Image.DecompressionBombError:
         raise _too_many_pixels(upload, limits) from None
-    except Exception as error:  # Pillow's readers meet damaged bytes with any kind of exception
-        message = f"{upload.name}: damaged, or not what its first bytes promise"
+    except Exception as error:  # Pillow may raise any exception on damaged bytes
+        message = f"{upload.name}: damaged, or not in the format of its first bytes"
         raise Problem(422, "unreadable", message) from error
     if pixels > limits.pixels:
         raise _too_many_pixels(upload, limits)

@@ -1,7 +1,7 @@
-"""Render the website from what the study last produced: `python -m report [--serve]`.
+"""Render the website from the latest results of the study: `python -m report [--serve]`.
 
-Quarto renders it where it is installed; Pandoc, which comes with the requirements, where it is not.
-The new site takes the old one's place only when every page of it is there.
+Quarto renders it if it is installed, otherwise Pandoc, which is one of the requirements. The new
+site replaces the old one only when all of its pages have been rendered.
 """
 
 import argparse
@@ -21,29 +21,40 @@ from report.server import Server
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
-    parser.add_argument("--engine", choices=("quarto", "pandoc"), help="default: what is installed")
-    parser.add_argument("--serve", action="store_true", help="then serve it on this machine")
-    parser.add_argument("--port", type=int, default=8000, help="of --serve (default: %(default)s)")
+    parser.add_argument(
+        "--engine",
+        choices=("quarto", "pandoc"),
+        help="default: quarto if it is installed, otherwise pandoc",
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="serve the rendered site on this computer only"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8000,
+        help="TCP port for --serve; 0 for any free port (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     root = Path.cwd()
     pages, engine = build(root, options.engine)
-    print(f"{pages} pages by {engine.capitalize()} in _site/; open _site/index.html")
+    print(f"{pages} pages rendered with {engine.capitalize()} in _site/; open _site/index.html")
     if options.serve:
         serve(root / "_site", options.port)
 
 
 def build(root: Path, engine: str | None = None) -> tuple[int, str]:
-    """Render the site into `root/_site`; returns the number of pages and who rendered them.
+    """Render the site into `root/_site`; returns the number of pages and the engine.
 
     Raises
     ------
-    UserError   if there is nothing to render or a page fails; the old site then stays
+    UserError   if there is nothing to render or a page fails; the old site is then unchanged
     """
     if not (root / "_quarto.yml").exists():
         raise UserError(f"no _quarto.yml in {root}; run `python -m report` in the project's root")
     if not (root / "index.ipynb").exists():
         raise UserError(
-            "the study has produced no pages yet; run `make site` or `python -m analysis`"
+            "the study has not created any pages yet; run `make site` or `python -m analysis`"
         )
     engine = engine or ("quarto" if shutil.which("quarto") else "pandoc")
     if engine == "quarto" and not shutil.which("quarto"):
@@ -60,9 +71,9 @@ def build(root: Path, engine: str | None = None) -> tuple[int, str]:
 
 
 def serve(site: Path, port: int) -> None:
-    """Serve the site to this machine's browsers until interrupted."""
+    """Serve the site on this computer until interrupted."""
     with Server(site, port) as server:
-        print(f"http://127.0.0.1:{server.server_port}/ until Ctrl+C", flush=True)
+        print(f"http://127.0.0.1:{server.server_port}/ (Ctrl+C to stop)", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
 

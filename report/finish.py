@@ -1,11 +1,10 @@
-"""The last touches to rendered pages, the same for both editions: `python -m report.finish`.
+"""Correct the rendered pages, in the same way for both editions: `python -m report.finish`.
 
-- A link may name a page of the site by its file name alone; here it gets the whole path.
-- A chart whose data weighs more than a few kilobytes moves into a script beside the page, read when
-  the chart comes into view.
-- Menu entries for pages that the study has not made are taken out, and figures of files that are
-  not there.
-- Scripts from other hosts, which Quarto adds for some notebook outputs, are taken out.
+- A link may give only the file name of a page of the site; it is replaced by the relative path.
+- A chart with more than a few kilobytes of data is moved into a script next to the page, which is
+  loaded when the chart comes into view.
+- Menu entries of pages that do not exist, and figures of files that do not exist, are removed.
+- Scripts from other hosts, which Quarto adds for some notebook outputs, are removed.
 """
 
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from lib.errors import UserError, command
 
-HEAVIEST_INLINE_CHART = 8_000  # characters
+MAX_INLINE_CHART = 8_000  # characters
 
 FOREIGN_SCRIPT = re.compile(r"<script\b[^>]*\bsrc=\"(?:https?:)?//[^>]*>\s*</script>\s*")
 # Quarto's companion of its require.js tag
@@ -39,7 +38,7 @@ CHART = re.compile(
 
 
 def finish(site: Path) -> None:
-    """Finish every page of a rendered site, in place; doing it twice changes nothing."""
+    """Correct every page of a rendered site in place; a second time changes nothing."""
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     for page in sorted(pages):
         path = site / page
@@ -50,60 +49,62 @@ def finish(site: Path) -> None:
 
 
 def finished(text: str, path: Path, site: Path, pages: set[str]) -> str:
-    """The finished text of the page at `path`; its heavy charts are written beside it."""
+    """The corrected text of the page at `path`; its large charts are written next to it."""
     page = path.relative_to(site).as_posix()
 
-    def there(match: re.Match[str]) -> str:
+    def if_exists(match: re.Match[str]) -> str:
         return match[0] if (path.parent / match[1]).exists() else ""
 
     text = DEFINE_JQUERY.sub("", FOREIGN_SCRIPT.sub("", text))
     text = HREF.sub(lambda match: resolved(match[1], page, pages), text)
     text = NAVIGATION.sub(lambda match: without_missing(match[0], path.parent), text)
-    text = FIGURE_OF_FILE.sub(there, text)
-    return charts_beside(text, path)
+    text = FIGURE_OF_FILE.sub(if_exists, text)
+    return extract_charts(text, path)
 
 
 def resolved(href: str, page: str, pages: set[str]) -> str:
-    """`href` as it must stand on `page`, if it names another page by its file name alone."""
-    name, mark, place = href.partition("#")
+    """`href` relative to `page`, if it is only the file name of another page."""
+    name, mark, anchor = href.partition("#")
     if "/" in name or not name.endswith(".html"):
         return href
     folder = posixpath.dirname(page)
     if posixpath.join(folder, name) in pages:
         return href
-    found = [other for other in pages if posixpath.basename(other) == name]
-    return posixpath.relpath(found[0], folder or ".") + mark + place if len(found) == 1 else href
+    matches = [other for other in pages if posixpath.basename(other) == name]
+    if len(matches) != 1:
+        return href
+    return posixpath.relpath(matches[0], folder or ".") + mark + anchor
 
 
 def without_missing(navigation: str, folder: Path) -> str:
-    """A navigation without the entries whose pages are not there, as seen from `folder`."""
+    """A navigation without the entries of pages that do not exist; `folder` is that of its page."""
 
-    def kept(match: re.Match[str]) -> str:
+    def if_exists(match: re.Match[str]) -> str:
         target = urllib.parse.urlsplit(match[1])
         if target.scheme or target.netloc or not target.path:
             return match[0]
         return match[0] if (folder / target.path).exists() else ""
 
-    return MENU_ENTRY.sub(kept, navigation)
+    return MENU_ENTRY.sub(if_exists, navigation)
 
 
-def charts_beside(text: str, page: Path) -> str:
-    """The page's text with its heavy charts moved into `<page>_charts/<name>.js`."""
+def extract_charts(text: str, page: Path) -> str:
+    """The page's text with its large charts moved into `<page>_charts/<name>.js`."""
 
-    def moved(match: re.Match[str]) -> str:
+    def extract(match: re.Match[str]) -> str:
         head, name, spec = match.groups()
-        if len(spec) < HEAVIEST_INLINE_CHART:
+        if len(spec) < MAX_INLINE_CHART:
             return match[0]
         script = page.with_name(f"{page.stem}_charts") / f"{name}.js"
         script.parent.mkdir(exist_ok=True)
         script.write_text(f"daybook.specs[{json.dumps(name)}] = {spec};\n", encoding="utf-8")
         return f'{head} data-src="{script.parent.name}/{script.name}"></script>'
 
-    return CHART.sub(moved, text)
+    return CHART.sub(extract, text)
 
 
 def main() -> None:
-    """Finish the site that Quarto has just rendered, as its post-render step."""
+    """Correct the site that Quarto has just rendered, as its post-render step."""
     site = Path(os.environ.get("QUARTO_PROJECT_OUTPUT_DIR", "_site"))
     if not site.is_dir():
         raise UserError(

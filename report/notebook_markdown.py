@@ -1,7 +1,6 @@
-"""An executed notebook as Markdown, for Pandoc.
+"""Convert an executed notebook to Markdown, for Pandoc.
 
-Pandoc reads notebooks itself, but it leaves out outputs that are Markdown and knows nothing of the
-tags of cells.
+Pandoc can read notebooks, but it omits outputs that are Markdown and ignores the tags of cells.
 """
 
 import base64
@@ -23,28 +22,28 @@ FENCE = "`" * 12  # longer than any fence inside a cell
 class Page:
     """A page before it is rendered."""
 
-    place: str  # of the HTML, from the site's root
+    path: str  # of the HTML file, relative to the site's root
     source: Path
     title: str
     text: str  # Markdown
-    wide: bool = False  # the whole window, without a table of contents
+    wide: bool = False  # full width, without a table of contents
 
 
-def read(path: Path, place: str, site: Path) -> Page:
-    """The notebook as a page; its pictures are written where the page will stand."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    pictures = (site / place).with_name(f"{Path(place).stem}_files")
+def read(source: Path, path: str, site: Path) -> Page:
+    """The notebook as a page; its pictures are written next to the page's path in `site`."""
+    notebook = json.loads(source.read_text(encoding="utf-8"))
+    pictures = (site / path).with_name(f"{Path(path).stem}_files")
     parts = []
     for number, cell in enumerate(notebook["cells"]):
-        source = "".join(cell["source"])
+        text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            parts.append(source)
+            parts.append(text)
         elif cell["cell_type"] == "code":
             tags = cell["metadata"].get("tags", [])
-            parts.append(_code_cell(source, cell["outputs"], tags, pictures / f"cell-{number}"))
+            parts.append(_code_cell(text, cell["outputs"], tags, pictures / f"cell-{number}"))
     # The template shows the title.
     text = HEADING.sub("", "\n\n".join(parts), count=1)
-    return Page(place, path, title(notebook) or path.stem, text)
+    return Page(path, source, title(notebook) or source.stem, text)
 
 
 def _code_cell(source: str, outputs: list[dict[str, Any]], tags: list[str], picture: Path) -> str:
@@ -64,7 +63,7 @@ def _code_cell(source: str, outputs: list[dict[str, Any]], tags: list[str], pict
 
 
 def _output(output: dict[str, Any], picture: Path) -> str:
-    """The best form of one output that a page can show."""
+    """One output as Markdown, in the richest form that a page can show."""
     if output["output_type"] == "stream":
         return f"{FENCE}\n{''.join(output['text'])}\n{FENCE}"
     if output["output_type"] == "error":

@@ -1,4 +1,4 @@
-"""The site without Quarto: the same sources through Pandoc, a filter and a template."""
+"""Render the site with Pandoc, a filter and a template, from the same sources as with Quarto."""
 
 import json
 import posixpath
@@ -22,65 +22,65 @@ FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
 def render(root: Path, into: Path) -> None:
-    """Render the site that `root`'s `_quarto.yml` describes into the folder `into`.
+    """Render the site described by `root`'s `_quarto.yml` into the folder `into`.
 
     Raises
     ------
-    UserError   if a page cannot be read, or Pandoc fails on it or does not end in time
+    UserError   if a page cannot be read, or Pandoc fails or exceeds its time limit
     """
     config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
-    for path in _found(root, config["project"]["resources"]):
+    for path in _files(root, config["project"]["resources"]):
         target = into / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    for source in _found(root, config["project"]["render"]):
+    for source in _files(root, config["project"]["render"]):
         page = _read(source, root, into)
-        _render(page, into / page.place, variables(config["website"], page))
+        _render(page, into / page.path, variables(config["website"], page))
 
 
 def variables(website: dict[str, Any], page: notebook_markdown.Page) -> dict[str, Any]:
-    """What the template shows around a page: the bar, on a day the days, the way to the root."""
-    here = posixpath.dirname(page.place) or "."
+    """The template's variables: navigation bar, sidebar of a day, relative path to the root."""
+    here = posixpath.dirname(page.path) or "."
 
     def entry(item: dict[str, Any]) -> dict[str, Any]:
         if "menu" in item:
             return {"text": item["text"], "menu": [entry(inner) for inner in item["menu"]]}
-        place = str(Path(item["href"]).with_suffix(".html"))
-        here_too = {"current": True} if place == page.place else {}
-        return {"text": item["text"], "href": posixpath.relpath(place, here), **here_too}
+        path = str(Path(item["href"]).with_suffix(".html"))
+        current = {"current": True} if path == page.path else {}
+        return {"text": item["text"], "href": posixpath.relpath(path, here), **current}
 
-    beside = [entry(item) for item in website["sidebar"]["contents"]]
-    if not any("current" in item for item in beside):
-        beside = []
+    sidebar = [entry(item) for item in website["sidebar"]["contents"]]
+    if not any("current" in item for item in sidebar):
+        sidebar = []
     return {
         "site": website["title"],
         "root": posixpath.relpath(".", here),
         "navigation": [entry(item) for item in website["navbar"]["left"]],
-        "days": beside,
+        "days": sidebar,
         "wide": page.wide,
         "footer": website["page-footer"]["left"],
     }
 
 
-def _found(root: Path, patterns: list[str]) -> list[Path]:
+def _files(root: Path, patterns: list[str]) -> list[Path]:
     # Quarto's `folder/**` means files; pathlib's means folders before Python 3.13.
     patterns = [f"{pattern}/*" if pattern.endswith("**") else pattern for pattern in patterns]
     return [path for pattern in patterns for path in sorted(root.glob(pattern)) if path.is_file()]
 
 
 def _read(source: Path, root: Path, into: Path) -> notebook_markdown.Page:
-    place = source.relative_to(root).with_suffix(".html").as_posix()
+    path = source.relative_to(root).with_suffix(".html").as_posix()
     try:
         if source.suffix == ".ipynb":
-            return notebook_markdown.read(source, place, into)
+            return notebook_markdown.read(source, path, into)
         text = source.read_text(encoding="utf-8")
         front = FRONT_MATTER.match(text)
         metadata = yaml.safe_load(front[1]) if front else {}
     except (ValueError, KeyError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
-        raise UserError(f"{source.name}: cannot be read: {why}; the site is as it was") from error
+        raise UserError(f"{source.name}: cannot be read: {why}; the site is unchanged") from error
     wide = metadata.get("page-layout") == "full"
-    return notebook_markdown.Page(place, source, metadata.get("title", source.stem), text, wide)
+    return notebook_markdown.Page(path, source, metadata.get("title", source.stem), text, wide)
 
 
 def _render(page: notebook_markdown.Page, target: Path, values: dict[str, Any]) -> None:

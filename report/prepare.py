@@ -1,16 +1,16 @@
-"""What the pages need that is made from elsewhere: `python -m report.prepare`.
+"""Write the data that the pages load, from the study's results: `python -m report.prepare`.
 
-Writes `report/assets/generated/`, which is not committed:
+It is written to `report/assets/generated/`, which is not committed:
 
     vega.js             the one copy of Vega, Vega-Lite and Vega-Embed, from vl-convert
-    study.js            how each executed notebook was made, and whether there is a gallery
+    study.js            the command of each executed notebook, and whether there is a gallery
     notebooks/          the executed notebooks, to download
     runs-data.js        every finished run, without its history
-    history/<run>.js    the history of one run, read when somebody looks at it
+    history/<run>.js    the history of one run, loaded when a reader opens it
     runs.csv, runs.json, histories.csv    the same for other programs
 
-Data is written as scripts because a browser lets a page opened from a file read scripts and nothing
-else. A file whose content is unchanged is left alone, so that `quarto preview` comes to rest.
+Data is written as scripts, because a page at file:// may load scripts but not other files. A file
+with the same content is not written again, because `quarto preview` renders after every write.
 """
 
 import json
@@ -40,7 +40,7 @@ def prepare(root: Path) -> None:
 
 
 def write_vega(folder: Path) -> None:
-    """Bundle Vega, unless the bundle at hand is of the installed version."""
+    """Bundle Vega, unless the existing bundle is of the installed version."""
     target = folder / "vega.js"
     stamp = f"// Vega, Vega-Lite and Vega-Embed, from vl-convert {version('vl-convert-python')}\n"
     if target.exists() and target.read_text(encoding="utf-8").startswith(stamp):
@@ -51,7 +51,7 @@ def write_vega(folder: Path) -> None:
 
 
 def write_study(root: Path, folder: Path) -> None:
-    """Write how each page was made, as the study noted it, and the notebooks to download.
+    """Write the command of each page, which the study has recorded, and the notebooks to download.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def write_study(root: Path, folder: Path) -> None:
         except (ValueError, KeyError) as error:
             where = path.relative_to(root)
             raise UserError(
-                f"{where}: not a notebook; delete it and run the study again"
+                f"{where}: not a notebook; delete it and run `python -m analysis` again"
             ) from error
         write_if_changed(folder / "notebooks" / path.name, text)
     gallery = (days / "gallery" / "gallery.js").exists()
@@ -81,7 +81,7 @@ def write_study(root: Path, folder: Path) -> None:
 
 
 def write_runs(runs: Iterable[Run], folder: Path) -> None:
-    """Write the runs' data, and take away the histories of runs that are gone."""
+    """Write the data of the runs, and delete the histories of runs that no longer exist."""
     rows: list[dict[str, Any]] = []
     histories: list[pd.DataFrame] = []
     for run in runs:
@@ -102,9 +102,9 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
     ]
     for row, values in zip(rows, columns, strict=True):
         write_script(folder / "history" / f"{row['id']}.js", f"histories[{row['id']!r}]", values)
-    known = {row["id"] for row in rows}
+    run_ids = {row["id"] for row in rows}
     for path in (folder / "history").glob("*.js"):
-        if path.stem not in known:
+        if path.stem not in run_ids:
             path.unlink()
     write_script(folder / "runs-data.js", "runs", rows)
     whole = [{**row, "history": values} for row, values in zip(rows, columns, strict=True)]
@@ -114,24 +114,24 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A run as one line of a table: the recipe's fields, then the figures.
+    """A run as one row of a table: the recipe's fields, then the results.
 
-    A figure called like a field (the precision that was used, beside the one asked for) gets a name
-    of its own, the same as on the page.
+    A result with the name of a field (the numerical precision in the recipe and the one used) has
+    the ending `_used`, as on the page.
     """
     recipe = {"run_id": row["id"], "dataset": row["dataset"]["name"], **row["recipe"]}
-    figures = {f"{name}_used" if name in recipe else name: v for name, v in row["summary"].items()}
-    return {**recipe, **figures}
+    results = {f"{name}_used" if name in recipe else name: v for name, v in row["summary"].items()}
+    return {**recipe, **results}
 
 
 def last_values(history: pd.DataFrame) -> dict[str, float]:
-    """Accuracy and loss of the last epoch, beside which the best ones are read."""
+    """Validation accuracy and loss of the last epoch, to compare with those of the best one."""
     last = history.iloc[-1]
     return {f"last_{name}": float(last[name]) for name in ("val_accuracy", "val_loss")}
 
 
 def rounded(values: pd.Series) -> list[float | None]:
-    """Five significant digits, which is more than a chart shows; None where there is no number."""
+    """Values with five significant digits, None for those that are not finite."""
     return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values.astype(float)]
 
 
@@ -151,7 +151,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def write_if_changed(path: Path, text: str) -> None:
-    """Write `text`, unless the file already says it."""
+    """Write `text`, unless it is already the content of the file."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
 

@@ -1,4 +1,4 @@
-"""Another program, run to its end or to its time limit."""
+"""Run another program with a time limit."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from lib.errors import UserError
 
 
 def run(words: list[str], folder: Path, seconds: float, what: str) -> None:
-    """Run a command in `folder`; it and whatever it started end when the time is up.
+    """Run a command in `folder`; at the time limit it is killed with its child processes.
 
     Raises
     ------
-    UserError   if it fails or does not end in time, with the last line it wrote
+    UserError   if it fails, with a line of its output, or exceeds the time limit
     """
     # A session of its own, so that the children of a program that hangs can be ended with it.
     process = subprocess.Popen(
@@ -33,15 +33,15 @@ def run(words: list[str], folder: Path, seconds: float, what: str) -> None:
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise UserError(
-                f"{what} did not end within {seconds:g} s; the site is as it was"
+                f"{what} did not end within {seconds:g} s; the site is unchanged"
             ) from None
         raise
     if process.returncode != 0:
-        raise UserError(f"{what} failed: {reason(output)}; the site is as it was")
+        raise UserError(f"{what} failed: {reason(output)}; the site is unchanged")
 
 
 def reason(output: str) -> str:
-    """The line of a program's output that says most: the first that names an error, or the last."""
+    """The most informative line of a program's output: the first with an error, or the last."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    named = [line for line in lines if line.upper().startswith(("ERROR", "FATAL"))]
-    return (named or lines[-1:] or ["no word why"])[0].rstrip(".;")
+    errors = [line for line in lines if line.upper().startswith(("ERROR", "FATAL"))]
+    return (errors or lines[-1:] or ["no error message"])[0].rstrip(".;")

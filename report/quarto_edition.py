@@ -1,4 +1,4 @@
-"""The site through Quarto, from a copy of its sources in which nothing runs the study."""
+"""Render the site with Quarto, from a copy of its sources that does not run the study."""
 
 import shutil
 from pathlib import Path
@@ -15,10 +15,10 @@ def render(root: Path, into: Path, scratch: Path) -> None:
 
     Raises
     ------
-    UserError   if Quarto fails or does not end in time
+    UserError   if Quarto fails or exceeds its time limit
     """
     config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
-    # Those steps are for `quarto render`, which starts from nothing; here they are done already.
+    # These steps are for `quarto render` alone; `python -m report` has already run them.
     del config["project"]["pre-render"], config["project"]["post-render"]
     config["project"]["output-dir"] = "_site"
     shutil.copytree(

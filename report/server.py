@@ -1,4 +1,4 @@
-"""The finished site over HTTP, for the browsers of this machine."""
+"""Serve the finished site over HTTP on this computer."""
 
 import functools
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -8,18 +8,18 @@ from lib.errors import UserError
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of a folder, without a line for every request."""
+    """Serves the files of a folder, without a log line per request."""
 
     def log_message(self, *arguments: object) -> None:
         pass
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `folder` on loopback alone; port 0 takes a free one.
+    """Serves `folder` on the loopback interface only; port 0 is any free port.
 
     Raises
     ------
-    UserError   if the port is taken or not this user's to take
+    UserError   if the port is in use, or this user may not use it
     """
 
     daemon_threads = True
@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
             super().__init__(("127.0.0.1", port), functools.partial(Handler, directory=str(folder)))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise UserError(f"port {port}: {reason}; name another with --port") from None
+            raise UserError(f"port {port}: {reason}; choose another with --port") from None
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that leaves before its answer is no error."""
+        """A browser that closes the connection early is not an error."""

@@ -1,11 +1,11 @@
-// Draws the page's charts: each when it comes into view, again when the theme changes.
+// Draws each chart of the page when it comes into view, and again when the theme changes.
 
 (function (daybook) {
   "use strict";
 
   const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
-  // Okabe and Ito's palette, for charts that name no colours of their own.
+  // The palette of Okabe and Ito, for charts without colours of their own.
   const CATEGORIES = [
     "#0070B0",
     "#C28500",
@@ -34,7 +34,7 @@
     },
   };
 
-  // How numbers read: 1,234.5 and, as in the text, 93.1 % with a space.
+  // Number format: 1,234.5 and, as in the text, 93.1 % with a space.
   const NUMBERS = {
     decimal: ".",
     thousands: ",",
@@ -43,7 +43,7 @@
     percent: "\u00a0%",
   };
 
-  // The Vega configuration of a theme. Nothing here is data: a chart reads the same in both.
+  // The Vega configuration of a theme; it changes colours and fonts, never the data.
   function configuration(dark) {
     const colours = THEMES[dark ? "dark" : "light"];
     const axis = {
@@ -89,12 +89,12 @@
       point: { color: CATEGORIES[0] },
       bar: { color: CATEGORIES[0] },
       area: { color: CATEGORIES[0] },
-      // Marks that stand for the page's text or ground take these styles.
+      // Styles of labels and titles.
       style: { "guide-label": { fill: colours.quiet }, "group-title": { fill: colours.text } },
     };
   }
 
-  // Draw `spec` into `view`. Other scripts draw their charts with it too.
+  // Draw `spec` into `view`; other scripts use it too.
   daybook.draw = async function (view, spec) {
     await daybook.load(new URL("generated/vega.js", daybook.assets));
     view.daybookResult?.finalize();
@@ -107,8 +107,8 @@
     });
     view.daybookSpec = spec;
     const chart = view.daybookResult.view;
-    // The view's label speaks for what is drawn; what can be operated speaks for itself, in a group
-    // instead of a picture, which has no parts.
+    // Screen readers read the view's label instead of the marks. A view with links or inputs is a
+    // group, because an image has no parts.
     view.querySelector("svg > g").setAttribute("aria-hidden", "true");
     link(view);
     if (view.querySelector("a, input")) view.setAttribute("role", "group");
@@ -116,8 +116,8 @@
     view.dataset.drawn = daybook.isDark() ? "dark" : "light";
   };
 
-  // Links over the marks that lead somewhere. Vega's own renderer draws none: it follows a mark's
-  // address by script, for the mouse alone. These can be tabbed to, opened elsewhere, read aloud.
+  // Links over the marks with an address. Vega itself follows a mark's address by script, for the
+  // mouse only; these links also work with the keyboard, screen readers and new tabs.
   function link(view) {
     const svg = view.querySelector("svg");
     svg.querySelector(".daybook-links")?.remove();
@@ -137,18 +137,18 @@
     svg.append(layer);
   }
 
-  // A chart names "gallery.html#..." from whatever page it stands on.
+  // A chart on any page links to "gallery.html#...", a page in report/.
   function linkTo(item) {
     const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
     link.setAttribute("href", new URL(item.href, new URL("report/", daybook.root)));
     link.setAttribute("tabindex", "-1");
     const facts = Object.entries(item.tooltip ?? {});
     link.setAttribute("aria-label", facts.map(([name, value]) => `${name}: ${value}`).join(", "));
-    link.addEventListener("click", (event) => event.stopPropagation()); // Vega would follow it too
+    link.addEventListener("click", (event) => event.stopPropagation()); // Vega follows it too
     return link;
   }
 
-  // A mark's place, see-through; Vega still finds the mark there for its tooltip.
+  // A transparent copy of a mark; Vega still reads the mark's tooltip from it.
   function area(mark, item) {
     const { a, b, c, d, e, f } = mark.parentNode.getCTM();
     const own = mark.getAttribute("transform") ?? "";
@@ -160,7 +160,7 @@
     return copy;
   }
 
-  // The links of a chart are one stop of the tab key; arrow keys go from one to the next.
+  // A chart's links are one tab stop; arrow keys move from link to link.
   function step(event) {
     const direction = {
       ArrowRight: [1, 0],
@@ -191,14 +191,14 @@
       daybook.draw(view, view.daybookSpec);
   });
 
-  // The data that a chart was drawn from, by name.
+  // The data of a chart, by name.
   daybook.chartData = function (spec) {
-    const found = new Map(Object.entries(spec.datasets || {}));
-    if (spec.data?.values) found.set("data", spec.data.values);
-    return [...found].filter(([, rows]) => Array.isArray(rows) && rows.length);
+    const datasets = new Map(Object.entries(spec.datasets || {}));
+    if (spec.data?.values) datasets.set("data", spec.data.values);
+    return [...datasets].filter(([, rows]) => Array.isArray(rows) && rows.length);
   };
 
-  // The row under a chart: its data, and the command that makes it again.
+  // The row under a chart: its data, and the command that creates it.
   function footer(name, spec) {
     const sets = daybook.chartData(spec);
     const links = sets.map(([, rows], index) => {
@@ -220,7 +220,7 @@
         daybook.element(
           "details",
           {},
-          daybook.element("summary", {}, "How it was made"),
+          daybook.element("summary", {}, "Command"),
           daybook.element("pre", { tabindex: "0" }, daybook.element("code", {}, command)),
         ),
       );
@@ -251,7 +251,7 @@
   if (!figures.length) return;
   const ready = daybook.load(new URL("generated/study.js", daybook.assets)).catch(() => {});
 
-  // A screen ahead, so that a reader who scrolls finds the charts there.
+  // One screen ahead, so that charts are drawn before a reader reaches them.
   const near = new IntersectionObserver(
     (entries) => {
       for (const entry of entries.filter((each) => each.isIntersecting)) {
@@ -263,7 +263,7 @@
   );
   figures.forEach((figure) => near.observe(figure));
 
-  // Paper knows no scrolling.
+  // Before printing, all charts are drawn.
   window.addEventListener("beforeprint", () =>
     figures.forEach((figure) => near.unobserve(figure) || show(figure)),
   );

@@ -1,18 +1,18 @@
-// What every page's scripts share: where the site lies, the theme, other scripts, tables as CSV.
+// Shared by the scripts of all pages: the site's root, the theme, loading of scripts, CSV.
 
 window.daybook = window.daybook || {};
 
 (function (daybook) {
   "use strict";
 
-  // This file is <root>/report/assets/daybook.js; the site may lie in any folder of any host.
+  // This file is <root>/report/assets/daybook.js; the site may be in any folder of any host.
   const assets = new URL(".", document.currentScript.src);
   daybook.root = new URL("../../", assets);
   daybook.assets = assets;
   daybook.specs = daybook.specs || {};
   daybook.histories = daybook.histories || {};
 
-  // Load a script once. Data comes this way too: from file:// a page may not fetch.
+  // Load a script once. Data is loaded as a script too, because a page at file:// may not fetch.
   const loading = new Map();
   daybook.load = function (url) {
     const address = new URL(url, document.baseURI).href;
@@ -25,7 +25,7 @@ window.daybook = window.daybook || {};
           script.onload = resolve;
           script.onerror = () => {
             loading.delete(address);
-            reject(new Error(`could not read ${address}`));
+            reject(new Error(`could not load ${address}`));
           };
           document.head.append(script);
         }),
@@ -59,7 +59,7 @@ window.daybook = window.daybook || {};
     return element;
   };
 
-  // The button at a dialog's corner that closes it.
+  // The button that closes a dialog.
   daybook.closeButton = function (dialog) {
     return daybook.element(
       "button",
@@ -88,7 +88,7 @@ window.daybook = window.daybook || {};
     );
   };
 
-  // A link that saves what `text()` returns when it is asked for.
+  // A link that downloads what `text()` returns.
   daybook.downloadLink = function (label, filename, text, type = "text/csv") {
     const link = daybook.element("a", { href: "#", download: filename }, label);
     link.addEventListener("click", () => {

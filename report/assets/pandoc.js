@@ -1,26 +1,26 @@
-// The plain edition's theme switch, menus and tabs; in the full edition they are Quarto's.
+// Theme switch, menus and tabs of the Pandoc edition; in the other edition Quarto has its own.
 
 (function () {
   "use strict";
 
-  const remembered = () => {
+  const storedTheme = () => {
     try {
       return localStorage.getItem("daybook-theme");
     } catch {
       return null;
     }
   };
-  const remember = (theme) => {
+  const storeTheme = (theme) => {
     try {
       localStorage.setItem("daybook-theme", theme);
     } catch {
-      /* a browser may forbid it */
+      /* some browsers forbid it */
     }
   };
 
-  // Before anything is painted, so that a dark page does not flash.
+  // Before the first paint, so that a dark page does not flash.
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  setTheme(remembered() || system);
+  setTheme(storedTheme() || system);
 
   function setTheme(theme) {
     document.body.classList.toggle("quarto-dark", theme === "dark");
@@ -34,10 +34,10 @@
     button.addEventListener("click", () => {
       const theme = document.body.classList.contains("quarto-dark") ? "light" : "dark";
       setTheme(theme);
-      remember(theme);
+      storeTheme(theme);
     });
 
-    // A menu closes when one clicks elsewhere or presses Escape.
+    // A click elsewhere or Escape closes a menu.
     const menus = [...document.querySelectorAll(".bar details")];
     document.addEventListener("click", (event) => {
       for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
@@ -70,25 +70,25 @@
       tab.setAttribute("aria-controls", panel.id);
       panel.setAttribute("role", "tabpanel");
       panel.setAttribute("aria-labelledby", tab.id);
-      tab.addEventListener("click", () => choose(index));
+      tab.addEventListener("click", () => select(index));
       tab.addEventListener("keydown", (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         if (!step) return;
         const next = (index + step + tabs.length) % tabs.length;
-        choose(next);
+        select(next);
         tabs[next].focus();
       });
       list.append(tab);
       return tab;
     });
-    function choose(chosen) {
+    function select(selected) {
       tabs.forEach((tab, index) => {
-        tab.setAttribute("aria-selected", String(index === chosen));
-        tab.tabIndex = index === chosen ? 0 : -1;
-        panels[index].hidden = index !== chosen;
+        tab.setAttribute("aria-selected", String(index === selected));
+        tab.tabIndex = index === selected ? 0 : -1;
+        panels[index].hidden = index !== selected;
       });
     }
     box.prepend(list);
-    choose(0);
+    select(0);
   }
 })();

@@ -1,4 +1,4 @@
-// A slider under pictures with heatmaps: how much of the heat lies over them.
+// A slider for the opacity of heatmaps, under the pictures that have them.
 
 (function (daybook) {
   "use strict";
@@ -13,6 +13,7 @@
       value: 0.6,
       oninput: () => figure.style.setProperty("--heat-opacity", slider.value),
     });
-    figure.append(daybook.element("label", { class: "daybook-opacity" }, "Heatmap opacity", slider));
+    const label = { class: "daybook-opacity" };
+    figure.append(daybook.element("label", label, "Heatmap opacity", slider));
   }
 })(window.daybook);

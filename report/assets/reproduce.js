@@ -1,4 +1,4 @@
-// The reproduce page's tables, from what the study noted: commands, environments, notebooks.
+// The tables of the reproduce page: commands, hardware and software, notebooks.
 
 (function (daybook) {
   "use strict";
@@ -30,7 +30,7 @@
   document.getElementById("made-by").replaceChildren(
     pages.length
       ? table(
-          ["page", "command", "took"],
+          ["Page", "Command", "Duration"],
           pages.map(([name, made]) => [
             element(
               "a",
@@ -46,10 +46,10 @@
             made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,
           ]),
         )
-      : "Nothing has been executed yet.",
+      : "No notebook has been executed yet.",
   );
 
-  // Runs share machines: one row for each machine with the same software on it.
+  // One row per combination of hardware and software.
   const machines = new Map();
   for (const run of daybook.runs || []) {
     const { started, ...facts } = run.environment;
@@ -69,7 +69,7 @@
   document.getElementById("environments").replaceChildren(
     machines.size
       ? table(
-          [...names, "runs", "training"],
+          [...names.map(daybook.label), "Runs", "Training time"],
           [...machines.values()].map(({ facts, runs, seconds }) => [
             ...names.map((name) => String(facts[name] ?? "–")),
             String(runs),

@@ -1,4 +1,4 @@
--- What Quarto would do with its own Markdown: callouts, tabsets, links between sources.
+-- Quarto's Markdown for Pandoc: callouts, tabsets, links between sources.
 
 local stringify = pandoc.utils.stringify
 
@@ -14,7 +14,7 @@ function Link(link)
   return link
 end
 
--- A callout's first heading is its title; without one it is called by its kind.
+-- A callout's first heading is its title; without a heading the title is its kind.
 local function callout(div, kind)
   local title = kind:sub(1, 1):upper() .. kind:sub(2)
   local blocks = div.content
@@ -34,8 +34,8 @@ local function callout(div, kind)
   return pandoc.Div(content, pandoc.Attr("", { "callout", "callout-" .. kind }))
 end
 
--- A tabset's headings become the tabs; the page's script shows one panel at a time, and without it all
--- panels stand under one another.
+-- A tabset's headings become the tabs. The page's script shows one panel at a time; without it all
+-- panels are visible one below the other.
 local function tabset(div)
   local panels = pandoc.Blocks({})
   for _, block in ipairs(div.content) do

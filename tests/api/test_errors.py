@@ -1,5 +1,8 @@
 """The one shape of every refusal."""
 
+import json
+
+from api.errors import DESCRIPTIONS, busy
 from tests.api.service import refused
 
 
@@ -14,3 +17,23 @@ def test_unknown_paths_and_methods_are_refused(server):
     response = server.client.get("/predict")
     refused(response, 405, "method_not_allowed")
     assert response.headers["Allow"] == "POST"
+
+
+def test_every_refusal_in_the_description_has_the_one_shape(server):
+    description = server.client.get("/openapi.json").json()
+    refusals = [
+        response["content"]["application/json"]["schema"]
+        for methods in description["paths"].values()
+        for operation in methods.values()
+        for status, response in operation["responses"].items()
+        if status in map(str, DESCRIPTIONS) and response["description"] == DESCRIPTIONS[int(status)]
+    ]
+    assert len(refusals) > 10
+    assert {"$ref": "#/components/schemas/ErrorBody"} in refusals
+    assert all(schema == refusals[0] for schema in refusals)
+
+
+def test_a_busy_service_tells_when_to_retry():
+    response = busy(3).response("a-1")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "3")
+    assert json.loads(response.body)["request_id"] == "a-1"

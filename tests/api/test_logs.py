@@ -1,7 +1,10 @@
-"""Log lines."""
+"""Log lines: JSON, one object per line, without pictures."""
 
 import json
+import logging
+import sys
 
+from api.logs import JsonLines
 from tests.api.service import wait_until
 
 
@@ -16,3 +19,18 @@ def test_log_lines_are_json_without_pictures_or_their_names(server, pngs):
         *("time", "level", "event", "request_id", "method", "path", "status", "milliseconds")
     }
     assert "secret-name" not in server.log.read_text()
+
+
+def test_a_traceback_stays_within_its_line():
+    try:
+        raise RuntimeError("out of memory")
+    except RuntimeError:
+        error = sys.exc_info()
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "failed %d times", (2,), error)
+    record.fields = {"request_id": "a-1"}
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    line = json.loads(text)
+    assert (line["level"], line["event"]) == ("error", "failed 2 times")
+    assert line["request_id"] == "a-1"
+    assert line["traceback"].endswith("RuntimeError: out of memory")

@@ -1,4 +1,6 @@
-"""What Prometheus reads."""
+"""The metrics that Prometheus reads."""
+
+from api.metrics import Metrics
 
 
 def test_metrics_count_what_happened(server, pngs):
@@ -20,3 +22,11 @@ def test_metrics_count_what_happened(server, pngs):
     after = [value(line) for line in counts]
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 3, 3, 1]
     assert value("daybook_queue_pictures") == 0
+
+
+def test_two_applications_in_one_process_do_not_share_counts():
+    one, other = Metrics(), Metrics()
+    one.request("GET", "/model", 200, 0.004)
+    line = b'daybook_requests_total{method="GET",path="/model",status="200"} 1.0'
+    assert line in one.text()
+    assert line not in other.text()

@@ -1,12 +1,14 @@
-"""Does the service do what its own description says?"""
+"""The OpenAPI description: valid, complete, and what the service does."""
 
 import os
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from api import openapi
 from tests.api.service import ROOT, TOKEN
 
 
@@ -42,3 +44,11 @@ def test_schemathesis_finds_no_failure(which, request, tmp_path):
     assert found.returncode == 0, found.stdout.decode()
     assert b"no issues found" in found.stdout.lower(), found.stdout.decode()
     assert '"level": "error"' not in server.log.read_text()
+
+
+def test_the_example_of_a_tensor_fits_its_own_schema():
+    content = openapi.tensor_body(8)["requestBody"]["content"]["application/json"]
+    (example,) = content["schema"]["examples"]
+    jsonschema.validate(example, content["schema"])
+    too_large = openapi.tensor_body(openapi.MAX_EXAMPLE_SIDE + 1)
+    assert "examples" not in str(too_large)

@@ -63,15 +63,17 @@ def test_a_picture_gets_bars_a_heatmap_and_its_json(server, visit, pngs, predict
     page = visit(server, viewport={"width": width, "height": 800})
     page.locator("#model", has_text="test accuracy").wait_for()
     page.set_input_files("#file", picture(pngs[0]))
-    page.wait_for_selector("#heat[src]")
+    page.wait_for_selector("#heatmap[src]")
     (expected,) = predictor.predict([pngs[0]])
     ranked = expected.top(10).items()
     assert page.locator(".bar .label").all_text_contents() == [label for label, _ in ranked]
     shares = [float(text.split()[0]) for text in page.locator(".percent").all_text_contents()]
     assert shares == pytest.approx([100 * share for _, share in ranked], abs=0.051)
-    assert page.locator("#verdict").text_content().startswith(f"{expected.label}, with")
+    assert page.locator("#predicted").text_content() == (
+        f"Predicted: {expected.label} (confidence {100 * expected.confidence:.1f}\xa0%)"
+    )
     assert page.locator('.bar[aria-pressed="true"] .label').text_content() == expected.label
-    page.click("text=The answer as JSON")
+    page.click("text=Response as JSON")
     assert '"confidence"' in page.locator("#json").text_content()
     wide = "document.documentElement.scrollWidth > innerWidth"
     assert not page.evaluate(wide)
@@ -87,11 +89,11 @@ def test_everything_can_be_done_by_keyboard(server, visit, pngs):
         page.wait_for_function("document.activeElement.id == 'file'")
         page.keyboard.press("Enter")
     chooser.value.set_files(picture(pngs[0]))
-    page.wait_for_selector("#heat[src]")
+    page.wait_for_selector("#heatmap[src]")
     label = page.locator(".bar .label").nth(1).text_content()
     page.locator(".bar").nth(1).focus()
     page.keyboard.press("Enter")
-    page.locator("#looked", has_text=f"Grad-CAM for {label}").wait_for()
+    page.locator("#explained", has_text=f"Grad-CAM for {label}: brighter").wait_for()
 
 
 def test_a_picture_can_be_dropped_anywhere(server, visit, pngs):
@@ -106,7 +108,7 @@ def test_a_picture_can_be_dropped_anywhere(server, visit, pngs):
         }""",
         list(pngs[1]),
     )
-    page.wait_for_selector("#heat[src]")
+    page.wait_for_selector("#heatmap[src]")
     assert page.locator("#name").text_content() == "dropped.png"
 
 
@@ -117,7 +119,7 @@ def test_what_the_service_refuses_is_said(server, visit, pngs):
     page.set_input_files("#file", picture(b"no picture", "notes.txt"))
     page.wait_for_selector("#problem:visible")
     assert "notes.txt: not a picture" in page.locator("#problem").text_content()
-    assert page.locator("#answer").is_hidden()
+    assert page.locator("#result").is_hidden()
 
 
 def test_a_token_is_asked_for_once(guarded, visit, pngs):
@@ -127,7 +129,7 @@ def test_a_token_is_asked_for_once(guarded, visit, pngs):
     page.keyboard.press("Enter")
     page.wait_for_selector("#token", state="hidden")
     page.set_input_files("#file", picture(pngs[0]))
-    page.wait_for_selector("#heat[src]")
+    page.wait_for_selector("#heatmap[src]")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -135,7 +137,7 @@ def test_the_page_passes_axe(server, visit, pngs, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
     page = visit(server, color_scheme=scheme, bypass_csp=True)
     page.set_input_files("#file", picture(pngs[0]))
-    page.wait_for_selector("#heat[src]")
+    page.wait_for_selector("#heatmap[src]")
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 

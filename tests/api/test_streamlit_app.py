@@ -34,7 +34,7 @@ def test_an_upload_gets_bars_and_a_heatmap(open_app, predictor, pngs):
     assert app.subheader[0].value == (
         f"Predicted: {expected.label} (confidence {100 * expected.confidence:.1f} %)"
     )
-    assert len(app.get("image")) == 2  # the heat, and the picture
+    assert len(app.get("image")) == 2  # the heatmap, and the picture
 
 
 def test_the_toggle_switches_the_temperature_off(open_app, predictor, pngs):
@@ -59,7 +59,7 @@ def test_a_sample_needs_no_file(open_app):
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"no picture", "digit.png: not a picture of a known kind"),
+        (b"no picture", "digit.png: not a picture in a supported format"),
         (encoded(Image.new("1", (6000, 6000))), "digit.png: more than 25,000,000 pixels"),
         (encoded(Image.effect_noise((50, 50), 99))[:600], "truncated"),
     ],
@@ -73,4 +73,4 @@ def test_what_is_no_picture_is_said_in_one_line(open_app, data, says):
 
 def test_a_missing_bundle_is_said_in_one_line(open_app, tmp_path):
     app = open_app(tmp_path / "none")
-    assert "no bundle there" in app.error[0].value
+    assert "none: no bundle" in app.error[0].value

@@ -57,8 +57,11 @@ WRONG = {
     "numbers too large": (body(data=[256] * IMAGES.size), "less than or equal to 255"),
     "fractions": (body(data=[0.5] * IMAGES.size), "valid integer"),
     "words": (body(data=["1"] * IMAGES.size), "valid integer"),
-    "no data": (body(data=None), "either data or the parameter"),
-    "twice": (body(parameters={"binary_data_size": 96}), "either data or the parameter"),
+    "no data": (body(data=None), "either data or the parameter binary_data_size is required"),
+    "twice": (
+        body(parameters={"binary_data_size": 96}),
+        "either data or the parameter binary_data_size is required",
+    ),
     "bytes missing": (body(data=None, parameters={"binary_data_size": 9}), "0 bytes of data"),
     "huge shape": (body(shape=[10**30, 3, 4, 4]), "less than or equal"),
     "unknown output": (body() | {"outputs": [{"name": "logits"}]}, "unknown output 'logits'"),

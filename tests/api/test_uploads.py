@@ -8,7 +8,7 @@ from PIL import Image
 from starlette.requests import Request
 
 from api.errors import Problem
-from api.uploads import Limits, Store, Upload, count_pixels, receive
+from api.uploads import Limits, MemoryBudget, Upload, count_pixels, receive
 from tests.api.service import TOKEN, encoded, refused
 
 
@@ -88,15 +88,15 @@ def test_bytes_are_counted_as_they_arrive(guarded):
     assert guarded.memory() - before < 10_000_000
 
 
-def test_what_all_requests_hold_is_limited_and_given_back():
-    store = Store(Limits(held_bytes=100))
-    with store.hold() as one, store.hold() as other:
+def test_the_memory_of_all_requests_is_limited_and_released():
+    budget = MemoryBudget(Limits(total_bytes=100))
+    with budget.reservation() as one, budget.reservation() as other:
         one.add(60)
         with pytest.raises(Problem) as refused:
             other.add(41)
         assert refused.value.status == 503
         other.add(40)
-    with store.hold() as later:
+    with budget.reservation() as later:
         later.add(100)
 
 
@@ -106,8 +106,9 @@ def test_a_body_that_takes_too_long_is_refused():
 
     async def read():
         limits = Limits(seconds=0.05)
-        with Store(limits).hold() as hold:
-            await receive(Request({"type": "http"}, stalled), hold, limits, 100, bytearray().extend)
+        with MemoryBudget(limits).reservation() as reservation:
+            request = Request({"type": "http"}, stalled)
+            await receive(request, reservation, limits, 100, bytearray().extend)
 
     with pytest.raises(Problem) as refused:
         asyncio.run(read())

@@ -1,10 +1,10 @@
-"""The last touches to rendered pages, on small pieces of HTML."""
+"""Corrections of rendered pages, on small pieces of HTML."""
 
 import json
 
 import pytest
 
-from report.finish import HEAVIEST_INLINE_CHART, charts_beside, finish, resolved, without_missing
+from report.finish import MAX_INLINE_CHART, extract_charts, finish, resolved, without_missing
 
 PAGES = {"index.html", "report/runs.html", "report/days/day1.html", "a/twice.html", "b/twice.html"}
 
@@ -64,14 +64,14 @@ def figure(name, spec):
 
 
 def test_heavy_charts_move_beside_the_page(tmp_path):
-    light, heavy = '{"a": 1}', json.dumps({"values": ["<\\/script>"] * HEAVIEST_INLINE_CHART})
+    light, heavy = '{"a": 1}', json.dumps({"values": ["<\\/script>"] * MAX_INLINE_CHART})
     page = tmp_path / "day1.html"
-    text = charts_beside(figure("light", light) + figure("heavy", heavy), page)
+    text = extract_charts(figure("light", light) + figure("heavy", heavy), page)
     assert figure("light", light) in text
     assert 'class="daybook-spec" data-src="day1_charts/heavy.js"></script>' in text
     script = (tmp_path / "day1_charts" / "heavy.js").read_text(encoding="utf-8")
     assert script == f'daybook.specs["heavy"] = {heavy};\n'
-    assert charts_beside(text, page) == text
+    assert extract_charts(text, page) == text
 
 
 FOREIGN = (

@@ -29,22 +29,23 @@ def labels(page):
     )
 
 
-def described(item):
+def description(item):
     outcome = "correct" if item["true"] == item["predicted"] else "misclassified"
-    sure = f"{100 * item['confidence']:.0f} %"
-    return f"{item['true']}, predicted {item['predicted']} with {sure}, {outcome}"
+    confidence = f"confidence {100 * item['confidence']:.0f} %"
+    return f"{item['true']}, predicted {item['predicted']}, {confidence}, {outcome}"
 
 
 def test_all_pictures_by_loss(visit, items):
     page = visit().page
     ordered = sorted(items, key=lambda item: -item["loss"])
-    assert labels(page) == [described(item) for item in ordered]
+    assert labels(page) == [description(item) for item in ordered]
 
 
-def test_the_page_says_whose_pictures_these_are_and_how_many_of_all(visit):
+def test_the_summary_gives_the_run_and_the_numbers_of_pictures(visit):
     page = visit().page
-    said = page.inner_text("#daybook-gallery > p")
-    assert said.endswith("test split: 6 of 8 mistakes and 6 of 92 right answers.")
+    summary = page.inner_text("#daybook-gallery > p")
+    assert summary.startswith("Test-split predictions of the run with the best validation accuracy")
+    assert summary.endswith(": 6 of 8 misclassified and 6 of 92 correctly classified pictures.")
     page.click("#daybook-gallery > p a")
     page.wait_for_url("**/report/runs.html#run=000000000000")
 
@@ -52,9 +53,9 @@ def test_the_page_says_whose_pictures_these_are_and_how_many_of_all(visit):
 @pytest.mark.parametrize(
     ("label", "choice", "keeps"),
     [
-        ("Prediction", "wrong", lambda item: item["true"] != item["predicted"]),
+        ("Prediction", "misclassified", lambda item: item["true"] != item["predicted"]),
         ("True class", "car", lambda item: item["true"] == "car"),
-        ("Predicted", "bird", lambda item: item["predicted"] == "bird"),
+        ("Predicted class", "bird", lambda item: item["predicted"] == "bird"),
     ],
 )
 def test_filters(visit, items, label, choice, keeps):
@@ -62,7 +63,7 @@ def test_filters(visit, items, label, choice, keeps):
     page.locator("label", has_text=label).locator("select").select_option(choice)
     kept = sorted(filter(keeps, items), key=lambda item: -item["loss"])
     assert kept
-    assert labels(page) == [described(item) for item in kept]
+    assert labels(page) == [description(item) for item in kept]
 
 
 def test_confidence_and_order_live_in_the_address(visit, items):
@@ -73,13 +74,13 @@ def test_confidence_and_order_live_in_the_address(visit, items):
     again = visit(first.url.partition("#")[2]).page
     kept = [item for item in items if item["confidence"] >= 0.7]
     kept.sort(key=lambda item: item["confidence"])
-    assert labels(again) == labels(first) == [described(item) for item in kept]
+    assert labels(again) == labels(first) == [description(item) for item in kept]
 
 
 def test_a_cell_of_a_confusion_matrix(visit, items):
     page = visit("true=bird&predicted=cat").page
     kept = [i for i in items if (i["true"], i["predicted"]) == ("bird", "cat")]
-    assert sorted(labels(page)) == sorted(described(item) for item in kept)
+    assert sorted(labels(page)) == sorted(description(item) for item in kept)
 
 
 def test_one_picture_close_by(visit, items):
@@ -89,8 +90,8 @@ def test_one_picture_close_by(visit, items):
     dialog = page.locator("dialog[open]")
     assert dialog.locator("figcaption").all_inner_texts() == [
         "original",
-        f"for {wrong['predicted']} (predicted)",
-        f"for {wrong['true']} (true)",
+        f"Grad-CAM for {wrong['predicted']} (predicted)",
+        f"Grad-CAM for {wrong['true']} (true)",
         f"after FGSM, ε = 4/255: predicted {wrong['adversarial_predicted']}",
     ]
     assert dialog.locator(".bars").count() == 2
@@ -99,12 +100,23 @@ def test_one_picture_close_by(visit, items):
     )
     assert f"{100 * wrong['top5_after'][0][1]:.1f} %" in dialog.locator(".bars").nth(1).inner_text()
     dialog.get_by_label("Heatmap opacity").fill("0.2")
-    opacity = "getComputedStyle(document.querySelector('dialog .heat')).opacity"
+    opacity = "getComputedStyle(document.querySelector('dialog .heatmap')).opacity"
     assert page.evaluate(opacity) == "0.2"
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "id=" not in url)
     assert page.locator("dialog[open]").count() == 0
     assert opened.complaints == []
+
+
+def test_pictures_in_the_dialog_keep_their_size(address, context, items):
+    wrong = next(item for item in items if item["true"] != item["predicted"])
+    page = Visit(context, f"{address}/report/gallery.html#id={wrong['id']}").page
+    page.wait_for_selector("dialog[open] img")
+    sizes = page.eval_on_selector_all(
+        "dialog img", "images => images.map((image) => [image.clientWidth, image.clientHeight])"
+    )
+    assert len(sizes) == 6  # original, two heatmaps over the grey picture, adversarial
+    assert set(map(tuple, sizes)) == {(192, 192)}
 
 
 def test_arrow_keys_and_buttons_turn_the_pages(visit, items):

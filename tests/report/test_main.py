@@ -1,4 +1,4 @@
-"""`python -m report`: what it makes, and what stays when something fails."""
+"""`python -m report`: the site it builds, and what stays when something fails."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ def test_the_command_makes_a_site_without_quarto(project):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "7 pages by Pandoc in _site/; open _site/index.html\n"
-    assert "where Quarto is installed" in (project / "_site" / "index.html").read_text("utf-8")
+    assert done.stdout == "7 pages rendered with Pandoc in _site/; open _site/index.html\n"
+    assert "Rendered with Pandoc" in (project / "_site" / "index.html").read_text("utf-8")
     assert not list(project.glob(".site-*"))
 
 

@@ -19,10 +19,10 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ("", "no word why"),
+        ("", "no error message"),
         ("one\ntwo.\n\n", "two"),
         ("start\nERROR: it broke\nstack\n", "ERROR: it broke"),
     ],
 )
-def test_the_line_that_says_most(output, expected):
+def test_the_most_informative_line(output, expected):
     assert processes.reason(output) == expected

@@ -1,4 +1,4 @@
-"""The edition by Quarto."""
+"""The Quarto edition: its copy of the sources, and what stays when a page fails."""
 
 import shutil
 
@@ -27,7 +27,16 @@ def test_a_page_that_fails_in_quarto_leaves_the_old_site(project):
     (project / "_site").mkdir()
     (project / "_site" / "index.html").write_text("old", encoding="utf-8")
     (project / "report" / "labeler.qmd").write_text("---\ntitle: [\n---\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"Quarto failed: .*; the site is as it was"):
+    with pytest.raises(UserError, match=r"Quarto failed: .*; the site is unchanged"):
         build(project, "quarto")
     assert (project / "_site" / "index.html").read_text(encoding="utf-8") == "old"
     assert not list(project.glob(".site-*"))
+
+
+def test_the_copy_holds_the_sources_and_no_python(project, tmp_path_factory, monkeypatch):
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr(quarto_edition, "run", lambda *_: (scratch / "_site").mkdir())
+    quarto_edition.render(project, scratch / "fresh", scratch)
+    assert not list(scratch.rglob("*.py"))
+    copied = {path.relative_to(scratch).as_posix() for path in scratch.rglob("*")}
+    assert {"index.ipynb", "report/runs.qmd", "report/assets/runs/model.js"} <= copied

@@ -60,11 +60,11 @@ def test_search_and_filters_leave_the_runs_that_fit(visit, records):
         r for r in records if (r.recipe.augmentation, r.recipe.model) == ("mixup", "small_cnn")
     ]
     assert shown(page) == f"{len(small)} of {RUNS} runs"
-    page.click("text=Filters")
-    page.click("fieldset:has(legend:text-is('seed')) label:has-text('3')")
+    page.click("summary:text-is('Filters')")
+    page.click("fieldset:has(legend:text-is('Seed')) label:has-text('3')")
     assert shown(page) == f"{sum(r.recipe.seed == 3 for r in small)} of {RUNS} runs"
     assert set(column(page, "seed")) == {"3"}
-    page.click("text=Clear")
+    page.click("text=Clear filters")
     assert shown(page) == f"{RUNS} runs"
 
 
@@ -118,7 +118,7 @@ def test_groups_show_mean_and_interval_over_seeds(visit, records):
     assert column(page, "seed")[0] == f"{n} seeds"
 
 
-def test_picked_runs_are_laid_over_one_another(visit, records):
+def test_selected_runs_are_compared(visit, records):
     a, b = records[0], records[7]
     opened = visit(f"pick={a.run_id},{b.run_id}")
     page = opened.page
@@ -126,15 +126,17 @@ def test_picked_runs_are_laid_over_one_another(visit, records):
     assert page.locator(".runs-compare .mark-line path").count() == 2
     page.locator("input[type=range]").fill("0.5")
     page.wait_for_function("document.querySelectorAll('.runs-compare .mark-line path').length == 4")
-    page.select_option("label:has-text('Over') select", "seconds")
-    page.wait_for_selector(".runs-compare .role-axis-title >> text=seconds of training")
+    page.select_option("label:has-text('x axis') select", "seconds")
+    page.wait_for_selector(".runs-compare .role-axis-title >> text=Training time (s)")
     assert "smooth=0.5" in page.url
     assert "x=seconds" in page.url
     # The table names the fields in which the two recipes differ, and no other.
     text = page.inner_text(".runs-compare tbody >> nth=0")
-    for field, value in a.recipe.to_dict().items():
-        differs = value != b.recipe.to_dict()[field]
-        assert (f"\n{field.replace('_', ' ')}\t" in text) == differs, field
+    values = a.recipe.to_dict()
+    differing = [name for name, value in b.recipe.to_dict().items() if value != values[name]]
+    labels = page.evaluate("names => names.map(daybook.label)", differing)
+    assert text.splitlines()[0] == "Recipe fields that differ"
+    assert [line.split("\t")[0] for line in text.splitlines()[1:]] == labels
     assert opened.complaints == []
 
 
@@ -157,7 +159,9 @@ def test_a_link_to_a_run_opens_it(visit, records):
     assert page.locator("dialog[open]").count() == 0
 
 
-@pytest.mark.parametrize("label", ["The rows shown (CSV)", "All runs (CSV)", "Everything (JSON)"])
+@pytest.mark.parametrize(
+    "label", ["Filtered runs (CSV)", "All runs (CSV)", "All runs and histories (JSON)"]
+)
 def test_downloads_hold_the_runs(visit, records, label):
     page = visit("q=cutmix").page
     page.click("text=Download")
@@ -171,7 +175,7 @@ def test_downloads_hold_the_runs(visit, records, label):
         return
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     cutmix = [record for record in records if record.recipe.augmentation == "cutmix"]
-    assert len(rows) == (len(cutmix) if "shown" in label else RUNS)
+    assert len(rows) == (len(cutmix) if "Filtered" in label else RUNS)
     assert "test_accuracy" in rows[0]
 
 

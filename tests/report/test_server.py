@@ -16,7 +16,7 @@ def test_a_site_is_served_and_a_taken_port_is_named(tmp_path):
         address = f"http://127.0.0.1:{server.server_port}/"
         with urllib.request.urlopen(address) as answer:
             assert answer.read() == b"home"
-        with pytest.raises(UserError, match=r"port \d+: .*name another with --port"):
+        with pytest.raises(UserError, match=r"port \d+: .*choose another with --port"):
             Server(tmp_path, server.server_port)
         server.shutdown()
 

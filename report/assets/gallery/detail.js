@@ -1,17 +1,17 @@
-// One picture of the gallery, in a dialog: where the model looked, how sure it was before and after
-// calibration, and what became of the picture's attacked twin.
+// One picture of the gallery, in a dialog: its Grad-CAM heatmaps, its adversarial picture, and its
+// most probable classes before and after temperature scaling.
 
 (function (daybook) {
   "use strict";
 
   const { element } = daybook;
-  const { described, caption, picture, right, verdict } = daybook.galleryParts;
+  const { correct, description, picture, title, verdict } = daybook.galleryParts;
 
-  // Returns what shows an item as one of those in the grid, or closes the dialog when it is none.
+  // Returns a function that shows an item, given the items of the grid; without one it closes.
   daybook.galleryDetail = function (box, gallery, change) {
-    let among = [];
-    let place = -1;
-    const title = element("h2", { id: "picture-title" });
+    let items = [];
+    let index = -1;
+    const heading = element("h2", { id: "picture-title" });
     const count = element("span", { class: "quiet" });
     const body = element("div");
     const previous = button("‹", "Previous picture", -1);
@@ -20,37 +20,37 @@
       class: "daybook-dialog gallery-detail",
       "aria-labelledby": "picture-title",
     });
-    const turning = element(
+    const paging = element(
       "span",
-      { class: "turning" },
+      { class: "paging" },
       count,
       previous,
       next,
       daybook.closeButton(dialog),
     );
-    dialog.append(element("header", {}, title, turning), body);
+    dialog.append(element("header", {}, heading, paging), body);
     box.append(dialog);
 
     dialog.addEventListener("close", () => change({ id: "" }));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step && event.target.type !== "range") turn(step);
+      if (step && event.target.type !== "range") go(step);
     });
 
-    return function show(item, shown) {
+    return function show(item, visible) {
       if (!item) {
         dialog.close();
         return;
       }
-      among = shown;
-      place = shown.indexOf(item);
-      count.textContent = place < 0 ? "" : `${place + 1} of ${shown.length}`;
-      previous.disabled = place <= 0;
-      next.disabled = place < 0 || place === shown.length - 1;
+      items = visible;
+      index = items.indexOf(item);
+      count.textContent = index < 0 ? "" : `${index + 1} of ${items.length}`;
+      previous.disabled = index <= 0;
+      next.disabled = index < 0 || index === items.length - 1;
       if (dialog.dataset.id !== item.id) {
         dialog.dataset.id = item.id;
-        title.replaceChildren(`${caption(item)} `, verdict(item));
+        heading.replaceChildren(`${title(item)} `, verdict(item));
         body.replaceChildren(...parts(item, gallery, dialog));
       }
       if (!dialog.open) dialog.showModal();
@@ -58,28 +58,27 @@
 
     function button(sign, label, by) {
       const attributes = { type: "button", class: "daybook-button quiet", "aria-label": label };
-      return element("button", { ...attributes, onclick: () => turn(by) }, sign);
+      return element("button", { ...attributes, onclick: () => go(by) }, sign);
     }
 
-    function turn(by) {
-      const item = place < 0 ? null : among[place + by];
+    function go(by) {
+      const item = index < 0 ? null : items[index + by];
       if (item) change({ id: item.id });
     }
   };
 
   function parts(item, { run, size, epsilon }, dialog) {
-    // Four beside one another; on a phone two.
-    const room = window.innerWidth < 600 ? 128 : 192;
-    const figure = (title, ...content) =>
-      element("figure", {}, ...content, element("figcaption", {}, title));
-    const plain = (file, title) =>
-      figure(title, picture(file, `${title}: ${described(item)}`, size, room));
-    const heated = (file, title) => {
-      const under = picture(item.image, `${title}: ${described(item)}`, size, room, "under");
-      return figure(
-        title,
-        element("span", { class: "stack" }, under, picture(file, "", size, room, "heat")),
-      );
+    // Four pictures side by side; on a phone two.
+    const maxSide = window.innerWidth < 600 ? 128 : 192;
+    const figure = (caption, ...content) =>
+      element("figure", {}, ...content, element("figcaption", {}, caption));
+    const plain = (file, caption) =>
+      figure(caption, picture(file, `${caption}: ${description(item)}`, size, maxSide));
+    const withHeatmap = (file, caption) => {
+      const alt = `${caption}: ${description(item)}`;
+      const grey = picture(item.image, alt, size, maxSide, "grey");
+      const heatmap = picture(file, "", size, maxSide, "heatmap");
+      return figure(caption, element("span", { class: "stack" }, grey, heatmap));
     };
     const slider = element("input", {
       type: "range",
@@ -89,20 +88,20 @@
       value: dialog.style.getPropertyValue("--heat-opacity") || 0.6,
       oninput: (event) => dialog.style.setProperty("--heat-opacity", event.target.value),
     });
-    const confidence = daybook.percent(item.confidence);
     return [
       element(
         "p",
         { class: "quiet" },
-        `${item.id} · confidence ${confidence} · loss ${item.loss.toFixed(3)} · `,
+        `${item.id} · confidence ${daybook.percent(item.confidence)} · ` +
+          `loss ${item.loss.toFixed(3)} · `,
         element("a", { href: run.href }, "run details"),
       ),
       element(
         "div",
         { class: "pictures" },
         plain(item.image, "original"),
-        heated(item.heat_predicted, `for ${item.predicted} (predicted)`),
-        right(item) ? null : heated(item.heat_true, `for ${item.true} (true)`),
+        withHeatmap(item.heat_predicted, `Grad-CAM for ${item.predicted} (predicted)`),
+        correct(item) ? null : withHeatmap(item.heat_true, `Grad-CAM for ${item.true} (true)`),
         plain(
           item.adversarial,
           `after FGSM, ε = ${epsilon}/255: predicted ${item.adversarial_predicted}`,

@@ -1,14 +1,14 @@
-// The gallery: test pictures to filter and sort, each with heatmaps, confidences, attacked twin.
-// What is chosen lives in the address: gallery.html#true=cat&predicted=dog shows one cell of the
-// confusion matrix.
+// The gallery: test pictures to filter and sort, each with heatmaps, confidence and an adversarial
+// picture. The address contains the filters: gallery.html#true=cat&predicted=dog shows one cell of
+// the confusion matrix.
 
 (function (daybook) {
   "use strict";
 
   const { element } = daybook;
-  const { data, described, caption, picture, right, verdict } = daybook.galleryParts;
+  const { correct, data, description, picture, title, verdict } = daybook.galleryParts;
   const box = document.getElementById("daybook-gallery");
-  const ROOM = window.innerWidth < 600 ? 96 : 128; // pixels that a picture may be enlarged to
+  const MAX_SIDE = window.innerWidth < 600 ? 96 : 128; // of an enlarged picture, in pixels
   const SORTS = {
     "highest loss first": (a, b) => b.loss - a.loss,
     "lowest loss first": (a, b) => a.loss - b.loss,
@@ -28,7 +28,7 @@
   if (daybook.study.gallery) {
     daybook.load(data).then(() => start(daybook.gallery));
   } else {
-    box.textContent = "There is no gallery yet; run `python -m analysis --only day4 --force`.";
+    box.textContent = "There is no gallery yet; python -m analysis --only day4 --force creates it.";
   }
 
   function start(gallery) {
@@ -61,40 +61,40 @@
 
     function show() {
       fill(view);
-      const shown = items
+      const visible = items
         .filter((item) => matches(item, view))
         .sort(SORTS[view.sort] || SORTS[START.sort]);
-      count.textContent = `${shown.length} of ${items.length} pictures`;
-      const order = shown.map((item) => item.id).join();
+      count.textContent = `${visible.length} of ${items.length} pictures`;
+      const order = visible.map((item) => item.id).join();
       if (grid.dataset.order !== order) {
         grid.dataset.order = order;
         grid.replaceChildren(
-          ...shown.map((item) => card(item, size, () => change({ id: item.id }))),
+          ...visible.map((item) => card(item, size, () => change({ id: item.id }))),
         );
       }
       detail(
         items.find((item) => item.id === view.id),
-        shown,
+        visible,
       );
     }
   }
 
-  // Whose pictures these are, and how many of all.
+  // The run whose predictions these are, and the number of pictures in the gallery and in all.
   function summary({ run, items, tested, mistakes }) {
-    const wrong = items.filter((item) => !right(item)).length;
-    const correct = items.length - wrong;
-    const ofAll = wrong === mistakes ? "all" : `${wrong} of`;
+    const misclassified = items.filter((item) => !correct(item)).length;
+    const part = (count, all) =>
+      (count === all ? "all " : `${count.toLocaleString("en")} of `) + all.toLocaleString("en");
     return element(
       "p",
       {},
       "Test-split predictions of the run with the best validation accuracy, ",
       element("a", { href: run.href }, run.name),
-      `: ${ofAll} ${mistakes} misclassified and ${correct} of ${tested - mistakes} correctly ` +
-        "classified pictures.",
+      `: ${part(misclassified, mistakes)} misclassified and ` +
+        `${part(items.length - misclassified, tested - mistakes)} correctly classified pictures.`,
     );
   }
 
-  // The labelled filters, and what sets them to a view.
+  // The labelled filters, and a function that sets them to a view.
   function controls({ classes }, change) {
     const inputs = new Map();
     const select = (name, label, options) => {
@@ -117,15 +117,15 @@
       inputs.set(name, input);
       return element("label", {}, `${label} `, input, " %");
     };
-    const either = [["", "any"], ...classes.map((name) => [name, name])];
+    const anyClass = [["", "any"], ...classes.map((name) => [name, name])];
     const labels = [
       select("outcome", "Prediction", [
-        ["", "all"],
-        ["right", "correct"],
-        ["wrong", "misclassified"],
+        ["", "correct or misclassified"],
+        ["correct", "correct"],
+        ["misclassified", "misclassified"],
       ]),
-      select("true", "True class", either),
-      select("predicted", "Predicted", either),
+      select("true", "True class", anyClass),
+      select("predicted", "Predicted class", anyClass),
       element("span", {}, bound("min", "Confidence from"), " ", bound("max", "to")),
       select(
         "sort",
@@ -149,7 +149,7 @@
   }
 
   const matches = (item, view) =>
-    (!view.outcome || (view.outcome === "right") === right(item)) &&
+    (!view.outcome || (view.outcome === "correct") === correct(item)) &&
     (!view.true || item.true === view.true) &&
     (!view.predicted || item.predicted === view.predicted) &&
     item.confidence >= view.min &&
@@ -161,15 +161,14 @@
       {},
       element(
         "button",
-        { type: "button", onclick: open, "aria-label": described(item) },
-        picture(item.image, "", size, ROOM),
+        { type: "button", onclick: open, "aria-label": description(item) },
+        picture(item.image, "", size, MAX_SIDE),
         element(
           "span",
           { class: "gallery-caption" },
-          element("span", {}, caption(item)),
+          element("span", {}, title(item)),
           verdict(item),
-          " ",
-          daybook.percent(item.confidence, 0),
+          element("span", {}, `confidence ${daybook.percent(item.confidence, 0)}`),
         ),
       ),
     );

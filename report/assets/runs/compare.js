@@ -1,11 +1,10 @@
-// The selected runs side by side: their curves over one another, and what differs between them.
+// The selected runs side by side: their curves in one chart, and the fields that differ.
 
 (function (daybook) {
   "use strict";
 
   const { element, runsModel: model } = daybook;
-  const HINT =
-    "Select runs in the table to compare their curves and recipes.";
+  const HINT = "Select runs in the table to compare their curves and recipes.";
 
   // A run's history, by column, from its own file.
   daybook.historyOf = async function (id) {
@@ -13,8 +12,8 @@
     return daybook.histories[id];
   };
 
-  // Fills the section under the table; returns what shows `rows` there. `change` is told what of the
-  // view the reader changes here.
+  // Fills the section under the table; returns a function that shows `rows` there. `change`
+  // receives the reader's changes of the view.
   daybook.comparison = function (box, change) {
     const controls = controlRow(change);
     const view = element("div", {
@@ -36,34 +35,35 @@
       view,
       table,
     );
-    let wanted = "";
+    let latest = "";
 
-    return async function show(rows, state, fields, figures) {
+    return async function show(rows, state, fields, results) {
       box.classList.toggle("empty", rows.length === 0);
       const differing = model.differing(rows, fields);
       controls.sync(state);
-      table.replaceChildren(differences(rows, differing, figures, change));
-      const asked = JSON.stringify([rows.map(({ id }) => id), state.metric, state.x, state.smooth]);
-      if (!rows.length || asked === wanted) return;
-      wanted = asked;
+      table.replaceChildren(differences(rows, differing, results, change));
+      const ids = rows.map(({ id }) => id);
+      const request = JSON.stringify([ids, state.metric, state.x, state.smooth]);
+      if (!rows.length || request === latest) return;
+      latest = request;
       const names = model.names(rows, differing);
       const histories = await Promise.all(rows.map(({ id }) => daybook.historyOf(id)));
-      // A newer choice has overtaken this one while it was loading.
-      if (asked !== wanted) return;
+      // The selection has changed while the histories were loading.
+      if (request !== latest) return;
       const series = names.map((name, i) => ({ name, history: histories[i] }));
       await daybook.draw(view, model.curves(series, { ...state, narrow: box.clientWidth < 600 }));
     };
   };
 
   function controlRow(change) {
-    const chooser = (name, choices) =>
+    const dropdown = (name, choices) =>
       element(
         "select",
         { onchange: (event) => change({ [name]: event.target.value }) },
-        ...choices.map((choice) => element("option", { value: choice }, model.label(choice))),
+        ...choices.map((choice) => element("option", { value: choice }, daybook.label(choice))),
       );
-    const metric = chooser("metric", model.METRICS);
-    const x = chooser("x", Object.keys(model.AXES));
+    const metric = dropdown("metric", model.METRICS);
+    const x = dropdown("x", Object.keys(model.AXES));
     const smooth = element("input", {
       type: "range",
       min: "0",
@@ -72,14 +72,18 @@
       oninput: () => change({ smooth: Number(smooth.value) }),
     });
     const amount = element("output", {});
-    const none = { type: "button", class: "daybook-button", onclick: () => change({ picked: [] }) };
+    const clear = {
+      type: "button",
+      class: "daybook-button",
+      onclick: () => change({ selected: [] }),
+    };
     const row = element(
       "div",
       { class: "daybook-controls" },
       element("label", {}, "Metric ", metric),
-      element("label", {}, "Over ", x),
+      element("label", {}, "x axis ", x),
       element("label", {}, "Smoothing ", smooth, " ", amount),
-      element("button", none, "Clear selection"),
+      element("button", clear, "Clear selection"),
     );
     const sync = (state) => {
       metric.value = state.metric;
@@ -90,23 +94,23 @@
     return { row, sync };
   }
 
-  // Only the fields of the recipe that differ, then the figures of the best epoch and of the last.
-  function differences(rows, differing, figures, change) {
+  // The fields of the recipe that differ, then the results at the best epoch and at the last one.
+  function differences(rows, differing, results, change) {
     const line = (name) =>
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, model.label(name)),
+        element("th", { scope: "row" }, daybook.label(name.replace("last_", ""))),
         ...rows.map((row) => element("td", {}, model.format(name, row[name]))),
       );
-    const section = (title, names, otherwise) => {
+    const section = (title, names, placeholder) => {
       const heading = { scope: "rowgroup", colspan: rows.length + 1, class: "section" };
       return element(
         "tbody",
         {},
         element("tr", {}, element("th", heading, title)),
         ...names.map(line),
-        names.length ? null : element("tr", {}, element("td", heading, otherwise)),
+        names.length ? null : element("tr", {}, element("td", heading, placeholder)),
       );
     };
     const heads = rows.map(({ id }) =>
@@ -130,15 +134,15 @@
           {
             type: "button",
             class: "daybook-button quiet",
-            "aria-label": `Remove ${id} from the selection`,
-            onclick: () => change({ unpick: id }),
+            "aria-label": `Remove run ${id} from the selection`,
+            onclick: () => change({ deselect: id }),
           },
           "×",
         ),
       ),
     );
-    const last = figures.filter((name) => name.startsWith("last_"));
-    const best = figures.filter(
+    const last = results.filter((name) => name.startsWith("last_"));
+    const best = results.filter(
       (name) => /accuracy|loss|seconds|best_epoch/.test(name) && !last.includes(name),
     );
     const same = rows.length > 1 ? "The recipes are the same." : "Select a second run to compare.";
@@ -146,7 +150,7 @@
       "table",
       { class: "daybook-table" },
       element("thead", {}, element("tr", {}, element("td", {}), ...heads)),
-      section("Differences between the recipes", differing, same),
+      section("Recipe fields that differ", differing, same),
       section("At the best epoch", best, "–"),
       section("At the last epoch", last, "–"),
     );

@@ -1,26 +1,26 @@
-// The row over the table of runs: search, groups, filters, columns, downloads.
+// The controls of the table of runs: search, groups, filters, columns, downloads.
 
 (function (daybook) {
   "use strict";
 
   const { element, runsModel: model } = daybook;
-  const FEW = 12; // values of a numeric field that are ticked one by one; more are a range
+  const MAX_CHECKBOXES = 12; // a numeric field with more values gets a range instead
   const FILES = {
     "runs.csv": "All runs (CSV)",
     "histories.csv": "All histories (CSV)",
-    "runs.json": "All data (JSON)",
+    "runs.json": "All runs and histories (JSON)",
   };
 
-  // page: { rows, fields, figures, varying, view(), shown(), columns(), change(part) }
-  // Returns the row and `sync`, which makes every control say what the view says.
+  // page: { rows, fields, results, varying, view(), filtered(), columns(), change(part) }
+  // Returns the row of controls and `sync`, which sets every control to the view.
   daybook.runsControls = function (page) {
     const { change } = page;
     const syncs = [];
 
-    // A control and how it follows the view. It is made once, so it keeps the focus.
-    function control(attributes, follow) {
+    // A control and a function that sets it to the view. It is created once, so it keeps the focus.
+    function control(attributes, sync) {
       const input = element("input", attributes);
-      syncs.push(() => follow(input));
+      syncs.push(() => sync(input));
       return input;
     }
 
@@ -43,20 +43,21 @@
 
     function filter(field) {
       const values = model.values(page.rows, field);
-      const many = values.length > FEW && typeof values[0] === "number";
-      return fieldset(model.label(field), ...(many ? range(field, values) : ticks(field, values)));
+      const many = values.length > MAX_CHECKBOXES && typeof values[0] === "number";
+      const inputs = many ? range(field, values) : checkboxes(field, values);
+      return fieldset(daybook.label(field), ...inputs);
     }
 
-    function ticks(field, values) {
-      const chosen = () => page.view().chosen[field] || [];
-      return values.map(String).map((value) =>
+    function checkboxes(field, values) {
+      const allowed = () => page.view().allowed[field] || [];
+      return values.map((each) => [String(each), model.format(field, each)]).map(([value, text]) =>
         checkbox(
-          value,
-          () => chosen().includes(value),
+          text,
+          () => allowed().includes(value),
           (on) => {
-            const others = chosen().filter((other) => other !== value);
+            const others = allowed().filter((other) => other !== value);
             change({
-              chosen: { ...page.view().chosen, [field]: on ? [...others, value] : others },
+              allowed: { ...page.view().allowed, [field]: on ? [...others, value] : others },
             });
           },
         ),
@@ -91,21 +92,21 @@
 
     const column = (name) =>
       checkbox(
-        model.label(name),
+        daybook.label(name),
         () => page.columns().includes(name),
         (on) => {
-          const kept = (other) => (other === name ? on : page.columns().includes(other));
-          change({ columns: [...page.fields, ...page.figures].filter(kept) });
+          const visible = (other) => (other === name ? on : page.columns().includes(other));
+          change({ columns: [...page.fields, ...page.results].filter(visible) });
         },
       );
 
     const same = page.fields
       .filter((field) => !page.varying.includes(field))
-      .map((field) => `${model.label(field)} ${page.rows[0][field]}`);
+      .map((field) => `${daybook.term(field)}: ${model.format(field, page.rows[0][field])}`);
     const count = element("span", { class: "count", role: "status" });
     syncs.push(() => {
-      const [shown, all] = [page.shown().length, page.rows.length];
-      count.textContent = shown === all ? `${all} runs` : `${shown} of ${all} runs`;
+      const [filtered, all] = [page.filtered().length, page.rows.length];
+      count.textContent = filtered === all ? `${all} runs` : `${filtered} of ${all} runs`;
     });
 
     const row = element(
@@ -121,28 +122,28 @@
         (box) => (box.value = page.view().q),
       ),
       checkbox(
-        "Group by recipe",
+        "Group by setting",
         () => page.view().group,
         (group) => change({ group }),
       ),
       panel(
         "Filters",
-        button("Clear", { q: "", chosen: {}, ranges: {} }),
+        button("Clear filters", { q: "", allowed: {}, ranges: {} }),
         ...page.varying.map(filter),
         same.length
-          ? element("p", { class: "quiet" }, `The same in all runs: ${same.join(", ")}.`)
+          ? element("p", { class: "quiet" }, `The same in all runs: ${same.join("; ")}.`)
           : null,
       ),
       panel(
         "Columns",
         button("Default columns", { columns: null }),
         fieldset("Recipe", ...page.fields.map(column)),
-        fieldset("Figures", ...page.figures.map(column)),
+        fieldset("Results", ...page.results.map(column)),
       ),
       panel(
         "Download",
-        daybook.downloadLink("Rows shown (CSV)", "runs-shown.csv", () =>
-          daybook.csv(page.shown().map(({ words, ...figures }) => figures)),
+        daybook.downloadLink("Filtered runs (CSV)", "runs-filtered.csv", () =>
+          daybook.csv(page.filtered().map(({ words, ...row }) => row)),
         ),
         ...Object.entries(FILES).map(([name, text]) =>
           element(
@@ -157,7 +158,7 @@
     return { row, sync: () => syncs.forEach((sync) => sync()) };
   };
 
-  // A panel that drops from its button and closes when one clicks elsewhere or presses Escape.
+  // A panel under its button; a click elsewhere or Escape closes it.
   function panel(title, ...content) {
     const summary = element("summary", {}, title);
     const details = element(

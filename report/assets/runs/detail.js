@@ -1,19 +1,26 @@
-// One run, in a dialog: what was asked, of which pictures, on what machine, and what came of it.
+// One run, in a dialog: recipe, results, dataset, hardware and software, curves.
 
 (function (daybook) {
   "use strict";
 
   const { element, runsModel: model } = daybook;
   const HEADLINE = ["test_accuracy", "val_accuracy", "best_epoch", "seconds"];
+  // Two fields of a dataset are named like fields of a recipe.
+  const DATASET_LABELS = {
+    flip: "Flipped pictures keep their label",
+    image_size: "Picture size (px)",
+  };
 
-  // Returns what shows a run, or closes the dialog when there is none to show.
+  const SPLITS = { train: "training", val: "validation" };
+
+  // Returns a function that shows a run; without a run it closes the dialog.
   daybook.runDetail = function (box, change) {
     const dialog = element("dialog", { class: "daybook-dialog", "aria-labelledby": "run-title" });
     box.append(dialog);
     dialog.addEventListener("close", () => change({ run: null }));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
-    return async function show(run, row, picked) {
+    return async function show(run, row, selected) {
       if (!run) {
         dialog.close();
         return;
@@ -26,12 +33,12 @@
           class: "daybook-view",
           style: "min-height: 260px",
           role: "group",
-          "aria-label": `Curves of ${kind}`,
+          "aria-label": `Training and validation ${kind} by epoch`,
         }),
       ]);
       const download = element("p", {});
-      const pick = () => {
-        change({ pick: run.id });
+      const select = () => {
+        change({ select: run.id });
         dialog.close();
       };
       dialog.replaceChildren(
@@ -41,12 +48,12 @@
           element("h2", { id: "run-title" }, `Run ${run.id}`),
           daybook.closeButton(dialog),
         ),
-        element("p", { class: "figures" }, headline(row)),
-        picked
-          ? element("p", {}, "Selected for comparison.")
+        element("p", { class: "headline" }, headline(row)),
+        selected
+          ? element("p", {}, "This run is selected for comparison.")
           : element(
               "button",
-              { type: "button", class: "daybook-button", onclick: pick },
+              { type: "button", class: "daybook-button", onclick: select },
               "Select for comparison",
             ),
         ...views.map(([, view]) => view),
@@ -55,9 +62,9 @@
           "div",
           { class: "facts" },
           facts("Recipe", run.recipe),
-          facts("Figures", run.summary),
-          facts("Dataset", run.dataset),
-          facts("Environment", run.environment),
+          facts("Results", run.summary),
+          facts("Dataset", run.dataset, DATASET_LABELS),
+          facts("Hardware and software", run.environment),
         ),
       );
       if (!dialog.open) dialog.showModal();
@@ -69,8 +76,8 @@
         ),
       );
       for (const [kind, view] of views) {
-        const series = ["train", "val"].map((split) => ({
-          name: split,
+        const series = Object.entries(SPLITS).map(([split, name]) => ({
+          name,
           history: { epoch: history.epoch, [kind]: history[`${split}_${kind}`] },
         }));
         const settings = { metric: kind, x: "epoch", smooth: 0, height: 200 };
@@ -81,7 +88,7 @@
 
   const headline = (row) =>
     HEADLINE.filter((name) => name in row)
-      .map((name) => `${model.label(name)} ${model.format(name, row[name])}`)
+      .map((name) => `${daybook.label(name)} ${model.format(name, row[name])}`)
       .join(" · ");
 
   const asRows = (columns) =>
@@ -89,8 +96,8 @@
       Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[i]])),
     );
 
-  function facts(title, values) {
-    const said = (name, value) =>
+  function facts(title, values, labels = {}) {
+    const text = (name, value) =>
       value !== null && typeof value === "object"
         ? Object.entries(value)
             .map(([key, item]) => (Array.isArray(value) ? item : `${key} ${item}`))
@@ -100,8 +107,8 @@
       element(
         "tr",
         {},
-        element("th", { scope: "row" }, model.label(name)),
-        element("td", {}, said(name, value)),
+        element("th", { scope: "row" }, labels[name] ?? daybook.label(name)),
+        element("td", {}, text(name, value)),
       ),
     );
     return element(

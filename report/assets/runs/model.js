@@ -1,27 +1,31 @@
-// The data of the runs page: rows, filters, groups, differences, curves, the address.
-// Nothing here touches the page.
+// The data of the runs page: rows, filters, groups, differences, curves, the address. Nothing here
+// touches the page.
 
 (function (daybook) {
   "use strict";
 
   const model = (daybook.runsModel = {});
 
-  // One row per run: its recipe's fields, then its figures. A figure with the name of a field of the
-  // recipe (the precision asked for, and the one used) gets an ending. A recipe has the fields of its
-  // own network alone, so a field may be missing from some rows.
+  // One row per run: the fields of its recipe, then its results. A result with the name of a field
+  // (the numerical precision in the recipe and the one used) has the ending "_used". A recipe has the
+  // fields of its own network alone, so a row may lack a field.
   model.rows = function (runs) {
     return runs.map((run) => {
       const row = { id: run.id, dataset: run.dataset.name, ...run.recipe };
       for (const [name, value] of Object.entries(run.summary))
         row[name in row ? `${name}_used` : name] = value;
-      row.words = Object.values(row).join(" ").toLowerCase();
+      const values = Object.entries(row).flatMap(([name, value]) => [
+        value,
+        daybook.valueName(name, value),
+      ]);
+      row.words = values.join(" ").toLowerCase();
       return row;
     });
   };
 
-  // The recipe's fields and the figures, in their order, over all runs.
+  // The names of the recipe's fields and of the results, over all runs, in their order.
   model.fields = (runs) => ["dataset", ...new Set(runs.flatMap((run) => Object.keys(run.recipe)))];
-  model.figures = function (rows, fields) {
+  model.results = function (rows, fields) {
     const names = new Set(rows.flatMap((row) => Object.keys(row)));
     for (const other of ["id", "words", ...fields]) names.delete(other);
     return [...names];
@@ -37,10 +41,10 @@
       : String(a).localeCompare(String(b));
   }
 
-  // Whether a row fits the search words (each somewhere in the row) and every filter.
-  model.matches = function (row, { q, chosen, ranges }) {
+  // Whether a row contains every search word and passes every filter.
+  model.matches = function (row, { q, allowed, ranges }) {
     for (const word of q.toLowerCase().split(/\s+/)) if (!row.words.includes(word)) return false;
-    for (const [field, values] of Object.entries(chosen)) {
+    for (const [field, values] of Object.entries(allowed)) {
       if (values.length && !values.includes(String(row[field]))) return false;
     }
     for (const [field, { min, max }] of Object.entries(ranges)) {
@@ -66,8 +70,8 @@
     return { mean, half: (T95[n - 2] ?? 1.96) * Math.sqrt(variance / n), n };
   };
 
-  // A row for each recipe, its seeds put together: figures become means, half-widths beside them.
-  model.group = function (rows, fields, figures) {
+  // One row per setting: means of the results over its seeds, with half-widths of their intervals.
+  model.group = function (rows, fields, results) {
     const groups = new Map();
     const same = fields.filter((field) => field !== "seed");
     for (const row of rows) {
@@ -83,49 +87,52 @@
         halves: {},
       };
       for (const field of same) group[field] = members[0][field];
-      for (const figure of figures) {
+      for (const result of results) {
         const numbers = members
-          .map((row) => row[figure])
+          .map((row) => row[result])
           .filter((value) => typeof value === "number");
         if (!numbers.length) continue;
         const { mean, half } = model.interval(numbers);
-        group[figure] = mean;
-        group.halves[figure] = half;
+        group[result] = mean;
+        group.halves[result] = half;
       }
       return group;
     });
   };
 
-  // The fields in which some rows differ: those a comparison has to show.
+  // The fields in which some rows differ.
   model.differing = (rows, fields) => (rows.length > 1 ? model.varying(rows, fields) : []);
 
-  // What tells each run from the others beside it, for a legend.
+  // Names for a legend: the fields in which the rows differ, and the id where they do not suffice.
   model.names = function (rows, differing) {
-    const said = rows.map((row) =>
+    const names = rows.map((row) =>
       differing
-        .map((field) => (typeof row[field] === "string" ? row[field] : `${field} ${row[field]}`))
+        .map((field) => {
+          const value = model.format(field, row[field]);
+          return typeof row[field] === "string" ? value : `${daybook.term(field)} ${value}`;
+        })
         .join(", "),
     );
-    const alone = (name) => name && said.filter((other) => other === name).length === 1;
-    return said.map((name, i) =>
-      alone(name) ? name : [name, rows[i].id].filter(Boolean).join(", "),
+    const unique = (name) => name && names.filter((other) => other === name).length === 1;
+    return names.map((name, i) =>
+      unique(name) ? name : [name, rows[i].id].filter(Boolean).join(", "),
     );
   };
 
-  // Exponential smoothing without the pull towards the first value (as TensorBoard's).
+  // Exponential smoothing with bias correction, as in TensorBoard.
   model.smooth = function (values, weight) {
     let last = 0;
-    let seen = 0;
+    let count = 0;
     return values.map((value) => {
       if (value === null) return null;
       last = last * weight + (1 - weight) * value;
-      seen += 1;
-      return last / (1 - weight ** seen);
+      count += 1;
+      return last / (1 - weight ** count);
     });
   };
 
-  // Curves of one metric as a chart. series: [{ name, history }]; a smoothed line has the measured
-  // one behind it, faint. Points, all but unseen, take the mouse.
+  // Curves of one metric as a chart. series: [{ name, history }]. A faint line behind a smoothed
+  // one shows the measured values; nearly transparent points carry the tooltips.
   model.METRICS = [
     "val_accuracy",
     "train_accuracy",
@@ -134,7 +141,7 @@
     "lr",
     "images_per_second",
   ];
-  model.AXES = { epoch: "epoch", seconds: "seconds of training" };
+  model.AXES = { epoch: "Epoch", seconds: "Training time (s)" };
 
   model.curves = function (series, { metric, x, smooth, height = 320, narrow = false }) {
     const values = series.flatMap(({ name, history }) => {
@@ -151,24 +158,24 @@
       mark: { type: "line", strokeWidth: opacity < 1 ? 1 : 2 },
       encoding: {
         y: { field },
-        opacity: { condition: { param: "shown", value: opacity }, value: 0.05 },
+        opacity: { condition: { param: "visible", value: opacity }, value: 0.05 },
       },
     });
-    const named = {
+    const main = {
       ...line(metric, 1),
-      params: [{ name: "shown", select: { type: "point", fields: ["run"] }, bind: "legend" }],
+      params: [{ name: "visible", select: { type: "point", fields: ["run"] }, bind: "legend" }],
     };
     const points = {
       mark: { type: "point", filled: true, size: 40, opacity: 0.001 },
       encoding: {
         y: { field: metric },
         tooltip: [
-          { field: "run" },
-          { field: x, type: "quantitative", format: ".4~g" },
+          { field: "run", title: "Run" },
+          { field: x, type: "quantitative", title: model.AXES[x], format: ".4~g" },
           {
             field: "measured",
             type: "quantitative",
-            title: model.label(metric),
+            title: daybook.label(metric),
             format: percent ? ".1%" : ".4~g",
           },
         ],
@@ -187,7 +194,7 @@
         },
         y: {
           type: "quantitative",
-          title: model.label(metric),
+          title: daybook.label(metric),
           scale: { zero: false },
           axis: percent ? { format: "%" } : {},
         },
@@ -199,7 +206,7 @@
           legend: { orient: "bottom", columns: narrow ? 1 : 2, labelLimit: narrow ? 280 : 500 },
         },
       },
-      layer: smooth > 0 ? [line("measured", 0.3), named, points] : [named, points],
+      layer: smooth > 0 ? [line("measured", 0.3), main, points] : [main, points],
       width: "container",
       height,
       autosize: { type: "fit-x", contains: "padding" },
@@ -210,12 +217,12 @@
 
   model.start = () => ({
     q: "",
-    chosen: {},
+    allowed: {},
     ranges: {},
     columns: null,
     sort: { field: "test_accuracy", direction: "desc" },
     group: false,
-    picked: [],
+    selected: [],
     metric: "val_accuracy",
     x: "epoch",
     smooth: 0,
@@ -226,7 +233,7 @@
     const start = model.start();
     const words = new URLSearchParams();
     if (view.q) words.set("q", view.q);
-    for (const [field, values] of Object.entries(view.chosen))
+    for (const [field, values] of Object.entries(view.allowed))
       for (const value of values) words.append(`is.${field}`, value);
     for (const [field, range] of Object.entries(view.ranges)) {
       for (const end of ["min", "max"])
@@ -236,7 +243,7 @@
     const sort = (view.sort.direction === "desc" ? "-" : "") + view.sort.field;
     if (sort !== `-${start.sort.field}`) words.set("sort", sort);
     if (view.group) words.set("group", "recipe");
-    if (view.picked.length) words.set("pick", view.picked.join(","));
+    if (view.selected.length) words.set("pick", view.selected.join(","));
     for (const name of ["metric", "x", "smooth"])
       if (view[name] !== start[name]) words.set(name, view[name]);
     if (view.run) words.set("run", view.run);
@@ -247,7 +254,7 @@
     const view = model.start();
     for (const [name, value] of new URLSearchParams(hash.replace(/^#/, ""))) {
       const [kind, field] = name.split(/\.(.*)/);
-      if (kind === "is" && field) (view.chosen[field] ||= []).push(value);
+      if (kind === "is" && field) (view.allowed[field] ||= []).push(value);
       else if ((kind === "min" || kind === "max") && field && Number.isFinite(Number(value))) {
         view.ranges[field] = { min: null, max: null, ...view.ranges[field], [kind]: Number(value) };
       } else if (name === "columns") view.columns = value.split(",").filter(Boolean);
@@ -257,7 +264,7 @@
           direction: value.startsWith("-") ? "desc" : "asc",
         };
       else if (name === "group") view.group = true;
-      else if (name === "pick") view.picked = value.split(",").filter(Boolean);
+      else if (name === "pick") view.selected = value.split(",").filter(Boolean);
       else if (name === "smooth") view.smooth = Math.min(0.95, Math.max(0, Number(value) || 0));
       else if (name === "metric" && model.METRICS.includes(value)) view.metric = value;
       else if (name === "x" && value in model.AXES) view.x = value;
@@ -266,30 +273,12 @@
     return view;
   };
 
-  // Values as a reader wants them.
-
-  const LABELS = {
-    val_accuracy: "validation accuracy",
-    val_loss: "validation loss",
-    train_accuracy: "training accuracy",
-    train_loss: "training loss",
-    last_val_accuracy: "last validation accuracy",
-    last_val_loss: "last validation loss",
-    test_low: "test accuracy, lower bound",
-    test_high: "test accuracy, upper bound",
-    test_accuracy_flip: "test accuracy with flips",
-    seconds: "training time",
-    images_per_second: "pictures per second",
-    peak_memory_mib: "peak memory (MiB)",
-    lr: "learning rate",
-    muon_lr: "learning rate of Muon",
-    bias_lr: "learning rate of biases (factor)",
-  };
-  model.label = (name) => LABELS[name] ?? name.replaceAll("_", " ");
+  // Values as text.
 
   model.format = function (name, value) {
     if (value === null || value === undefined) return "–";
-    if (typeof value !== "number") return String(value);
+    const text = daybook.valueName(name, value);
+    if (text !== undefined) return text;
     if (/accuracy|test_low|test_high/.test(name)) return daybook.percent(value, 2);
     if (/seconds$/.test(name) && !/per/.test(name))
       return value < 100 ? `${value.toFixed(1)} s` : `${Math.round(value).toLocaleString("en")} s`;

@@ -1,4 +1,4 @@
-// The runs page: one table of all runs, by Tabulator, and the view that a reader makes of it.
+// The runs page: a table of all runs, by Tabulator, and the view that a reader has set.
 
 (function (daybook) {
   "use strict";
@@ -7,46 +7,46 @@
   const box = document.getElementById("daybook-runs");
   const runs = daybook.runs || [];
   if (!runs.length) {
-    box.textContent = "There are no finished runs yet; run `python -m analysis`.";
+    box.textContent = "There are no finished runs yet; python -m analysis trains them.";
     return;
   }
 
   const rows = model.rows(runs);
   const fields = model.fields(runs);
   const LEADING = ["test_accuracy", "val_accuracy", "last_val_accuracy", "best_epoch", "seconds"];
-  const found = model.figures(rows, fields);
-  const figures = [
-    ...LEADING.filter((name) => found.includes(name)),
-    ...found.filter((name) => !LEADING.includes(name)),
+  const names = model.results(rows, fields);
+  const results = [
+    ...LEADING.filter((name) => names.includes(name)),
+    ...names.filter((name) => !LEADING.includes(name)),
   ];
   const varying = model.varying(rows, fields);
   const rowOf = new Map(rows.map((row) => [row.id, row]));
-  const FIRST = [...varying, ...LEADING];
-  // What a run reached stands beside its name, in view on a phone too; then how, then the rest.
-  const ORDER = [...figures.slice(0, 2), ...fields, ...figures.slice(2)];
+  const DEFAULT_COLUMNS = [...varying, ...LEADING];
+  // The two main results are next to the run's id, so that they are visible on a phone.
+  const ORDER = [...results.slice(0, 2), ...fields, ...results.slice(2)];
 
   let view = read();
-  const shown = () => rows.filter((row) => model.matches(row, view));
-  const shownColumns = () => view.columns || FIRST;
+  const filtered = () => rows.filter((row) => model.matches(row, view));
+  const visibleColumns = () => view.columns || DEFAULT_COLUMNS;
 
-  // The view that the address asks for; names that no run knows are passed over.
+  // The view in the address, without names that no run has.
   function read() {
-    const asked = model.decode(location.hash);
+    const view = model.decode(location.hash);
     const known = (name) => name === "id" || ORDER.includes(name);
-    if (!known(asked.sort.field)) asked.sort = model.start().sort;
-    if (asked.columns) asked.columns = asked.columns.filter(known);
-    asked.picked = asked.picked.filter((id) => rowOf.has(id));
-    return asked;
+    if (!known(view.sort.field)) view.sort = model.start().sort;
+    if (view.columns) view.columns = view.columns.filter(known);
+    view.selected = view.selected.filter((id) => rowOf.has(id));
+    return view;
   }
 
   const controls = daybook.runsControls({
     rows,
     fields,
-    figures,
+    results,
     varying,
     view: () => view,
-    shown,
-    columns: shownColumns,
+    filtered,
+    columns: visibleColumns,
     change,
   });
   const grid = element("div", { class: "runs-table" });
@@ -55,19 +55,20 @@
 
   // The table
 
-  const picked = (row) => (row.members || [row]).every((member) => view.picked.includes(member.id));
+  const selected = (row) =>
+    (row.members || [row]).every((member) => view.selected.includes(member.id));
 
-  function pickCell(cell) {
+  function selectionCell(cell) {
     const row = cell.getData();
-    const name = row.members ? `the ${row.members.length} runs of this recipe` : `run ${row.id}`;
+    const name = row.members ? `the ${row.members.length} runs of this setting` : `run ${row.id}`;
     return element("input", {
       type: "checkbox",
-      checked: picked(row),
+      checked: selected(row),
       "aria-label": `Select ${name}`,
       onchange: (event) => {
         const ids = (row.members || [row]).map((member) => member.id);
-        const others = view.picked.filter((id) => !ids.includes(id));
-        change({ picked: event.target.checked ? [...others, ...ids] : others });
+        const others = view.selected.filter((id) => !ids.includes(id));
+        change({ selected: event.target.checked ? [...others, ...ids] : others });
       },
     });
   }
@@ -101,7 +102,7 @@
     const interval = `${(100 * row.test_low).toFixed(1)} to ${(100 * row.test_high).toFixed(1)}`;
     return element(
       "span",
-      { title: "95 % interval of this one run" },
+      { title: "95 % interval of this run" },
       text,
       element("small", {}, interval),
     );
@@ -111,21 +112,21 @@
     {
       title: "",
       titleFormatter: () => element("span", { class: "visually-hidden" }, "Selected"),
-      field: "picked",
-      formatter: pickCell,
+      field: "selected",
+      formatter: selectionCell,
       headerSort: false,
       width: 42,
       hozAlign: "center",
       frozen: true,
     },
-    { title: "run", field: "id", formatter: nameCell, width: 132, sorter: "string" },
+    { title: "Run", field: "id", formatter: nameCell, width: 132, sorter: "string" },
     ...ORDER.map((name) => {
       const number = rows.some((row) => typeof row[name] === "number");
       return {
-        title: model.label(name),
+        title: daybook.label(name),
         field: name,
         formatter: valueCell,
-        visible: shownColumns().includes(name),
+        visible: visibleColumns().includes(name),
         minWidth: 90,
         hozAlign: number ? "right" : "left",
         headerHozAlign: number ? "right" : "left",
@@ -164,8 +165,8 @@
     }
   });
 
-  // What Tabulator leaves out for the keyboard: sorting from a focused heading. The body needs no
-  // stop of its own, for its rows hold links and checkboxes.
+  // Sorting from a focused heading, which Tabulator does not offer. The body of the table needs no
+  // tab stop, because its rows contain links and checkboxes.
   function makeOperable() {
     grid.querySelector(".tabulator-tableholder").removeAttribute("tabindex");
     for (const heading of grid.querySelectorAll(".tabulator-sortable")) {
@@ -178,14 +179,14 @@
     }
   }
 
-  // Everything that changes goes through here: the view, then the address, then what shows it.
+  // Every change goes through here: first the view, then the address, then the page.
   function change(part) {
     const before = view;
     view = { ...view, ...part };
-    if (part.pick) view.picked = [...new Set([...view.picked, part.pick])];
-    if (part.unpick) view.picked = view.picked.filter((id) => id !== part.unpick);
-    delete view.pick;
-    delete view.unpick;
+    if (part.select) view.selected = [...new Set([...view.selected, part.select])];
+    if (part.deselect) view.selected = view.selected.filter((id) => id !== part.deselect);
+    delete view.select;
+    delete view.deselect;
     remember();
     show({ before });
   }
@@ -200,39 +201,39 @@
     const changed = (...names) => everything || names.some((name) => view[name] !== before[name]);
     controls.sync();
     if (changed("columns")) showColumns();
-    if (changed("q", "chosen", "ranges", "group")) fillTable();
-    else if (changed("picked")) repaintPicked(new Set([...before.picked, ...view.picked]));
-    if (changed("picked", "metric", "x", "smooth")) {
+    if (changed("q", "allowed", "ranges", "group")) fillTable();
+    else if (changed("selected")) repaint(new Set([...before.selected, ...view.selected]));
+    if (changed("selected", "metric", "x", "smooth")) {
       compare(
-        view.picked.map((id) => rowOf.get(id)),
+        view.selected.map((id) => rowOf.get(id)),
         view,
         fields,
-        figures,
+        results,
       );
     }
     if (changed("run")) {
       const run = runs.find(({ id }) => id === view.run);
-      detail(run, rowOf.get(view.run), view.picked.includes(view.run));
+      detail(run, rowOf.get(view.run), view.selected.includes(view.run));
     }
   }
 
   function showColumns() {
     for (const name of ORDER) {
       const column = table.getColumn(name);
-      if (column.isVisible() !== shownColumns().includes(name)) column.toggle();
+      if (column.isVisible() !== visibleColumns().includes(name)) column.toggle();
     }
   }
 
-  // Single runs stay in the table, whose filter hides them; groups are made anew.
+  // Single runs stay in the table, whose filter hides them; groups are computed again.
   let loaded = null;
   function fillTable() {
-    if (view.group) table.replaceData(model.group(shown(), fields, figures));
+    if (view.group) table.replaceData(model.group(filtered(), fields, results));
     else if (loaded === rows) table.refreshFilter();
     else table.replaceData(rows);
     loaded = view.group ? null : rows;
   }
 
-  function repaintPicked(ids) {
+  function repaint(ids) {
     for (const row of table.getRows()) {
       const data = row.getData();
       if ((data.members || [data]).some((member) => ids.has(member.id))) row.reformat();
@@ -245,5 +246,5 @@
     show({ everything: true });
   });
 
-  daybook.runsPage = { table, change }; // for the console, and for tests
+  daybook.runsPage = { table, change }; // for the console and for tests
 })(window.daybook);
