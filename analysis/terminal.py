@@ -1,4 +1,4 @@
-"""What a person at the terminal sees while the study runs: days, runs, and a line a run at work."""
+"""Progress of the study in the terminal: days, runs, and one line per run in training."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What does each idea for the small network bring? The recipe, and the same but for one of them.
+"""The gain of each idea of the small network: the recipe, and the recipe without one of them.
 
     python -m benchmarks.ideas [--dataset cifar10] [--pictures 10000] [--epochs 6] [--seeds 3]
 

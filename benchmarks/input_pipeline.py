@@ -1,4 +1,4 @@
-"""How many CIFAR-sized pictures per second come out of the input pipeline?
+"""Throughput of the input pipeline in CIFAR-sized pictures per second.
 
     python -m benchmarks.input_pipeline [--pictures data/cifar10/test] [--repeats 9] [--threads 1]
 

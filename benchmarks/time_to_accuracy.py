@@ -1,4 +1,4 @@
-"""How long does CIFAR-10 take to 90, 94 and 96 % test accuracy?
+"""Training time to 90, 94 and 96 % test accuracy on CIFAR-10.
 
     python -m benchmarks.time_to_accuracy [--targets 90 94 96] [--seeds 3] [--precision bf16]
 
@@ -9,7 +9,8 @@ epoch that is dropped, is named apart. `with flips` averages logits over each te
 mirror image, as published records do; `reached` names which of the two came to the target.
 
 Published, on one A100: 94 % in 2.59 s (airbench94_muon), 96 % in 27.3 s (airbench96_faster). Here,
-on two cores of an AMD EPYC with torch 2.14.1 and bf16 (96 % asks for a GPU and is not measured):
+on two cores of an AMD EPYC with torch 2.14.1 and bf16 (96 % asks for a GPU and is not measured),
+with alternating flips, which training no longer has (see `benchmarks.ideas`):
 
     target   n   warm-up     seconds    alone                    with flips
     90 %     3      34 s       181 s    90.17 % (89.52-90.82)    91.05 % (90.78-91.31)

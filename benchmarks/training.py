@@ -13,7 +13,8 @@ accuracies are of the test split, without test-time augmentation.
 - `airbench94`: the settings of Jordan, "94% on CIFAR-10 in 3.29 seconds" (2024), in this project's
   terms; see `benchmarks._airbench94`.
 
-Two cores of an AMD EPYC, torch 2.14.1, --precision bf16, 45,000 pictures, two seeds:
+Two cores of an AMD EPYC, torch 2.14.1, --precision bf16, 45,000 pictures, two seeds; `ours` with
+alternating flips, which it no longer has (see `benchmarks.ideas`):
 
     contender    epochs   seconds   pictures/s   test accuracy
     ours             12       266        2,037   91.3 %  (91.4, 91.2)

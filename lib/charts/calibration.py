@@ -40,17 +40,17 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
     "after"; without the column there is one panel). Empty bins stay empty. `metrics` is
     `lib.diagnosis.calibration.calibration_table`, by which the title says whether the ECE changed.
     """
-    shown = table if "scaling" in table else table.assign(scaling="before")
-    names = list(shown["scaling"].unique())
-    error = {name: calibration_error(part) for name, part in shown.groupby("scaling", sort=False)}
-    most = int(shown["count"].max()) if len(shown) else 1
+    data = table if "scaling" in table else table.assign(scaling="before")
+    names = list(data["scaling"].unique())
+    error = {name: calibration_error(part) for name, part in data.groupby("scaling", sort=False)}
+    most = int(data["count"].max()) if len(data) else 1
     panels = []
     for i, name in enumerate(names):
         text = f"{label(name)}: ECE {per_cent(error[name])}" if len(names) > 1 else ""
-        filled = shown[(shown["scaling"] == name) & (shown["count"] > 0)]
+        filled = data[(data["scaling"] == name) & (data["count"] > 0)]
         panels.append(_reliability_panel(filled, beside(i, len(names)), text, i == 0, most))
     chart = layered(*panels).resolve_scale(x="independent", y="independent")
-    total = int(shown["count"].sum() / max(1, len(names)))
+    total = int(data["count"].sum() / max(1, len(names)))
     subtitle = (
         f"{count(total, 'prediction')} in bins of confidence; blue: accuracy, red: its gap to the "
         "mean confidence; dashed: no gap; below: number of predictions per bin"
@@ -127,13 +127,13 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
     names = [METRICS.get(metric, metric) for metric in changes]
     bounds = metrics[["value", "low", "high"]]
     least = max(1e-3, float(bounds.min(axis=None)) * 0.9) if len(metrics) else 1e-3
-    shown = metrics.assign(
+    data = metrics.assign(
         metric=metrics["metric"].map(lambda metric: METRICS.get(metric, metric)),
         drawn=metrics["value"].clip(lower=least),  # a logarithmic axis has no 0
         floor=metrics["low"].clip(lower=least),
         ceiling=metrics["high"].clip(lower=least),
     )
-    base = alt.Chart(shown).encode(
+    base = alt.Chart(data).encode(
         y=alt.Y("metric:N", sort=names, title=None),
         yOffset=alt.YOffset("scaling:N", sort=["before", "after"]),
         color=colour_by("scaling", ["before", "after"], legend=True),

@@ -26,9 +26,9 @@ def class_balance(table: pd.DataFrame) -> Chart:
     """Pictures of every class in every split. Columns: split, class, count."""
     total = table.groupby("class", sort=False)["count"].sum()
     splits = list(table["split"].unique())
-    shown = table.assign(position=table["split"].map(splits.index))
+    data = table.assign(position=table["split"].map(splits.index))
     bands = alt.Scale(paddingInner=0.35)
-    chart = alt.Chart(shown).mark_bar()
+    chart = alt.Chart(data).mark_bar()
     chart = chart.encode(
         y=alt.Y("class:N", sort=list(total.index), title=None, scale=bands),
         x=alt.X("count:Q", title="Pictures", axis=alt.Axis(tickCount=5, format="~s")),
@@ -116,11 +116,11 @@ def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
     """
     if order not in ("accuracy", "class"):
         raise ValueError(f"order is 'accuracy' or 'class', not {order!r}")
-    shown = table.dropna(subset=["accuracy"])
-    ranked = shown.sort_values("accuracy", ascending=False, kind="stable")
-    classes = list((ranked if order == "accuracy" else shown)["class"])
-    domain = domain_of(shown["accuracy"], shown["low"], shown["high"])
-    base = alt.Chart(shown).encode(
+    data = table.dropna(subset=["accuracy"])
+    ranked = data.sort_values("accuracy", ascending=False, kind="stable")
+    classes = list((ranked if order == "accuracy" else data)["class"])
+    domain = domain_of(data["accuracy"], data["low"], data["high"])
+    base = alt.Chart(data).encode(
         y=alt.Y("class:N", sort=classes, title=None),
         tooltip=hover({"class": "", "accuracy": EXACT, "low": EXACT, "high": EXACT, "n": ","}),
     )
@@ -129,8 +129,8 @@ def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
         base.mark_rule(strokeWidth=2, color=BLUE).encode(x=bar, x2="high:Q"),
         base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=dot),
     )
-    subtitle = f"Accuracy and its 95 % interval (Wilson); {span(shown['n'], 'picture')} per class"
-    return finished(chart, 60 + 24 * max(1, len(shown)), _per_class_title(shown), subtitle)
+    subtitle = f"Accuracy and its 95 % interval (Wilson); {span(data['n'], 'picture')} per class"
+    return finished(chart, 60 + 24 * max(1, len(data)), _per_class_title(data), subtitle)
 
 
 def _per_class_title(table: pd.DataFrame) -> str:

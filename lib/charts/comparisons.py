@@ -35,20 +35,20 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     label like "small CNN, MixUp" the part after the model stands at the point.
     """
     names = list(table["model"].unique())
-    shown = with_display_names(with_display_names(table, "model"), "label")
-    shown = shown.assign(low=shown["low"].clip(0, 1), high=shown["high"].clip(0, 1))
-    domain = _domain(shown)
-    seconds = shown["seconds"]
-    log = len(shown) > 1 and bool(seconds.max() > 20 * seconds.min() > 0)
-    shown = _with_names(shown, domain, time_domain(seconds, log), log)
-    base = alt.Chart(shown).encode(
+    data = with_display_names(with_display_names(table, "model"), "label")
+    data = data.assign(low=data["low"].clip(0, 1), high=data["high"].clip(0, 1))
+    domain = _domain(data)
+    seconds = data["seconds"]
+    log = len(data) > 1 and bool(seconds.max() > 20 * seconds.min() > 0)
+    data = _with_names(data, domain, time_domain(seconds, log), log)
+    base = alt.Chart(data).encode(
         x=time_axis(seconds, log),
-        color=colour_by("model", names, legend=bool((shown["name"] != shown["label"]).any())),
+        color=colour_by("model", names, legend=bool((data["name"] != data["label"]).any())),
         tooltip=hover(
             {"label": "", "seconds": ",.0f", "accuracy": EXACT, "low": EXACT, "high": EXACT}
         ),
     )
-    base = linked(base, shown)
+    base = linked(base, data)
 
     def y(column: str) -> alt.Y:
         return share_y(column, "Test accuracy", domain)
@@ -58,18 +58,18 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
         base.mark_circle(size=90, opacity=1).encode(y=y("accuracy")),
     ]
     fits = f"width < {WIDTHS['wide']} ? datum.{{0}}_narrow : datum.{{0}}_wide"
-    named = base.transform_calculate(at=fits.format("at"), side=fits.format("side"))
+    labelled = base.transform_calculate(at=fits.format("at"), side=fits.format("side"))
     for side, (align, away) in ASIDE.items():
-        here = named.transform_filter(f"datum.side == '{side}'")
+        here = labelled.transform_filter(f"datum.side == '{side}'")
         lead = here.mark_rule(strokeWidth=1, opacity=0.5, x2Offset=(GAP - 1) * away)
         text = here.mark_text(align=align, dx=GAP * away)
         layers.append(lead.encode(y=y("accuracy"), y2="at:Q", x2="seconds:Q"))
         layers.append(text.encode(y=y("at"), text="name:N"))
     subtitle = "Test accuracy with its 95 % interval against training time"
-    if "seeds" in shown and len(shown):
-        subtitle += f", {span(shown['seeds'], 'seed')} per setting"
+    if "seeds" in data and len(data):
+        subtitle += f", {span(data['seeds'], 'seed')} per setting"
     subtitle += ", on a logarithmic scale" if log else ""
-    return finished(layered(*layers), 340, time_title(shown), subtitle)
+    return finished(layered(*layers), 340, time_title(data), subtitle)
 
 
 ASIDE: dict[str, tuple[Literal["left", "right", "center"], int]] = {
@@ -110,14 +110,14 @@ def _with_names(
     y = HEIGHT * (high - table["accuracy"]) / (high - low)
     bounds, seconds = (np.log(v) if log else np.asarray(v) for v in (times, table["seconds"]))
     x = (seconds - bounds[0]) / (bounds[1] - bounds[0])
-    shown = table.assign(name=names)
+    data = table.assign(name=names)
     for kind, width in WIDTHS.items():
-        found = places(x * width, y, names, (width, HEIGHT))
-        shown[f"side_{kind}"] = [place.side if place else "" for place in found]
-        shown[f"at_{kind}"] = [
-            high - place.y / HEIGHT * (high - low) if place else high for place in found
+        placed = places(x * width, y, names, (width, HEIGHT))
+        data[f"side_{kind}"] = [place.side if place else "" for place in placed]
+        data[f"at_{kind}"] = [
+            high - place.y / HEIGHT * (high - low) if place else high for place in placed
         ]
-    return shown
+    return data
 
 
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:

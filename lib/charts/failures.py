@@ -31,10 +31,10 @@ from lib.pages.wording import count, per_cent, points, signed
 def attack_curve(table: pd.DataFrame) -> Chart:
     """Accuracy against the size of an attack. Columns: attack, epsilon_255, accuracy, low, high."""
     names = list(table["attack"].unique())
-    shown = with_display_names(table, "attack")
+    data = with_display_names(table, "attack")
     colour = colour_by("attack", names, legend=False)
     x = alt.X("epsilon_255:Q", title="ε, in steps of 1/255", axis=alt.Axis(grid=False, tickCount=8))
-    base = alt.Chart(shown).encode(x=x, color=colour)
+    base = alt.Chart(data).encode(x=x, color=colour)
     y = share_y("accuracy", "Accuracy", WHOLE)
     exact = hover(
         {"attack": "", "epsilon_255": "~g", "accuracy": EXACT, "low": EXACT, "high": EXACT}
@@ -44,13 +44,13 @@ def attack_curve(table: pd.DataFrame) -> Chart:
         base.mark_line(strokeWidth=2).encode(y=y),
         base.mark_circle(size=40, opacity=1).encode(y=y, tooltip=exact),
     ]
-    if len(shown):
-        layers.append(line_labels(shown, "attack", "epsilon_255", "accuracy", colour, 1 / 230))
+    if len(data):
+        layers.append(line_labels(data, "attack", "epsilon_255", "accuracy", colour, 1 / 230))
     subtitle = (
         "Accuracy after an attack that changes no pixel value by more than ε (L∞); band: 95 % "
         "interval"
     )
-    return finished(layered(*layers), 300, _attack_title(shown), subtitle)
+    return finished(layered(*layers), 300, _attack_title(data), subtitle)
 
 
 def _attack_title(table: pd.DataFrame) -> str:
@@ -73,11 +73,11 @@ def corruption_heatmap(table: pd.DataFrame) -> Chart:
 
     Columns: corruption, severity, accuracy, and n, without which the title claims nothing.
     """
-    shown = table.assign(corruption=table["corruption"].map(corruption_name))
-    means = shown.groupby("corruption", sort=False).mean(numeric_only=True).reset_index()
+    data = table.assign(corruption=table["corruption"].map(corruption_name))
+    means = data.groupby("corruption", sort=False).mean(numeric_only=True).reset_index()
     order = list(means.sort_values("accuracy", kind="stable")["corruption"])
-    domain = domain_of(shown["accuracy"])
-    base = alt.Chart(shown).encode(
+    domain = domain_of(data["accuracy"])
+    base = alt.Chart(data).encode(
         x=alt.X("severity:O", title="Severity", axis=alt.Axis(labelAngle=0, ticks=False)),
         y=alt.Y("corruption:N", sort=order, title=None, axis=alt.Axis(ticks=False)),
         tooltip=hover({"corruption": "", "severity": "d", "accuracy": EXACT}),
@@ -115,7 +115,7 @@ def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
     )
     others = cells[cells["augmentation"] != reference]
     title = _augmentation_title(others, label(reference))
-    shown = cells.assign(
+    data = cells.assign(
         text=[
             per_cent(row.accuracy, 0) if row.augmentation == reference else signed(row.gain)
             for row in cells.itertuples()
@@ -124,8 +124,8 @@ def corruption_by_augmentation(table: pd.DataFrame) -> Chart:
         strength=cells["gain"].abs() / max(0.01, others["gain"].abs().max()),
     )
     order = [label(name) for name in sorted(names, key=lambda name: name != reference)]
-    hard = shown[shown["augmentation"] == label(reference)].sort_values("accuracy", kind="stable")
-    base = alt.Chart(shown).encode(
+    hard = data[data["augmentation"] == label(reference)].sort_values("accuracy", kind="stable")
+    base = alt.Chart(data).encode(
         x=alt.X(
             "augmentation:N", sort=order, title=None, axis=alt.Axis(labelAngle=-45, ticks=False)
         ),
@@ -174,7 +174,7 @@ def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) 
     `areas` (kind, gain, low, high, n) lets the title say whether the ranking is better than chance.
     """
     kinds, orderings = list(curves["kind"].unique()), list(curves["ordering"].unique())
-    shown = with_display_names(curves, "ordering")
+    data = with_display_names(curves, "ordering")
     colour = colour_by("ordering", orderings, legend=True)
     panels = []
     for i, kind in enumerate(kinds):
@@ -182,7 +182,7 @@ def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) 
         done = {"deletion": "deleted", "insertion": "inserted"}.get(kind, kind)
         x = alt.X("fraction:Q", title=f"Pixels {done}", scale=beside(i, len(kinds)), axis=axis)
         y = share_y("probability", "Probability", WHOLE).axis(panel_axis(i == 0, PERCENT))
-        base = alt.Chart(shown[shown["kind"] == kind]).encode(x=x, y=y, color=colour)
+        base = alt.Chart(data[data["kind"] == kind]).encode(x=x, y=y, color=colour)
         exact = hover({"ordering": "", "fraction": EXACT, "probability": EXACT})
         dots = base.mark_circle(size=28, opacity=1).encode(tooltip=exact)
         panels.append(layered(base.mark_line(strokeWidth=2), dots))

@@ -87,14 +87,15 @@ def _overlap(boxes: NDArray[np.float64], others: Sequence[Box]) -> NDArray[np.fl
     return np.maximum(0, high - low).prod(-1).sum(1)
 
 
-def _without_overlap(boxes: list[Box], kept: list[bool]) -> list[bool]:
+def _without_overlap(boxes: list[Box], visible: list[bool]) -> list[bool]:
     """Which boxes stay, of those kept so far: the one that covers most goes, until none does."""
     while True:
         shared = [
-            _overlap(box[None], [b for j, b in enumerate(boxes) if kept[j] and j != i])[0] * kept[i]
+            _overlap(box[None], [b for j, b in enumerate(boxes) if visible[j] and j != i])[0]
+            * visible[i]
             for i, box in enumerate(boxes)
         ]
         if max(shared, default=0) <= 1e-6:
-            return kept
+            return visible
         worst = int(np.argmax(shared))
-        kept = [keep and i != worst for i, keep in enumerate(kept)]
+        visible = [keep and i != worst for i, keep in enumerate(visible)]

@@ -167,14 +167,14 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     Columns: strategy, stage (from the input to the output), trained, total.
     """
     names, stages = list(table["strategy"].unique()), list(table["stage"].unique())
-    shown = with_display_names(table, "strategy").assign(share=table["trained"] / table["total"])
-    totals = shown.groupby("strategy", sort=False)["trained"].sum().reset_index()
+    data = with_display_names(table, "strategy").assign(share=table["trained"] / table["total"])
+    totals = data.groupby("strategy", sort=False)["trained"].sum().reset_index()
     order = [display_name("strategy", name) for name in names]
     y = alt.Y("strategy:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
     axis = alt.Axis(labelAngle=0, orient="top", ticks=False, domain=False)
     column = "parameters"
     x = alt.X("stage:N", sort=[*stages, column], title=None, axis=axis)
-    base = alt.Chart(shown).encode(
+    base = alt.Chart(data).encode(
         x=x, y=y, tooltip=hover({"strategy": "", "stage": "", "trained": ",", "total": ","})
     )
     opacity = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)

@@ -1,4 +1,4 @@
-"""How are decoded pictures kept, so that the next start takes no time and little memory?
+"""Store decoded pictures, so that the next start takes no time and little memory.
 
 A cache is a folder with two files: `pixels.raw`, uint8 (N, 3, H, W) with the pictures of train,
 then of val, then of test; and `contents.json`, all else that is known of them. It is read through

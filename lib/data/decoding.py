@@ -51,12 +51,12 @@ def decode_all(
     done = 0
     with tqdm(
         total=len(ids), unit=" pictures", desc=f"decoding {folder.name}", disable=not bar or None
-    ) as shown:
-        for first, found, refused in work(batches):
-            digests[first : first + len(found)] = found
+    ) as bar_drawn:
+        for first, batch, refused in work(batches):
+            digests[first : first + len(batch)] = batch
             damaged |= refused
-            done += len(found)
-            shown.update(len(found))
+            done += len(batch)
+            bar_drawn.update(len(batch))
             report("decode", dataset=folder.name, done=done, total=len(ids))
     return digests, damaged
 

@@ -1,4 +1,4 @@
-"""What does a folder of labelled pictures hold, and how do its files become one array?
+"""List the labelled pictures of a folder.
 
 A folder says what its pictures show in one of three forms, tried in this order:
 
@@ -156,8 +156,8 @@ def _read_column(path: Path, column: str) -> dict[str, str]:
             rows = csv.reader(file, skipinitialspace=True)
             header = next(rows, [])
             if "filename" not in header or column not in header:
-                found = ",".join(header) or "nothing"
-                refuse(f" needs the columns filename,{column}; its first line has {found}")
+                columns = ",".join(header) or "nothing"
+                refuse(f" needs the columns filename,{column}; its first line has {columns}")
             cells = itemgetter(header.index("filename"), header.index(column))
             for row in filter(None, rows):
                 if len(row) != len(header):

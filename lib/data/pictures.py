@@ -1,4 +1,4 @@
-"""What does a picture file show, as plain RGB pixels?
+"""Decode a picture file to plain RGB pixels.
 
 Files come in every size and mode. Out comes one form, uint8 RGB, by these rules:
 

@@ -1,4 +1,4 @@
-"""Which pictures are for training, which for choosing and which for testing, and in what order?
+"""Split pictures into train, val and test, and order each split.
 
 A split that the source doesn't bring is carved from train, class by class, by a seeded draw: a
 fifth for test, then a chosen share of the rest for val. Pictures with equal pixels stay on one
@@ -51,10 +51,11 @@ def _carve(
 ) -> np.ndarray:
     """About `share` of every class's places in the pool, places of equal pictures together."""
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    leader = first[inverse]  # of equal pictures the first; its class counts if they differ in it
-    followers = np.bincount(leader, minlength=len(pool))
-    leads = leader == np.arange(len(pool))
-    taken = []
+    # Of equal pictures the first; its class counts if they differ in it.
+    representative = first[inverse]
+    followers = np.bincount(representative, minlength=len(pool))
+    leads = representative == np.arange(len(pool))
+    chosen = []
     for label, name in enumerate(listing.classes):
         leaders = rng.permutation(np.flatnonzero(leads & (listing.labels[pool] == label)))
         if len(leaders) < 2:
@@ -63,9 +64,9 @@ def _carve(
                 "add some, to three at least, or drop the class"
             )
         filled = followers[leaders].cumsum()
-        wanted = np.searchsorted(filled, round(share * filled[-1]), side="right")
-        taken.append(leaders[: np.clip(wanted, 1, len(leaders) - 1)])
-    return pool[np.isin(leader, np.concatenate(taken))]
+        target = np.searchsorted(filled, round(share * filled[-1]), side="right")
+        chosen.append(leaders[: np.clip(target, 1, len(leaders) - 1)])
+    return pool[np.isin(representative, np.concatenate(chosen))]
 
 
 def _take_turns(places: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where does the model look, and does the answer depend on the model at all?
+"""Grad-CAM heatmaps, and tests of whether they are faithful to the model.
 
 Grad-CAM of Selvaraju et al. (ICCV 2017), computed by captum; its faithfulness by the deletion and
 insertion curves of Petsiuk et al. (BMVC 2018); the cascading randomisation of Adebayo et al.,
@@ -235,9 +235,9 @@ def _agreement(first: Tensor, second: Tensor) -> dict[str, float]:
     """Spearman's correlation of each pair of maps, averaged over those in which both vary."""
     ranks = [rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (first, second)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    vary = spread > 0
+    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    vary = scale > 0
     if not vary.any():
         return {"correlation": math.nan, "low": math.nan, "high": math.nan, "n": 0}
-    mean = mean_interval((a * b).sum(axis=1)[vary] / spread[vary])
+    mean = mean_interval((a * b).sum(axis=1)[vary] / scale[vary])
     return {"correlation": mean.value, "low": mean.low, "high": mean.high, "n": int(vary.sum())}

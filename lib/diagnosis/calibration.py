@@ -61,11 +61,11 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     true_logit = values[np.arange(len(truth)), truth]
     faultless = (true_logit == values.max(axis=1)).all()
     doubt = 1 / (len(truth) + 2) if faultless else 0.0
-    wanted = (1 - doubt) * true_logit + doubt * values.mean(axis=1)
+    target = (1 - doubt) * true_logit + doubt * values.mean(axis=1)
 
     def slope(inverse: float) -> float:
         expected = (stable_softmax(values * inverse, axis=1) * values).sum(axis=1)
-        return float((expected - wanted).mean())
+        return float((expected - target).mean())
 
     coldest, hottest = TEMPERATURE_BOUNDS
     if slope(1 / coldest) <= 0:
@@ -326,13 +326,13 @@ def selective(confidence: ArrayLike, correct: ArrayLike, points: int = 100) -> p
     accuracy = _accuracy_of_most_confident(confidence, correct)
     ordered = -np.sort(-np.asarray(confidence, dtype=float))
     total = len(accuracy)
-    kept = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(int))
+    sizes = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(int))
     return pd.DataFrame(
         {
-            "coverage": kept / total,
-            "threshold": ordered[kept - 1],
-            "accuracy": accuracy[kept - 1],
-            "n": kept,
+            "coverage": sizes / total,
+            "threshold": ordered[sizes - 1],
+            "accuracy": accuracy[sizes - 1],
+            "n": sizes,
         }
     )
 

@@ -1,4 +1,4 @@
-"""How does a model fare on pictures that are noisy, blurred, foggy or badly compressed?
+"""Common corruptions of pictures: noise, blur, weather and compression.
 
 Ten of the common corruptions of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to
 Common Corruptions and Perturbations" (ICLR 2019), with the five severities of CIFAR-10-C. Each
@@ -109,7 +109,7 @@ def plasma(count: int, size: int, decay: float, generator: Generator) -> Tensor:
     field = torch.zeros((count, side, side), device=generator.device)
     roughness = 1.0
 
-    def around(total: Tensor) -> Tensor:
+    def jittered(total: Tensor) -> Tensor:
         jitter = _uniform(tuple(total.shape), generator) * 2 - 1
         return total / 4 + roughness * jitter
 
@@ -117,11 +117,11 @@ def plasma(count: int, size: int, decay: float, generator: Generator) -> Tensor:
         half = step // 2
         corners = field[:, ::step, ::step]
         rows = corners + corners.roll(-1, dims=1)
-        centres = around(rows + rows.roll(-1, dims=2))
+        centres = jittered(rows + rows.roll(-1, dims=2))
         field[:, half::step, half::step] = centres
-        above, left = centres + centres.roll(1, dims=1), centres + centres.roll(1, dims=2)
-        field[:, ::step, half::step] = around(above + corners + corners.roll(-1, dims=2))
-        field[:, half::step, ::step] = around(left + corners + corners.roll(-1, dims=1))
+        above, beside = centres + centres.roll(1, dims=1), centres + centres.roll(1, dims=2)
+        field[:, ::step, half::step] = jittered(above + corners + corners.roll(-1, dims=2))
+        field[:, half::step, ::step] = jittered(beside + corners + corners.roll(-1, dims=1))
         step, roughness = half, roughness / decay**2
     field -= field.amin(dim=(1, 2), keepdim=True)
     return field / field.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
@@ -183,8 +183,8 @@ def _quantised(planes: Tensor, table: str, quality: int) -> Tensor:
     cosines = cosines.to(planes.device)
     blocks = planes.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
     coefficients = cosines @ blocks @ cosines.T
-    kept = (coefficients / steps).round() * steps
-    decoded = (cosines.T @ kept @ cosines).round().clamp(-128, 127)
+    quantised = (coefficients / steps).round() * steps
+    decoded = (cosines.T @ quantised @ cosines).round().clamp(-128, 127)
     return decoded.transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
 

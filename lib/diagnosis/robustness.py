@@ -19,7 +19,7 @@ ATTACKS = ("fgsm", "pgd")
 STEPS = (0, 0.5, 1, 2, 4, 6, 8)  # epsilons that are measured, in units of 1/255
 QUOTED = (1, 4)  # those that the home page quotes
 TABLED = (1, 4, 8)  # those that a model card tables
-SHOWN = 4  # that of the adversarial pictures on the pages
+PICTURED = 4  # that of the adversarial pictures on the pages
 
 
 def fgsm(model: nn.Module, pixels: Tensor, labels: Tensor, epsilon: float) -> Tensor:

@@ -122,8 +122,8 @@ def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:
     ------
     UserError   if it does not: the code of the networks is another one than the run's
     """
-    said = run.predictions("val").logits[: len(images)]
-    difference = np.abs(softmax(said) - softmax(predict(model, images))).max()
+    recorded = run.predictions("val").logits[: len(images)]
+    difference = np.abs(softmax(recorded) - softmax(predict(model, images))).max()
     if not difference <= RECORD_TOLERANCE:
         raise UserError(
             f"{run.path}: its weights do not give its predictions (off by {difference:.2g}), so "
@@ -184,10 +184,10 @@ def write_onnx(
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         expected = served(images)
-    found = session.run(OUTPUTS, {"images": images.numpy()})
+    onnx_outputs = session.run(OUTPUTS, {"images": images.numpy()})
     difference = max(
         float(np.abs(theirs - ours.numpy()).max() / max(1, np.abs(theirs).max()))
-        for ours, theirs in zip(expected, found, strict=True)
+        for ours, theirs in zip(expected, onnx_outputs, strict=True)
     )
     if not difference <= TOLERANCE:  # nor NaN
         raise UserError(

@@ -26,7 +26,9 @@ from lib.training.hardware import best_device
 BATCH = 64  # pictures that pass through the network at once
 
 
-SHOWN = 448  # pixels that an explanation is enlarged to, as near as a whole factor gets from below
+ENLARGED_TO = (
+    448  # pixels that an explanation is enlarged to, as near as a whole factor gets from below
+)
 
 
 HEAT_OPACITY = 0.6  # as on the site
@@ -136,12 +138,12 @@ class Predictor:
             raise UserError(f"no class {target!r}{nearest(str(target), self.classes)}")
         image = self.prepare(picture)
         explained = target or self.labelled(self.logits(image[None]))[0].label
-        wanted = torch.tensor([self.classes.index(explained)])
+        target_index = torch.tensor([self.classes.index(explained)])
         with self._explaining:
-            heat = grad_cam(self._explained, image[None] / 255, wanted)[0]
+            heat = grad_cam(self._explained, image[None] / 255, target_index)[0]
         grey = Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L").convert("RGB")
         hot = Image.fromarray(ramp(heat.cpu().numpy()))
-        side = self.image_size * max(1, SHOWN // self.image_size)
+        side = self.image_size * max(1, ENLARGED_TO // self.image_size)
         overlay = Image.blend(grey, hot, HEAT_OPACITY)
         return overlay.resize((side, side), Image.Resampling.NEAREST)
 

@@ -66,8 +66,8 @@ def load_backbone(model: Classifier, weights: dict[str, Tensor], source: str) ->
         if name not in weights:
             raise UserError(f"{source}: lacks {name}, so it is not a ResNet-18")
         if weights[name].shape != value.shape:
-            found, wanted = tuple(weights[name].shape), tuple(value.shape)
-            raise UserError(f"{source}: {name} has shape {found}, a ResNet-18's is {wanted}")
+            shape, needed = tuple(weights[name].shape), tuple(value.shape)
+            raise UserError(f"{source}: {name} has shape {shape}, a ResNet-18's is {needed}")
     extra = sorted(set(weights) - set(expected))
     if extra:
         raise UserError(f"{source}: holds {extra[0]}, which a ResNet-18 lacks")

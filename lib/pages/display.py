@@ -169,18 +169,18 @@ def table(
     if unknown := set(chosen) - set(frame.columns):
         raise ValueError(f"formats for {sorted(unknown)}, which the table lacks")
     addresses = [links.run(id) for id in frame[run]] if run else [""] * len(frame)
-    shown = frame.drop(columns=[run]) if run and run != frame.columns[0] else frame
-    numeric = {c: pd.api.types.is_numeric_dtype(shown[c].infer_objects()) for c in shown}
+    visible = frame.drop(columns=[run]) if run and run != frame.columns[0] else frame
+    numeric = {c: pd.api.types.is_numeric_dtype(visible[c].infer_objects()) for c in visible}
     head = "".join(
         f'<th scope="col"{_number_class(numeric[c])}>{escape(axis_title(str(c)))}</th>'
-        for c in shown
+        for c in visible
     )
     columns = [
         [
             _td(i, _cell(c, v, chosen.get(c)), numeric[c], link)
-            for v, link in zip(shown[c], addresses, strict=True)
+            for v, link in zip(visible[c], addresses, strict=True)
         ]
-        for i, c in enumerate(shown)
+        for i, c in enumerate(visible)
     ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns, strict=True))
     described = f"<caption>{escape(caption)}</caption>" if caption else ""
@@ -190,7 +190,7 @@ def table(
         f'<table class="daybook-table">{described}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
-    return Fragment(html, shown.to_string(index=False))
+    return Fragment(html, visible.to_string(index=False))
 
 
 def _number_class(numeric: bool) -> str:

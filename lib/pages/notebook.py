@@ -24,6 +24,6 @@ def finding(notebook: dict[str, Any]) -> str:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             markdown = "".join(output.get("data", {}).get("text/markdown", ""))
-            if found := PARAGRAPH.search(markdown):
-                return html.unescape(found[1])
+            if paragraph := PARAGRAPH.search(markdown):
+                return html.unescape(paragraph[1])
     return ""

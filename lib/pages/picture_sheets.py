@@ -19,7 +19,7 @@ from lib.pages.display import Fragment
 from lib.pages.palette import label
 from lib.pages.wording import per_cent
 
-SHOWN = 96  # pixels that a picture is enlarged to, as near as a whole factor gets from below
+ENLARGED_TO = 96  # pixels that a picture is enlarged to, as near as a whole factor gets from below
 STRIP = 64  # the same where pictures stand in rows
 GAP = 8  # pixels between pictures
 
@@ -181,8 +181,12 @@ def perturbations(
     added = added.clip(0, 255).astype(np.uint8)
     cells = []
     for i, (text, html) in enumerate(_captions(captions, len(before))):
-        named = ((before, "original"), (added, f"perturbation × {amplify}"), (after, "adversarial"))
-        parts = [_image(part[i], f"{name}: {text}", scale) for part, name in named]
+        panels = (
+            (before, "original"),
+            (added, f"perturbation × {amplify}"),
+            (after, "adversarial"),
+        )
+        parts = [_image(part[i], f"{name}: {text}", scale) for part, name in panels]
         cells.append(_cell(parts, html))
     width = (_width(before, scale) + 2) * 3
     described = title or f"Original, perturbation × {amplify}, adversarial picture"
@@ -268,7 +272,7 @@ def _pixels(images: Any) -> NDArray[np.uint8]:
 def _factor(side: int, scale: int | None) -> int:
     if scale is not None and (scale < 1 or scale != int(scale)):
         raise ValueError(f"scale is a whole factor of at least 1, not {scale}")
-    return scale or max(1, SHOWN // side)
+    return scale or max(1, ENLARGED_TO // side)
 
 
 def _width(pixels: NDArray[np.uint8], scale: int | None) -> int:

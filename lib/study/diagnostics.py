@@ -15,7 +15,7 @@ from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, softmax
 from lib.diagnosis.mistakes import confusion_matrix, most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
-    SHOWN,
+    PICTURED,
     STEPS,
     accuracy_under_attacks,
     corruption_accuracy,
@@ -191,13 +191,13 @@ def adversarial_sheet(subject: Subject, pictures: int = 6) -> Fragment:
     """The first examples before and after FGSM, with the predictions of both."""
     examples, classes = subject.examples, subject.dataset.classes
     images, labels = examples.images[:pictures], examples.true[:pictures]
-    attacked = fgsm(subject.model, images / 255, labels, SHOWN / 255).mul(255).round().byte()
+    attacked = fgsm(subject.model, images / 255, labels, PICTURED / 255).mul(255).round().byte()
     before, after = (softmax(predict(subject.model, batch)) for batch in (images, attacked))
     lines = [
         " → ".join(f"{classes[row.argmax()]}, {per_cent(row.max(), 0)}" for row in pair)
         for pair in zip(before, after, strict=True)
     ]
-    title = f"Original, perturbation × 10, adversarial picture: FGSM with ε = {SHOWN}/255"
+    title = f"Original, perturbation × 10, adversarial picture: FGSM with ε = {PICTURED}/255"
     return perturbations(images, attacked, lines, title=title)
 
 

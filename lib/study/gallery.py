@@ -38,7 +38,7 @@ from lib.data.dataset import Split
 from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import cross_entropy, fit_temperature, softmax
 from lib.diagnosis.heat import heat_png, png
-from lib.diagnosis.robustness import SHOWN, fgsm
+from lib.diagnosis.robustness import PICTURED, fgsm
 from lib.files import replacing_folder
 from lib.models.parts import Classifier, predict
 from lib.pages import links
@@ -98,7 +98,7 @@ def write(run: Run, test: Split, most: int, folder: str | Path = FOLDER) -> Gall
             "size": run.dataset["image_size"],
             "tested": len(test_predictions.labels),
             "mistakes": int(wrong(test_predictions).sum()),
-            "epsilon": SHOWN,
+            "epsilon": PICTURED,
             "items": items,
         }
         text = json.dumps(gallery, separators=(",", ":"))
@@ -189,5 +189,5 @@ def details(run: Run, test: Split, chosen: NDArray[np.intp]) -> Iterator[Detail]
 def attacked(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
     """The pictures after FGSM, uint8 (N, 3, H, W) like the pictures."""
     batches = zip(images.split(BATCH), labels.split(BATCH), strict=True)
-    parts = [fgsm(model, batch / 255, truth, SHOWN / 255) for batch, truth in batches]
+    parts = [fgsm(model, batch / 255, truth, PICTURED / 255) for batch, truth in batches]
     return torch.cat(parts).mul(255).round().byte()

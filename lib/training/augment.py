@@ -315,13 +315,13 @@ def mixup(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[
     targets : float32 (N, classes)
     """
     partner = torch.randperm(len(images), generator=generator, device=images.device)
-    taken = torch.rand(len(images), generator=generator, device=images.device)
+    share_of_partner = torch.rand(len(images), generator=generator, device=images.device)
     pixels = images.float()
     # in slices, for a second float copy of the whole batch costs more than the blending
-    slices = zip(pixels.split(64), partner.split(64), taken.split(64), strict=True)
+    slices = zip(pixels.split(64), partner.split(64), share_of_partner.split(64), strict=True)
     for blended, others, share in slices:
         blended.lerp_(images.index_select(0, others).float(), share[:, None, None, None])
-    return pixels.div_(255), torch.lerp(targets, targets[partner], taken[:, None])
+    return pixels.div_(255), torch.lerp(targets, targets[partner], share_of_partner[:, None])
 
 
 def cutmix(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from scipy.special import softmax
 
-from lib.diagnosis.robustness import SHOWN
+from lib.diagnosis.robustness import PICTURED
 from lib.pages import links
 from lib.study import diagnostics, gallery
 from lib.study.gallery import choose
@@ -89,7 +89,7 @@ def test_a_twin_is_near_and_taken_for_what_is_said(data, wrong, folder):
         before, after = (
             pixels(folder / item[kind]).astype(int) for kind in ("image", "adversarial")
         )
-        assert 0 < np.abs(after - before).max() <= SHOWN
+        assert 0 < np.abs(after - before).max() <= PICTURED
         with torch.inference_mode():
             said = model(torch.from_numpy(after)[None].float() / 255).argmax()
         assert item["adversarial_predicted"] == data["classes"][said]
