@@ -1,4 +1,4 @@
-"""The home page's figures; how its table of settings sums runs up is in test_transfer.py."""
+"""The home page."""
 
 import json
 
@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from lib.diagnosis.robustness import accuracy_at
-from lib.study import diagnostics, home
-from lib.training.runs import Run
+from lib.errors import UserError
+from lib.pages.wording import per_cent
+from lib.study import diagnostics, home, selection
+from lib.training.runs import Run, best_of
 
 
 @pytest.fixture
@@ -87,3 +89,31 @@ def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
     assert fragment.text == "Second <day>: It is so."
     assert "<small>Day 2</small><strong>Second &lt;day&gt;</strong>" in fragment.html
     assert 'href="day2_second.html"' in fragment.html
+
+
+def test_the_overview_has_a_row_for_each_way_of_training(several):
+    store, runs = several
+    assert {run.run_id for run in selection.runs_on(store, "some/folder/tiny")} == {
+        run.run_id for run in runs
+    }
+    table = home.settings(runs).set_index("label")
+    assert set(table.index) == {
+        "small CNN, no augmentation",
+        "small CNN, Cutout",
+        "ResNet-18, head only, random weights",
+    }
+    accuracy = [run.summary["test_accuracy"] for run in runs[:2]]
+    assert table.loc["small CNN, no augmentation", "accuracy"] == pytest.approx(sum(accuracy) / 2)
+    assert table.loc["ResNet-18, head only, random weights", "seeds"] == 1
+    with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
+        selection.runs_on(store, "elsewhere")
+
+
+def test_the_headline_states_the_runs_own_figures(several):
+    _, runs = several
+    best = best_of(runs)
+    fragment = home.headline(best)
+    assert (
+        f"Test accuracy of the best run: {per_cent(best.summary['test_accuracy'])}" in fragment.text
+    )
+    assert fragment.html.count(f"runs.html#run={best.run_id}") == 4

@@ -16,13 +16,10 @@ from sklearn import metrics
 
 from lib.diagnosis.robustness import accuracy_under_attack
 from lib.errors import UserError
-from lib.files import write_json
 from lib.inference.__main__ import main
-from lib.study import diagnostics
-from lib.study.card_facts import Facts, measure_robustness
+from lib.study.card_facts import Facts
 from lib.study.model_card import Bibliography, card, site_page, write
 from lib.training.loop import fit
-from lib.training.recipe import OF_NETWORK, Recipe
 from lib.training.runs import RunStore
 from tests.imports import PROJECT
 
@@ -30,8 +27,14 @@ PLACEHOLDER = re.compile(
     r"[Mm]ore [Ii]nformation|\bTODO\b|\bTBD\b|\bFIXME\b|\bXXX|\?\?|\{\{|\}\}|\{%|%\}"
     r"|\bNone\b|\bnan\b|\binf\b|\bundefined\b|\bFalse\b|\bTrue\b|[Ll]orem|<[^>]* object at"
 )
+
+
 CNN = {"model": "small_cnn", "strategy": "all", "weights": "none"}
+
+
 RESNET = {"model": "resnet18", "strategy": "all", "weights": "none"}
+
+
 RECIPES = [
     *({**CNN, "augmentation": name} for name in ("none", "flip_crop", "randaugment", "cutout")),
     {**CNN, "augmentation": "mixup", "label_smoothing": 0.0, "weight_decay": 0.0},
@@ -43,6 +46,8 @@ RECIPES = [
     {**RESNET, "weights": "run:000000000000", "strategy": "last_block"},
     {**RESNET, "weights": "file:/somewhere/of/mine.pth#0123456789abcdef", "strategy": "head"},
 ]
+
+
 SOURCES = [
     {"name": "digits", "flip": False},
     {"name": "cifar10", "flip": True},
@@ -51,53 +56,11 @@ SOURCES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def robustness(run, tiny):
-    return measure_robustness(run, tiny)
-
-
-@pytest.fixture(scope="module")
-def store(run, tmp_path_factory):
-    """A store of the run, and of one on turned pictures."""
-    root = tmp_path_factory.mktemp("runs")
-    shutil.copytree(run.path, root / run.run_id)
-    turned = shutil.copytree(run.path, root / "turned")
-    write_json(turned / "dataset.json", run.dataset | {"name": "tiny rotated"})
-    return RunStore(root)
-
-
-@pytest.fixture
-def facts(bundle, run, tiny, robustness, store):
-    return Facts(bundle, store.get(run.run_id), tiny, robustness)
-
-
-@pytest.fixture
-def variant(facts):
-    """The same facts with something else on record."""
-
-    def variant(recipe=None, source=None, training=None, **changes):
-        values = facts.bundle.recipe.to_dict() | (recipe or {})
-        if values["model"] == "resnet18":
-            values = {k: v for k, v in values.items() if k not in OF_NETWORK["small_cnn"]}
-        bundle = dataclasses.replace(
-            facts.bundle,
-            recipe=Recipe.from_dict(values),
-            dataset=facts.bundle.dataset | (source or {}),
-            training=facts.bundle.training | (training or {}),
-        )
-        return dataclasses.replace(facts, bundle=bundle, **changes)
-
-    return variant
-
-
 def rows_under(text, heading):
     """The cells of the last column-headed table under a heading of the card."""
     section = text.partition(f"# {heading}\n")[2].partition("\n#")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-
-
-# The format
 
 
 def test_the_card_reads_back_with_what_was_measured(facts, run, tmp_path):
@@ -189,9 +152,6 @@ def test_names_from_elsewhere_are_not_read_as_markup(facts):
         assert ", ".join(odd) in plain, reader
 
 
-# What it says
-
-
 def test_the_classes_are_scored_as_scikit_learn_scores_them(facts, run):
     said = run.predictions("test")
     names = [str(name) for name in run.dataset["classes"]]
@@ -279,30 +239,6 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
     assert rows["4/255"][1].startswith(f"{shown} (")
     assert len(rows["Gaussian noise"]) == 4  # its name and three severities
     assert {"JPEG", "motion blur", "fog"} <= set(rows)
-
-
-def test_attacks_that_day_4_has_measured_are_not_measured_again(store, run, tiny, robustness):
-    subject = diagnostics.Subject(store.get("turned"), tiny)
-    table = diagnostics.attacks(subject, tiny.test, torch.Generator().manual_seed(0))
-    subject.run.save_attacks(table.assign(accuracy=table["accuracy"] / 2))  # recognised again
-    found = measure_robustness(subject.run, tiny, pictures=0)
-    assert found.attacks["accuracy"].max() <= 0.5
-    fewer = measure_robustness(subject.run, tiny, pictures=9)  # one sample size per card
-    assert set(fewer.attacks["n"]) == set(fewer.corruptions["n"]) == {9}
-    subject.run.save_attacks(table)
-    found = measure_robustness(subject.run, tiny, pictures=0)
-    columns = ["attack", "epsilon", "accuracy"]
-    fgsm = [
-        table.query("attack == 'fgsm'")[columns] for table in (found.attacks, robustness.attacks)
-    ]
-    np.testing.assert_array_equal(*fgsm)
-
-
-def test_robustness_is_measured_on_the_first_pictures_and_the_same_each_time(run, tiny):
-    once, again = (measure_robustness(run, tiny, pictures=9) for _ in range(2))
-    assert set(once.attacks["n"]) == set(once.corruptions["n"]) == {9}
-    assert once.attacks.equals(again.attacks)
-    assert once.corruptions.equals(again.corruptions)
 
 
 @pytest.mark.parametrize(
@@ -403,9 +339,6 @@ def test_seeds_are_compared_where_there_are_several(bundle, run, quick, tiny, tm
     assert "Of 2 runs that differ in their seed alone" in str(card(facts))
 
 
-# How to start
-
-
 def code_blocks(facts, language):
     return re.findall(rf"```{language}\n(.*?)```", str(card(facts)), re.DOTALL)
 
@@ -444,29 +377,11 @@ def test_the_command_that_it_shows_runs(facts, picture, monkeypatch, capsys):
     assert any(name in capsys.readouterr().out for name in facts.bundle.classes)
 
 
-# Mistakes of use
-
-
-def test_facts_of_another_run_are_refused(bundle, run, tmp_path):
-    with pytest.raises(ValueError, match=f"holds run {run.run_id}, not elsewhere"):
-        Facts(bundle, type(run)(tmp_path / "elsewhere"))
-
-
-def test_another_dataset_is_refused(bundle, run, tiny):
-    with pytest.raises(ValueError, match="tested on other pictures"):
-        Facts(bundle, run, dataclasses.replace(tiny, test=tiny.val))
-    with pytest.raises(ValueError, match="learned from more pictures"):
-        Facts(bundle, run, dataclasses.replace(tiny, train=tiny.val))
-
-
 def test_a_page_that_cannot_be_written_is_one_line(facts, tmp_path):
     (tmp_path / "days").write_text("a file, where a folder should be")
     elsewhere = dataclasses.replace(facts.bundle, path=tmp_path)
     with pytest.raises(UserError, match="cannot write"):
         write(dataclasses.replace(facts, bundle=elsewhere), tmp_path / "days" / "model_card.md")
-
-
-# The bibliography
 
 
 def test_sources_are_cited_as_authors_and_year_and_listed_once():

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from lib.errors import UserError
 from lib.training import loop
 from lib.training.augment import POLICIES
-from lib.training.hardware import resolve_precision
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
@@ -247,19 +246,6 @@ def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
     figures = loop.train_one_epoch(state, state.model, batches, [0.0, 0.0], recipe, "fp32")
     expected = (60 * losses[0] + 36 * losses[1]) / 96
     assert math.isclose(figures["train_loss"], expected, rel_tol=1e-4)
-
-
-def test_precision_follows_the_hardware(monkeypatch):
-    cuda = torch.device("cuda")
-    for capability, expected in {(9, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}.items():
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
-        assert resolve_precision("auto", cuda) == expected
-    assert resolve_precision("fp16", cuda) == "fp16"
-    for amx in (True, False):
-        monkeypatch.setattr(
-            torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False
-        )
-        assert resolve_precision("auto", torch.device("cpu")) == ("bf16" if amx else "fp32")
 
 
 def test_mixed_precision_trains_to_about_the_same_loss(run, tiny, quick, tmp_path):

@@ -1,0 +1,91 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lib.diagnosis.calibration import calibrate
+from lib.errors import UserError
+from lib.study import diagnostics, selection
+from lib.training.runs import Predictions, Run, best_of
+
+
+def test_diagnosis_picks_the_best_of_each_model_on_the_same_pictures(several, tiny):
+    _, runs = several
+    small, resnet = diagnostics.subjects(selection.tested_on(runs, tiny), tiny)
+    assert (small.kind, resnet.kind) == ("small_cnn", "resnet18")
+    assert small.run == best_of(runs[:4])
+    assert small.name == selection.setting_of(small.run)
+    other = dataclasses.replace(tiny, test=tiny.val)
+    with pytest.raises(UserError, match="no finished run on these 24 test pictures of 8 px"):
+        selection.tested_on(runs, other)
+
+
+def test_examples_show_correct_predictions_then_errors(several, tiny):
+    run = several[1][0]
+    test = run.predictions("test")
+    examples = diagnostics.grad_cam_examples(
+        run.load_model(), tiny.test, test, tiny.classes, right=4, wrong=3
+    )
+    errors = int((test.logits.argmax(1) != test.labels).sum())
+    misclassified = examples.true != examples.predicted
+    assert misclassified.sum() == min(3, errors)
+    assert not misclassified[:4].any()
+    assert examples.heat_predicted.shape == (len(examples.images), 8, 8)
+    mistakes = examples.mistakes()
+    assert len(mistakes.images) == len(mistakes.captions) == misclassified.sum()
+    assert all(not caption.right for caption in mistakes.captions)
+
+
+def test_attacks_begin_at_the_clean_accuracy(several, tiny):
+    run = several[1][0]
+    generator = torch.Generator().manual_seed(0)
+    table = diagnostics.attacks(diagnostics.Subject(run, tiny), tiny.test, generator)
+    clean = table[table["epsilon"] == 0]["accuracy"]
+    assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
+    assert set(table["attack"]) == {"fgsm", "pgd"}
+
+
+def test_corruptions_are_compared_across_augmentations(several, tiny):
+    generator = torch.Generator().manual_seed(0)
+    table = diagnostics.corruption_by_augmentation(
+        several[1], tiny.test, generator, severities=(3,)
+    )
+    assert set(table["augmentation"]) == {"none", "cutout"}
+    assert len(table) == 2 * 10
+
+
+def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):
+    run = several[1][0]
+    said = run.predictions("test")
+    wrong = said.logits.argmax(1) != said.labels
+    worst = diagnostics.worst_of(run, tiny.test, top=50)
+    assert len(worst.images) == wrong.sum()
+    shown = {tuple(image.flatten().tolist()) for image in worst.images}
+    assert shown == {tuple(i.flatten().tolist()) for i in tiny.test.images[torch.from_numpy(wrong)]}
+
+
+def test_a_pair_of_classes_is_stated_only_if_it_stands_out(several, monkeypatch):
+    run = several[1][0]
+    labels = np.array([0] * 20 + [1] * 20 + [2] * 20)
+    logits = np.eye(3)[labels]
+    logits[:2] = [0, 1, 0], [0, 0, 1]  # one error each with two classes
+    predictions = Predictions(labels.astype(str), labels, logits)
+    monkeypatch.setattr(Run, "predictions", lambda self, split: predictions)
+    assert diagnostics.confusion_sentence(run) == (
+        "2 of 60 test pictures are misclassified; no pair of classes stands out."
+    )
+    logits[20:32] = [1, 0, 0]  # green predicted as red
+    assert diagnostics.confusion_sentence(run) == (
+        "14 of 60 test pictures are misclassified. The most confused classes are green and red: "
+        "13 errors, 32.5\xa0% of their pictures."
+    )
+
+
+def test_calibration_is_told_with_its_direction():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 600)
+    logits = np.eye(3)[labels] * 0.5 + rng.normal(0, 0.1, (600, 3))  # right, with little confidence
+    sentence = diagnostics.calibration_sentence(calibrate(logits, labels, logits, labels), "net")
+    assert sentence.startswith("Before scaling, the net is under-confident (mean confidence ")
+    assert ", below 1, raises the confidence. Expected calibration error: " in sentence

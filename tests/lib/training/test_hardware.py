@@ -1,0 +1,37 @@
+import torch
+
+from lib.training.hardware import (
+    autocast,
+    environment,
+    peak_memory_mib,
+    processor,
+    resolve_precision,
+)
+
+
+def test_precision_follows_the_hardware(monkeypatch):
+    cuda = torch.device("cuda")
+    for capability, expected in {(9, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}.items():
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert resolve_precision("auto", cuda) == expected
+    assert resolve_precision("fp16", cuda) == "fp16"
+    for amx in (True, False):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False
+        )
+        assert resolve_precision("auto", torch.device("cpu")) == ("bf16" if amx else "fp32")
+
+
+def test_a_forward_pass_computes_at_its_precision():
+    x = torch.ones(4, 4)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        with autocast(torch.device("cpu"), precision):
+            assert (x @ x).dtype == dtype
+
+
+def test_the_environment_names_machine_and_versions():
+    facts = environment(torch.device("cpu"))
+    assert facts["device"] == processor() != ""
+    assert facts["torch"] == torch.__version__
+    assert facts["cuda"] is None
+    assert peak_memory_mib(torch.device("cpu")) > 50
