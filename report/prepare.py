@@ -109,19 +109,28 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
     write_script(folder / "runs-data.js", "runs", rows)
     whole = [{**row, "history": values} for row, values in zip(rows, columns, strict=True)]
     write_if_changed(folder / "runs.json", json.dumps(without_nan(whole)))
-    write_table(folder / "runs.csv", pd.DataFrame([flat(row) for row in rows]))
+    write_table(folder / "runs.csv", table(rows))
     write_table(folder / "histories.csv", pd.concat(histories) if rows else pd.DataFrame())
 
 
-def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A run as one row of a table: the recipe's fields, then the results.
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row per run: the recipe's fields, then the results.
 
     A result with the name of a field (the numerical precision in the recipe and the one used) has
-    the ending `_used`, as on the page.
+    the ending `_used`, as on the page. A field that a run's recipe lacks is empty.
     """
-    recipe = {"run_id": row["id"], "dataset": row["dataset"]["name"], **row["recipe"]}
-    results = {f"{name}_used" if name in recipe else name: v for name, v in row["summary"].items()}
-    return {**recipe, **results}
+    fields = dict.fromkeys(name for row in rows for name in row["recipe"])
+    lines = [
+        {
+            "run_id": row["id"],
+            "dataset": row["dataset"]["name"],
+            **fields,
+            **row["recipe"],
+            **{f"{name}_used" if name in fields else name: v for name, v in row["summary"].items()},
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(lines, dtype=object)  # whole numbers stay whole beside empty cells
 
 
 def last_values(history: pd.DataFrame) -> dict[str, float]:

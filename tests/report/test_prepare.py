@@ -1,5 +1,6 @@
 """The data that the pages read, and what is left alone."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -38,6 +39,28 @@ def test_runs_are_written_in_full(tmp_path):
     assert set(table["precision_used"]) == {"fp32"}
     assert len(pd.read_csv(tmp_path / "histories.csv")) == sum(len(run.history) for run in runs)
     assert len(json.loads((tmp_path / "runs.json").read_text(encoding="utf-8"))) == 7
+
+
+class PartialRecipe(dict):
+    """A recipe with the fields of its own network alone."""
+
+    to_dict = dict.copy
+
+
+def test_fields_that_a_recipe_lacks_are_empty_cells(tmp_path):
+    recipes = [
+        PartialRecipe(model="small_cnn", width=32, precision="auto", seed=0),
+        PartialRecipe(model="resnet18", strategy="head", precision="auto", seed=0),
+    ]
+    runs = [
+        dataclasses.replace(run, recipe=recipe)
+        for run, recipe in zip(samples.runs(2), recipes, strict=True)
+    ]
+    prepare.write_runs(runs, tmp_path)
+    table = pd.read_csv(tmp_path / "runs.csv", dtype=str, keep_default_na=False)
+    assert list(table["width"]) == ["32", ""]
+    assert list(table["strategy"]) == ["", "head"]
+    assert list(table["precision_used"]) == ["fp32", "fp32"]
 
 
 def test_runs_that_are_gone_leave_no_history(tmp_path):

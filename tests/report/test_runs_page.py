@@ -132,11 +132,15 @@ def test_selected_runs_are_compared(visit, records):
     assert "x=seconds" in page.url
     # The table names the fields in which the two recipes differ, and no other.
     text = page.inner_text(".runs-compare tbody >> nth=0")
-    values = a.recipe.to_dict()
-    differing = [name for name, value in b.recipe.to_dict().items() if value != values[name]]
+    recipes = a.recipe.to_dict(), b.recipe.to_dict()
+    differing = [
+        name
+        for name in recipes[0] | recipes[1]
+        if recipes[0].get(name, "–") != recipes[1].get(name, "–")
+    ]
     labels = page.evaluate("names => names.map(daybook.label)", differing)
     assert text.splitlines()[0] == "Recipe fields that differ"
-    assert [line.split("\t")[0] for line in text.splitlines()[1:]] == labels
+    assert sorted(line.split("\t")[0] for line in text.splitlines()[1:]) == sorted(labels)
     assert opened.complaints == []
 
 
@@ -177,6 +181,111 @@ def test_downloads_hold_the_runs(visit, records, label):
     cutmix = [record for record in records if record.recipe.augmentation == "cutmix"]
     assert len(rows) == (len(cutmix) if "Filtered" in label else RUNS)
     assert "test_accuracy" in rows[0]
+
+
+SMALL_CNN_ALONE = {"width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr"}
+RESNET18_ALONE = {"weights", "strategy", "views"}
+
+
+@pytest.fixture
+def visit_gaps(records, context, visit):
+    """Opens the page with runs whose recipes have the fields of their own network alone."""
+    runs = []
+    for number, record in enumerate(records[:30]):
+        recipe = {
+            "model": record.recipe.model,
+            "weights": "none" if number % 2 else "imagenet",
+            "strategy": "all",
+            "views": 1,
+            "width": 16 if number % 2 else 32,
+            "whitening": True,
+            "identity": True,
+            "logit_scale": 0.125,
+            "optimizer": "muon",
+            "muon_lr": 0.04,
+            "lr": record.recipe.lr,
+            "epochs": 12,
+            "seed": record.recipe.seed,
+        }
+        lacks = SMALL_CNN_ALONE if recipe["model"] == "resnet18" else RESNET18_ALONE
+        runs.append(
+            {
+                "id": record.run_id,
+                "recipe": {name: recipe[name] for name in recipe if name not in lacks},
+                "dataset": record.dataset,
+                "environment": record.environment,
+                "summary": record.summary,
+            }
+        )
+    # The page's own data script sets the same property, to no effect.
+    context.add_init_script(
+        f"window.daybook = {{}}; const runs = {json.dumps(runs)};"
+        "Object.defineProperty(window.daybook, 'runs', { get: () => runs, set() {} });"
+    )
+    return visit
+
+
+def rows(page, field):
+    """The values of a field in all rows of the table, from the top; None is a gap."""
+    return page.evaluate(
+        "name => daybook.runsPage.table.getRows('active').map((row) => row.getData()[name])", field
+    )
+
+
+def test_fields_that_a_recipe_lacks_are_dashes(visit_gaps):
+    opened = visit_gaps("columns=model,width,weights,test_accuracy")
+    page = opened.page
+    for model, width, weights in zip(
+        column(page, "model"), column(page, "width"), column(page, "weights"), strict=True
+    ):
+        assert (width == "–") == (model == "ResNet-18")
+        assert (weights == "–") == (model == "small CNN")
+    assert {"random", "ImageNet"} <= set(column(page, "weights"))
+    assert opened.complaints == []
+
+
+def test_runs_with_gaps_sort_filter_and_group(visit_gaps):
+    opened = visit_gaps("sort=width")
+    page = opened.page
+    assert rows(page, "width") == [16] * 10 + [32] * 10 + [None] * 10
+    page.click(".tabulator-col[tabulator-field=width]")
+    assert rows(page, "width") == [32] * 10 + [16] * 10 + [None] * 10
+    page.click("summary:has-text('Filters')")
+    notes = page.locator(".panel p").all_inner_texts()
+    assert "epochs: 12" in notes[0]
+    assert "logit scale: 0.125" in notes[1]
+    width = page.locator("fieldset:has(legend:has-text('Width'))")
+    assert width.locator("label").all_inner_texts() == [" 16", " 32", " –"]
+    width.get_by_label("–").check()
+    assert shown(page) == "10 of 30 runs"
+    assert set(rows(page, "model")) == {"resnet18"}
+    again = visit_gaps(page.url.partition("#")[2])
+    assert shown(again.page) == "10 of 30 runs"
+    page.keyboard.press("Escape")
+    page.get_by_label("Group by setting").check()
+    assert set(rows(page, "width")) == {None}
+    assert sum(page.evaluate("daybook.runsPage.table.getData().map((row) => row.seed)")) == 10
+    assert opened.complaints == again.complaints == []
+
+
+def test_runs_with_gaps_are_compared(visit_gaps, records):
+    networks = {record.recipe.model: record.run_id for record in records[:30]}
+    opened = visit_gaps(f"pick={networks['small_cnn']},{networks['resnet18']}")
+    page = opened.page
+    page.wait_for_selector(".runs-compare [data-drawn]")
+    lines = page.inner_text(".runs-compare tbody >> nth=0").splitlines()
+    assert "Fine-tuned layers\t–\tall layers" in lines
+    assert "Identity initialisation\tyes\t–" in lines
+    assert not any(line.startswith("Epochs") for line in lines)
+    legend = page.locator(".runs-compare .role-legend-label text").all_text_contents()
+    assert len(set(legend)) == 2
+    assert not any("–" in name for name in legend)
+    page.click(f".runs-compare thead a >> text={networks['resnet18']}")
+    page.wait_for_selector("dialog[open] .mark-line")
+    facts = page.inner_text("dialog[open] .facts")
+    assert "Initial weights" in facts
+    assert "Logit scale" not in facts
+    assert opened.complaints == []
 
 
 # The quickest of several: what the page itself needs, when nothing else holds the machine.

@@ -46,7 +46,7 @@
       const request = JSON.stringify([ids, state.metric, state.x, state.smooth]);
       if (!rows.length || request === latest) return;
       latest = request;
-      const names = model.names(rows, differing);
+      const names = model.names(rows, fields);
       const histories = await Promise.all(rows.map(({ id }) => daybook.historyOf(id)));
       // The selection has changed while the histories were loading.
       if (request !== latest) return;

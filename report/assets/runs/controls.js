@@ -50,18 +50,20 @@
 
     function checkboxes(field, values) {
       const allowed = () => page.view().allowed[field] || [];
-      return values.map((each) => [String(each), model.format(field, each)]).map(([value, text]) =>
-        checkbox(
-          text,
-          () => allowed().includes(value),
+      const choices = model.hasGaps(page.rows, field) ? [...values, null] : values;
+      return choices.map((value) => {
+        const key = model.key(value);
+        return checkbox(
+          model.format(field, value),
+          () => allowed().includes(key),
           (on) => {
-            const others = allowed().filter((other) => other !== value);
+            const others = allowed().filter((other) => other !== key);
             change({
-              allowed: { ...page.view().allowed, [field]: on ? [...others, value] : others },
+              allowed: { ...page.view().allowed, [field]: on ? [...others, key] : others },
             });
           },
-        ),
-      );
+        );
+      });
     }
 
     function range(field, values) {
@@ -100,9 +102,15 @@
         },
       );
 
-    const same = page.fields
-      .filter((field) => !page.varying.includes(field))
-      .map((field) => `${daybook.term(field)}: ${model.format(field, page.rows[0][field])}`);
+    const fixed = page.fields.filter((field) => !page.varying.includes(field));
+    const listed = (fields) =>
+      fields
+        .map((field) => [field, model.values(page.rows, field)[0]])
+        .map(([field, value]) => `${daybook.term(field)}: ${model.format(field, value)}`)
+        .join("; ");
+    const note = (text, fields) =>
+      fields.length ? element("p", { class: "quiet" }, `${text}: ${listed(fields)}.`) : null;
+    const partial = (field) => model.hasGaps(page.rows, field);
     const count = element("span", { class: "count", role: "status" });
     syncs.push(() => {
       const [filtered, all] = [page.filtered().length, page.rows.length];
@@ -130,9 +138,11 @@
         "Filters",
         button("Clear filters", { q: "", allowed: {}, ranges: {} }),
         ...page.varying.map(filter),
-        same.length
-          ? element("p", { class: "quiet" }, `The same in all runs: ${same.join("; ")}.`)
-          : null,
+        note(
+          "The same in all runs",
+          fixed.filter((field) => !partial(field)),
+        ),
+        note("The same in all runs that have the field", fixed.filter(partial)),
       ),
       panel(
         "Columns",

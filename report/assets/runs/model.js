@@ -10,10 +10,11 @@
   // (the numerical precision in the recipe and the one used) has the ending "_used". A recipe has the
   // fields of its own network alone, so a row may lack a field.
   model.rows = function (runs) {
+    const fields = new Set(model.fields(runs));
     return runs.map((run) => {
       const row = { id: run.id, dataset: run.dataset.name, ...run.recipe };
       for (const [name, value] of Object.entries(run.summary))
-        row[name in row ? `${name}_used` : name] = value;
+        row[fields.has(name) ? `${name}_used` : name] = value;
       const values = Object.entries(row).flatMap(([name, value]) => [
         value,
         daybook.valueName(name, value),
@@ -23,17 +24,36 @@
     });
   };
 
-  // The names of the recipe's fields and of the results, over all runs, in their order.
-  model.fields = (runs) => ["dataset", ...new Set(runs.flatMap((run) => Object.keys(run.recipe)))];
+  // The fields of all recipes; one that only some recipes have comes after its neighbour there.
+  model.fields = function (runs) {
+    const fields = ["dataset"];
+    const known = new Set(fields);
+    for (const { recipe } of runs) {
+      let before = "dataset";
+      for (const name of Object.keys(recipe)) {
+        if (!known.has(name)) fields.splice(fields.indexOf(before) + 1, 0, name);
+        known.add(name);
+        before = name;
+      }
+    }
+    return fields;
+  };
+
+  // The results of all runs, in their order.
   model.results = function (rows, fields) {
     const names = new Set(rows.flatMap((row) => Object.keys(row)));
     for (const other of ["id", "words", ...fields]) names.delete(other);
     return [...names];
   };
+
+  const isGap = (value) => value === null || value === undefined;
+
+  // The distinct values of a field in ascending order, without gaps.
   model.values = (rows, field) =>
-    [...new Set(rows.map((row) => row[field]).filter((value) => value !== undefined))].sort(compare);
-  model.varying = (rows, fields) =>
-    fields.filter((field) => new Set(rows.map((row) => row[field])).size > 1);
+    [...new Set(rows.map((row) => row[field]))].filter((value) => !isGap(value)).sort(compare);
+  model.hasGaps = (rows, field) => rows.some((row) => isGap(row[field]));
+  // The fields with more than one value; a gap is no value.
+  model.varying = (rows, fields) => fields.filter((field) => model.values(rows, field).length > 1);
 
   function compare(a, b) {
     return typeof a === "number" && typeof b === "number"
@@ -41,11 +61,21 @@
       : String(a).localeCompare(String(b));
   }
 
+  // Tabulator's sorter of every column: gaps, which it passes as "", come last in both directions.
+  model.sorter = function (a, b, rowA, rowB, column, direction) {
+    const [emptyA, emptyB] = [a, b].map((value) => Number(model.key(value) === ""));
+    if (emptyA || emptyB) return (emptyA - emptyB) * (direction === "desc" ? -1 : 1);
+    return compare(a, b);
+  };
+
+  // A value in a filter and in the address; a gap is the empty string.
+  model.key = (value) => (isGap(value) ? "" : String(value));
+
   // Whether a row contains every search word and passes every filter.
   model.matches = function (row, { q, allowed, ranges }) {
     for (const word of q.toLowerCase().split(/\s+/)) if (!row.words.includes(word)) return false;
     for (const [field, values] of Object.entries(allowed)) {
-      if (values.length && !values.includes(String(row[field]))) return false;
+      if (values.length && !values.includes(model.key(row[field]))) return false;
     }
     for (const [field, { min, max }] of Object.entries(ranges)) {
       if ((min !== null && !(row[field] >= min)) || (max !== null && !(row[field] <= max)))
@@ -100,24 +130,31 @@
     });
   };
 
-  // The fields in which some rows differ.
-  model.differing = (rows, fields) => (rows.length > 1 ? model.varying(rows, fields) : []);
+  // The fields in which some rows differ, a gap in only some of them included.
+  model.differing = (rows, fields) =>
+    fields.filter((field) => new Set(rows.map((row) => model.key(row[field]))).size > 1);
 
-  // Names for a legend: the fields in which the rows differ, and the id where they do not suffice.
-  model.names = function (rows, differing) {
-    const names = rows.map((row) =>
-      differing
-        .map((field) => {
-          const value = model.format(field, row[field]);
-          return typeof row[field] === "string" ? value : `${daybook.term(field)} ${value}`;
-        })
-        .join(", "),
-    );
-    const unique = (name) => name && names.filter((other) => other === name).length === 1;
-    return names.map((name, i) =>
-      unique(name) ? name : [name, rows[i].id].filter(Boolean).join(", "),
+  // A name for each run, for a legend: the values of the first fields that distinguish the runs.
+  model.names = function (rows, fields) {
+    let names = rows.map(() => []);
+    const distinct = (lists) => new Set(lists.map((list) => list.join(", "))).size;
+    for (const field of model.varying(rows, fields)) {
+      const longer = names.map((list, i) => [...list, ...valueName(field, rows[i][field])]);
+      if (distinct(longer) > distinct(names)) names = longer;
+    }
+    const texts = names.map((list) => list.join(", "));
+    const unique = (text) => text && texts.filter((other) => other === text).length === 1;
+    return texts.map((text, i) =>
+      unique(text) ? text : [text, rows[i].id].filter(Boolean).join(", "),
     );
   };
+
+  // A value with its field's name where the value does not say it; nothing for a gap.
+  function valueName(field, value) {
+    if (isGap(value)) return [];
+    const text = model.format(field, value);
+    return [typeof value === "string" ? text : `${daybook.term(field)} ${text}`];
+  }
 
   // Exponential smoothing with bias correction, as in TensorBoard.
   model.smooth = function (values, weight) {
@@ -276,7 +313,7 @@
   // Values as text.
 
   model.format = function (name, value) {
-    if (value === null || value === undefined) return "–";
+    if (isGap(value)) return "–";
     const text = daybook.valueName(name, value);
     if (text !== undefined) return text;
     if (/accuracy|test_low|test_high/.test(name)) return daybook.percent(value, 2);

@@ -130,7 +130,7 @@
         minWidth: 90,
         hozAlign: number ? "right" : "left",
         headerHozAlign: number ? "right" : "left",
-        sorter: number ? "number" : "string",
+        sorter: model.sorter,
         headerSortStartingDir: /accuracy/.test(name) ? "desc" : "asc",
       };
     }),
