@@ -10,39 +10,16 @@ from PIL import Image
 from lib.data.pictures import UnreadablePicture
 from lib.diagnosis.attribution import grad_cam
 from lib.errors import UserError
-from lib.inference import Prediction, Predictor
+from lib.inference import Prediction
 from lib.inference import predictor as module
 from tests.imports import PROJECT
-
-
-@pytest.fixture(scope="module")
-def predictor(bundle):
-    return Predictor.load(bundle.path, "cpu")
-
-
-@pytest.fixture(scope="module")
-def files(tiny, tmp_path_factory):
-    """The test pictures as PNG files, half of them in a sub-folder, in the split's order."""
-    folder = tmp_path_factory.mktemp("pictures")
-    (folder / "more").mkdir()
-    for number, image in enumerate(tiny.test.images):
-        name = f"{number:02d}.png" if number < 15 else f"more/{number:02d}.png"
-        picture(image).save(folder / name)
-    return folder
-
-
-def picture(image):
-    return Image.fromarray(image.permute(1, 2, 0).numpy())
+from tests.lib.inference.conftest import picture, same
 
 
 def saved(image, kind, **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def same(first, second):
-    return np.array_equal(np.asarray(first), np.asarray(second))
 
 
 def test_the_predictor_agrees_with_the_run_and_with_pytorch(predictor, bundle, run, tiny):

@@ -1,16 +1,11 @@
 import pytest
 import torch
-import torchvision
 
 from lib.models import parts
 from lib.training import loop
 from lib.training.loop import fit
-from lib.training.pretraining import pretrained
-from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
-
-CPU = torch.device("cpu")
-
+from tests.lib.conftest import CPU, recipe_from
 
 TRAINS = {  # the first part of the body that trains, for each strategy
     "head": None,
@@ -18,21 +13,6 @@ TRAINS = {  # the first part of the body that trains, for each strategy
     "layer4": "layer4.0",
     "all": "conv1",
 }
-
-
-@pytest.fixture(scope="module")
-def resnet_file(tmp_path_factory):
-    """Torchvision's state dict of a ResNet-18 with weights of its own."""
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        torch.save(torchvision.models.resnet18().state_dict(), path)
-    return path
-
-
-def recipe_from(path, **choices):
-    name = pretrained(str(path), None, None, None)
-    return Recipe(model="resnet18", weights=name, epochs=2, batch_size=32, lr=0.02, **choices)
 
 
 @pytest.mark.parametrize("strategy", TRAINS)

@@ -8,26 +8,9 @@ from safetensors.torch import save_file
 from lib.errors import UserError
 from lib.models import weights
 from lib.training import loop
-from lib.training.pretraining import pretrained
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
-
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def resnet_file(tmp_path_factory):
-    """Torchvision's state dict of a ResNet-18 with weights of its own."""
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        torch.save(torchvision.models.resnet18().state_dict(), path)
-    return path
-
-
-def recipe_from(path, **choices):
-    name = pretrained(str(path), None, None, None)
-    return Recipe(model="resnet18", weights=name, epochs=2, batch_size=32, lr=0.02, **choices)
+from tests.lib.conftest import CPU, recipe_from
 
 
 def test_imagenet_comes_from_torchs_cache_with_its_own_normalisation(
