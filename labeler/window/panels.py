@@ -13,6 +13,8 @@ from labeler.window.keys import CLASS_KEYS
 from labeler.window.theme import Style, class_colour, text_colour_on
 from labeler.window.widgets import flat_button
 
+CLOSE = "Press Esc to close."
+
 
 class Panel(tk.Frame):
     """A panel in the middle of the window. Escape closes it."""
@@ -29,6 +31,7 @@ class Panel(tk.Frame):
             highlightthickness=style.px(1),
             highlightbackground=palette.line,
             highlightcolor=palette.line,
+            cursor="arrow",
         )
         self.style, self._on_close = style, on_close
         self.label(title, font=style.large).pack(anchor="w", pady=(0, style.px(12)))
@@ -100,7 +103,7 @@ class Keys(Panel):
                 self.label(keys, column, font=style.strong).grid(row=row, column=0, sticky="w")
                 label = self.label(description, column, muted=True)
                 label.grid(row=row, column=1, sticky="w", padx=(style.px(14), 0), pady=style.px(2))
-        self.set_note("Press Esc to close.")
+        self.set_note(CLOSE)
 
 
 class Info(Panel):
@@ -113,6 +116,7 @@ class Info(Panel):
             label.grid(row=row, column=0, sticky="nw", pady=style.px(2))
             text = self.label(value, self.body, wraplength=style.px(440))
             text.grid(row=row, column=1, sticky="w", padx=(style.px(16), 0))
+        self.set_note(CLOSE)
 
 
 class Jump(Panel):

@@ -23,6 +23,11 @@ class Driver:
     def displayed(self):
         return self.window.stage.displayed
 
+    def count(self, number):
+        """The count that the button of a class shows."""
+        button = self.window.layout.buttons[number]
+        return button.itemcget(button._count, "text")
+
     def has_text(self, text):
         """Whether a label of the window contains this text."""
         parts = self.window.layout.winfo_children()
@@ -87,6 +92,24 @@ class Driver:
 # Tk must be deallocated by the thread that made it. Garbage is collected by whichever thread comes
 # along, the labeler's own among them, so closed windows are kept until the process ends.
 CLOSED = []
+
+
+@pytest.fixture
+def tk_root(display):
+    """An empty window on the virtual display, for widgets alone."""
+    import tkinter as tk
+
+    root = tk.Tk(screenName=display, className="widgets")
+    yield root
+    root.destroy()
+    CLOSED.append(root)
+
+
+@pytest.fixture
+def style(tk_root):
+    from labeler.window.theme import LIGHT, Style
+
+    return Style(tk_root, LIGHT, 1.0)
 
 
 @pytest.fixture

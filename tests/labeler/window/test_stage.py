@@ -1,0 +1,107 @@
+from types import SimpleNamespace
+
+import pytest
+
+from labeler.record.table import write_table
+from labeler.suggestions import Suggestions
+
+
+def test_after_the_last_picture(open_window, pictures):
+    driver = open_window(pictures("0.png", "1.png"))
+    driver.press("a", "b")
+    assert driver.stage.desk.order.current is None
+    view = driver.window.layout.view
+    assert "Every picture is labelled" in view.itemcget(view._text, "text")
+    driver.press("a", "Left")
+    assert driver.displayed == "1.png"
+
+
+def test_a_thumbnail_brings_its_picture_back(open_window, pictures):
+    driver = open_window(pictures())
+    driver.press("a", "b", "a")
+    thumbnails = driver.window.layout.thumbnails
+    driver.wait(lambda: thumbnails.name_at(2))
+    assert [thumbnails.name_at(place) for place in range(3)] == ["2.png", "1.png", "0.png"]
+    driver.wait(lambda: len(driver.stage._thumbnails) == 3)
+    driver.click(thumbnails, 70, 20)
+    assert driver.displayed == "1.png"
+    driver.press("Control-3")
+    assert driver.displayed == "0.png"
+    driver.press("b")
+    assert driver.displayed == "3.png", "one goes on where one was"
+
+
+def test_pace_and_progress(open_window, pictures):
+    driver = open_window(pictures(*[f"{n}.png" for n in range(20)]))
+    driver.press(*"ababab")
+    assert "per minute" in driver.window.layout._pace["text"]
+    assert driver.window.layout._counts["text"] == "6 of 20 labelled"
+    assert driver.stage.desk.progress == pytest.approx(0.3)
+
+
+def test_suggestions_are_hints_and_the_doubtful_come_first(open_window, pictures):
+    class Model:
+        classes = ("cat", "dog")
+
+        def predict(self, paths):
+            return [
+                SimpleNamespace(label="dog", confidence=0.99 - int(path.stem) / 100)
+                for path in paths
+            ]
+
+    driver = open_window(
+        pictures(*[f"{n}.png" for n in range(30)]), suggestions=Suggestions(Model())
+    )
+    assert driver.session.classes == ("cat", "dog")
+    button = driver.window.layout.buttons[1]
+    driver.wait(lambda: button.itemcget(button._hint, "text") == "99\xa0% likely")
+    driver.wait(lambda: driver.stage.desk.order.view[9] == "29.png")
+    driver.press(*"ababababab")
+    assert driver.displayed == "28.png"
+
+
+def test_an_unreadable_picture_is_shown_as_such_and_skipped(open_window, pictures):
+    folder = pictures()
+    (folder / "0.png").write_bytes((folder / "0.png").read_bytes()[:40])
+    driver = open_window(folder)
+    view = driver.window.layout.view
+    assert "0.png cannot be read" in view.itemcget(view._text, "text")
+    driver.press("a")
+    assert (driver.session.labels, driver.displayed) == ({}, "0.png")
+    assert "Press Space to skip it" in driver.window.notice
+    driver.press("plus", "space", "a")
+    assert driver.session.labels == {"1.png": "0"}
+    assert list(driver.session.skipped) == ["0.png"]
+
+
+def test_an_edit_made_elsewhere_appears(open_window, pictures):
+    folder = pictures()
+    driver = open_window(folder)
+    driver.press("a", "b")
+    driver.wait(lambda: (folder / "labels.csv").exists())
+    write_table(folder / "labels.csv", [("0.png", "1"), ("1.png", "1")])
+    driver.wait(lambda: driver.count(1) == "2")
+    assert "edited by another program" in driver.window.notice
+
+
+def test_the_caption_gives_name_state_and_position(open_window, pictures):
+    driver = open_window(pictures())
+    layout = driver.window.layout
+    driver.press("space", "Left")
+    caption = [part["text"] for part in (layout._file, layout._state, layout._position)]
+    assert caption == ["0.png", "skipped", "1 of 6"]
+    driver.press("b", "Home")
+    assert layout._state["text"] == "class 1"
+    assert driver.root.title() == "pictures · 1 of 6 labelled"
+
+
+def test_a_filter_that_nothing_matches_is_explained(open_window, pictures):
+    driver = open_window(pictures())
+    driver.window.run("choose", "skipped")
+    view = driver.window.layout.view
+    assert view.itemcget(view._text, "text").startswith("No more pictures match the filter.")
+
+
+def test_the_next_pictures_are_prepared_for_the_screen(open_window, pictures):
+    stage = (driver := open_window(pictures())).stage
+    driver.wait(lambda: {"1.png", "2.png"} <= set(stage._photos))
