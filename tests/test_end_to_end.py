@@ -77,7 +77,7 @@ def test_the_site_has_home_and_every_day_with_charts(checkout, engine):
     if engine == "quarto" and not shutil.which("quarto"):
         pytest.skip("quarto is not on PATH")
     said = run(checkout, "report", "--engine", engine)
-    assert f"by {engine.capitalize()}" in said
+    assert f"with {engine.capitalize()}" in said
     site = checkout / "_site"
     assert "Test accuracy" in (site / "index.html").read_text()
     for page in PAGES:
