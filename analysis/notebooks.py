@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 from lib.data.sources import content_key
 from lib.errors import UserError, nearest
 from lib.files import read_json, replacing

@@ -18,7 +18,7 @@ import filelock
 import numpy as np
 
 from lib.data.folders import Listing, short_hash
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 from lib.data.splits import arrange
 from lib.errors import UserError
 from lib.files import read_json, write_json
@@ -33,7 +33,7 @@ class Choices:
     size: int  # height and width in pixels
     val_share: float
     seed: int
-    version: int = 1  # raised when pictures come to be decoded or arranged in another way
+    version: int = 2  # raised when pictures come to be decoded or arranged in another way
 
 
 class Decoded(NamedTuple):
@@ -102,11 +102,13 @@ def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> N
         listing, digests, damaged = decode(unfinished / "decoded.raw")
         decoded = _map(unfinished / "decoded.raw", len(listing.ids), choices.size)
         whole = np.setdiff1d(np.arange(len(decoded)), list(damaged))
+        _refuse_lost_splits(listing, whole, damaged)
         order, lengths = arrange(
             listing.take(whole), digests[whole], choices.val_share, choices.seed
         )
         order = whole[order]
         _write(unfinished / "pixels.raw", decoded, order)
+        del decoded  # Windows removes no file that is mapped
         (unfinished / "decoded.raw").unlink()
         contents = describe(
             _map(unfinished / "pixels.raw", len(order), choices.size),
@@ -118,6 +120,18 @@ def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> N
         unfinished.rename(cache)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _refuse_lost_splits(
+    listing: Listing, whole: np.ndarray, damaged: dict[int, UnreadablePicture]
+) -> None:
+    """Stop if a split that the source brings has no readable picture; none is made in its place."""
+    for split in set(listing.splits) - set(listing.splits[whole]):
+        places = np.flatnonzero(listing.splits == split)
+        raise UserError(
+            f"no picture of the split {split} can be read ({damaged[places[0]]}, "
+            f"and {len(places) - 1} more); mend them, or remove them all"
+        )
 
 
 def _write(path: Path, images: np.ndarray, order: np.ndarray) -> None:

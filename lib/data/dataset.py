@@ -13,7 +13,7 @@ by `lib.data.cache` in `<root>/.cache`, a folder that may be deleted at any time
 
 import sys
 from contextlib import nullcontext, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Literal, Self
@@ -26,7 +26,8 @@ from torch import Tensor
 from lib.data import decoding, folders, pictures, sources
 from lib.data.cache import Choices, Contents, Decoded, cached, describe
 from lib.data.folders import Listing, short_hash
-from lib.data.pictures import LARGEST, UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
+from lib.data.pictures import LARGEST
 from lib.data.splits import arrange
 from lib.errors import UserError
 
@@ -62,6 +63,7 @@ class Dataset:
     flip: bool  # whether a mirrored picture keeps its label
     fingerprint: str  # of pixels, labels, ids, classes, splits, flip and training limit
     skipped: tuple[str, ...] = ()  # ids of damaged pictures that were left out
+    left_out: tuple[str, ...] = ()  # what the folder holds beside pictures, a line for each reason
 
     @property
     def image_size(self) -> int:
@@ -105,14 +107,19 @@ def load(
         image_size = 8 if source == "digits" else 32
     choices = Choices(image_size, val_share, seed)
     _check(choices, train_limit, unreadable)
+    left_out: tuple[str, ...] = ()
     if folder is not None:
         name = "cifar10" if source == "cifar10" else folder.resolve().name
-        images, contents = _from_folder(folder, root, choices, unreadable == "skip", progress)
+        listing = folders.scan(folder)
+        left_out = listing.left_out
+        images, contents = _from_folder(
+            folder, listing, root, choices, skip=unreadable == "skip", progress=progress
+        )
     else:
         name = str(source)
         images, contents = _digits(choices) if name == "digits" else _cifar10(root, choices)
     flip = flip if flip is not None else name != "digits"
-    return _dataset(name, images, contents, flip, train_limit)
+    return replace(_dataset(name, images, contents, flip, train_limit), left_out=left_out)
 
 
 def _check(choices: Choices, train_limit: int, unreadable: str) -> None:
@@ -223,10 +230,8 @@ def _download_cifar10(root: Path) -> tuple[Listing, np.ndarray]:
 
 
 def _from_folder(
-    folder: Path, root: Path, choices: Choices, skip: bool, progress: bool
+    folder: Path, listing: Listing, root: Path, choices: Choices, *, skip: bool, progress: bool
 ) -> tuple[np.ndarray, Contents]:
-    listing = folders.scan(folder)
-
     def decode(out: Path) -> Decoded:
         # Splits that cannot be made are refused here, before the decoding and not after it.
         arrange(listing, np.arange(len(listing.ids)), choices.val_share, choices.seed)

@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.data import pictures
-from lib.data.pictures import UnreadablePicture
+from lib.data.names import Locator
+from lib.data.picture_files import UnreadablePicture
 from lib.progress import report
 
 BATCH = 64  # pictures that a decoding process takes at a time
@@ -66,11 +67,12 @@ def _decode_batch(
 ) -> tuple[int, list[int], dict[int, UnreadablePicture]]:
     digests: list[int] = []
     damaged: dict[int, UnreadablePicture] = {}
+    locator = Locator(folder)
     # Written, not memory-mapped: on a full disk a write fails with an error, a mapping kills.
     with out.open("r+b") as file:
         for place, name in enumerate(ids, first):
             try:
-                pixels = pictures.decode(folder / name, size).transpose(2, 0, 1).tobytes()
+                pixels = pictures.decode(locator.path(name), size).transpose(2, 0, 1).tobytes()
             except UnreadablePicture as error:
                 if not skip:
                     raise

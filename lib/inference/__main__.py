@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from lib.data.pictures import SUFFIXES, Source, UnreadablePicture
+from lib.data.picture_files import SUFFIXES, Source, UnreadablePicture
 from lib.errors import UserError, command
 from lib.files import replacing
 from lib.inference.predictor import BATCH, Prediction, Predictor

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lib.data.pictures import Source, decode
+from lib.data.picture_files import Source
+from lib.data.pictures import decode
 from lib.diagnosis.heat import ramp
 from lib.errors import UserError, nearest
 from lib.inference.bundle import ONNX, Bundle

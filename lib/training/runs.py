@@ -70,7 +70,7 @@ class Run:
 
     @cached_property
     def dataset(self) -> dict[str, Any]:
-        """The dataset's facts: name, classes, sizes, mean, std, flip, fingerprint."""
+        """The dataset's facts: name, classes, sizes, mean, std, flip, fingerprint, skipped."""
         return read_json(self.path / "dataset.json")
 
     @cached_property
@@ -169,6 +169,7 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         "std": list(dataset.std),
         "flip": dataset.flip,
         "fingerprint": dataset.fingerprint,
+        "skipped": list(dataset.skipped),
     }
 
 

@@ -26,7 +26,7 @@ PARAMETERS = 'dataset = "digits"  # which\nfactor = 2\nmessage = "fine"\n'
 BODY = """
 import sys
 from lib.errors import UserError
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 print("noise", file=sys.stderr)
 if message == "damaged":
     raise UnreadablePicture("a.png", "truncated")

@@ -10,7 +10,7 @@ import pytest
 
 from lib.data.cache import Choices, Decoded, cached
 from lib.data.folders import Listing
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 from lib.errors import UserError
 
 HERE = Path(__file__).parents[3]

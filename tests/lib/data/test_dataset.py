@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10
 
 from lib.data import decoding
 from lib.data.dataset import class_counts, load
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 from lib.errors import UserError
 
 CLASSES = ("ant", "bee", "cat")
@@ -180,6 +180,28 @@ def test_truncated_picture_stops_or_is_skipped(zoo, tmp_path):
     assert "bee/03.png" not in ids
     with pytest.raises(UnreadablePicture, match=message):  # from the cache
         load(zoo, 6, root=tmp_path)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_no_split_is_made_in_place_of_one_that_is_damaged(tmp_path, split):
+    for part in ("train", split):
+        draw(tmp_path / "zoo" / part)
+    for picture in (tmp_path / "zoo" / split).rglob("*.png"):
+        picture.write_bytes(picture.read_bytes()[:60])
+    for _ in range(2):  # nor the second time
+        with pytest.raises(UserError, match=rf"no picture of the split {split} can be .* 29 more"):
+            load(tmp_path / "zoo", 6, root=tmp_path, unreadable="skip")
+
+
+def test_what_a_folder_holds_beside_pictures_is_said(zoo, tmp_path):
+    (zoo / "bee" / "notes.txt").touch()
+    load(zoo, 6, root=tmp_path)
+    (zoo / "bee" / "1.heic").touch()
+    dataset = load(zoo, 6, root=tmp_path)  # also where the pixels come from the cache
+    assert dataset.left_out == (
+        "2 files in formats that are not read (.heic, .txt), such as bee/1.heic",
+    )
+    assert load("digits").left_out == ()
 
 
 def test_class_counts_add_up():

@@ -8,7 +8,7 @@ from PIL import Image
 
 from lib.data.dataset import pictures
 from lib.data.decoding import decode_all
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 
 
 def draw(folder, *names, seed=0):

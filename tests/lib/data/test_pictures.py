@@ -10,7 +10,8 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
 from lib.data.dataset import pictures
-from lib.data.pictures import UnreadablePicture, decode
+from lib.data.picture_files import UnreadablePicture
+from lib.data.pictures import decode
 from lib.errors import UserError
 
 

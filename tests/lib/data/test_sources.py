@@ -49,8 +49,24 @@ def test_names_and_paths_are_told_apart(tmp_path, monkeypatch):
     assert content_key("cifar10") == "cifar10"
     draw(Path("data/cifar10"), "train/ant/1.png", "train/cat/1.png", "test/ant/1.png")
     assert find("cifar10") == Path("data/cifar10")
-    assert content_key("cifar10") == scan(Path("data/cifar10")).key
+    assert content_key("cifar10") == content_key("data/cifar10")
     assert find("data/cifar10", root="elsewhere") == Path("data/cifar10")
     assert find("cifar10", root="elsewhere") is None
     with pytest.raises(UserError, match=r"unknown dataset 'cifar': .* digits and cifar10.* folder"):
         find("cifar")
+
+
+def test_a_folder_whose_name_is_not_utf8_gets_one_line(tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(UserError, match=r"caf\\xe9 has a name that is not UTF-8; rename it"):
+        find(folder)
+
+
+def test_key_changes_with_what_is_passed_over(tmp_path):
+    draw(tmp_path, "ant/1.png", "cat/1.png")
+    before = content_key(tmp_path)
+    (tmp_path / "cat" / "2.heic").write_bytes(b"a picture of another format")
+    assert content_key(tmp_path) != before
+    assert scan(tmp_path).left_out == (
+        "1 file in a format that is not read (.heic), such as cat/2.heic",
+    )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lib.data.pictures import UnreadablePicture
+from lib.data.picture_files import UnreadablePicture
 from lib.diagnosis.attribution import grad_cam
 from lib.errors import UserError
 from lib.inference import Prediction
