@@ -40,6 +40,7 @@ from PIL import Image
 
 from labeler.record.table import write_table
 from labeler.recording import virtual_display
+from lib.data.tables import Table
 
 STARTS = 5
 DISTINCT = 8  # different photographs; the others are links to them
@@ -99,7 +100,7 @@ def report(options: argparse.Namespace, small: Path, photos: Path, names: list[s
     labelling(f"small pictures, first {keys} labels, {pace:g} keys/s", small, pace)
     done = names[: len(names) * 9 // 10]
     forget(small)
-    write_table(small / "labels.csv", [(name, str(len(name) % 2)) for name in done])
+    write_table(small / "labels.csv", Table({name: str(len(name) % 2) for name in done}))
     opening(f"open {len(names):,} small pictures, {len(done):,} labelled")
     labelling(f"small pictures, {keys} labels after {len(done):,}, {pace:g} keys/s", small, pace)
     labelling(f"12-megapixel JPEGs, {pace:g} keys/s", photos, pace)

@@ -1,6 +1,7 @@
 """The desktop labeler: a folder of pictures in, `labels.csv` and `splits.csv` out.
 
-Needs the standard library (with Tk) and Pillow, nothing else of this project. Start it with
+Needs the standard library (with Tk), Pillow, and of `lib` the rules that it shares with the study
+(`lib.data.picture_files`, `names`, `tables`), which need no more. Start it with
 `python -m labeler [FOLDER]`. Each module imports only from those above it.
 
     errors.py       what can go wrong, one line each

@@ -124,7 +124,7 @@ class Desk:
             ("number", f"{session.pictures.get(name, -1) + 1:,} of {len(session.names):,}"),
         ]
         try:
-            status = (session.folder / name).stat()
+            status = session.path(name).stat()
             day = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime))
             rows += [("on disk", f"{status.st_size:,} bytes, modified {day}")]
         except OSError:

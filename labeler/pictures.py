@@ -9,30 +9,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image
 
 from labeler.errors import reason
+from lib.data.names import Locator
+from lib.data.picture_files import UnreadablePicture, orientation, read, rgb, upright
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 BUDGET = 120_000_000  # bytes of decoded pixels in the cache
 BACKGROUND = (
     176,
     176,
     176,
 )  # behind transparent pixels: black and white drawings both stay visible
-TO_UPRIGHT = {  # the transposition that undoes an EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 Size = tuple[int, int]
 
 
@@ -61,41 +52,31 @@ def fit(size: Size, box: Size) -> Size:
 
 
 def decode(path: Path, box: Size | None = None) -> Picture | Unreadable:
-    """Read a picture upright, as RGB, fitted into the box; None: in its own size."""
+    """Read a picture upright, as RGB, fitted into the box; None: in its own size.
+
+    Grey of more than eight bits is stretched to its own range, so that a person sees what is there.
+    """
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.format == "TIFF":
-                image.load()  # Pillow turns a TIFF upright when it loads it
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            transposed = orientation >= 5  # width and height are exchanged
-            size = image.size[::-1] if transposed else image.size
-            target = fit(size, box) if box else size
-            raw_target = target[::-1] if transposed else target
-            mode = image.mode
-            image.draft("RGB", raw_target)  # only JPEG supports this
-            pixels = _resize(_rgb(image), raw_target)
-            if orientation in TO_UPRIGHT:
-                pixels = pixels.transpose(TO_UPRIGHT[orientation])
-            return Picture(pixels, size, image.format or "", mode)
-    except UnidentifiedImageError:
-        return Unreadable("not a picture in a known format")
-    except OSError as error:
-        return Unreadable(reason(error) if error.errno else str(error))
-    except Exception as error:  # decoders raise all kinds of errors on damaged files
-        return Unreadable(str(error) or type(error).__name__)
+        return read(path, partial(_fitted, box=box))
+    except UnreadablePicture as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno:
+            return Unreadable(reason(cause))
+        return Unreadable(error.reason)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Eight bits per channel, no transparency."""
-    if image.mode.startswith(("I", "F")):  # more than eight bits: stretch its range
-        image = image.convert("F")
-        low, high = cast(tuple[float, float], image.getextrema())
-        scale = 255 / ((high - low) or 1)
-        image = image.point(lambda value: value * scale - low * scale).convert("L")
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    return image.convert("RGB")
+def _fitted(image: Image.Image, box: Size | None) -> Picture:
+    if image.format == "TIFF":
+        image.load()  # Pillow turns a TIFF upright when it loads it
+    turn = orientation(image)
+    transposed = turn >= 5  # width and height are exchanged
+    size = image.size[::-1] if transposed else image.size
+    target = fit(size, box) if box else size
+    raw_target = target[::-1] if transposed else target
+    mode = image.mode
+    image.draft("RGB", raw_target)  # only JPEG supports this
+    pixels = _resize(rgb(image, BACKGROUND, stretch=True), raw_target)
+    return Picture(upright(pixels, turn), size, image.format or "", mode)
 
 
 def _resize(image: Image.Image, size: Size) -> Image.Image:
@@ -110,7 +91,7 @@ class Prefetcher:
     """Decodes the pictures that come next, in the background, into a cache of limited size."""
 
     def __init__(self, folder: Path, workers: int | None = None) -> None:
-        self.folder = folder
+        self._locator = Locator(folder)
         self.box: Size = (0, 0)
         self._cache: OrderedDict[str, Picture | Unreadable] = OrderedDict()
         self._requested: list[str] = []
@@ -156,7 +137,7 @@ class Prefetcher:
                     return
                 name, box = self._next() or "", self.box
                 self._busy.add(name)
-            picture = decode(self.folder / name, box)
+            picture = decode(self._locator.path(name), box)
             with self._changed:
                 self._busy.discard(name)
                 if box == self.box:

@@ -23,6 +23,8 @@ from labeler.errors import LabelerError, reason
 from labeler.folder import natural_key
 from labeler.record.session import Session
 from labeler.record.table import write_table
+from lib.data.names import Locator
+from lib.data.tables import Table
 
 SPLITS = ("train", "val", "test")
 FILE = "splits.csv"
@@ -154,14 +156,15 @@ def find_copies(
     ------
     LabelerError   if a file cannot be read
     """
+    locator = Locator(folder)
     sizes: dict[int, list[str]] = defaultdict(list)
     contents: dict[str, list[str]] = defaultdict(list)
     try:
         for name in names:
-            sizes[(folder / name).stat().st_size].append(name)
+            sizes[locator.path(name).stat().st_size].append(name)
         same_size = [n for group in sizes.values() if len(group) > 1 for n in group]
         for count, name in enumerate(same_size, start=1):
-            with (folder / name).open("rb") as file:
+            with locator.path(name).open("rb") as file:
                 contents[hashlib.file_digest(file, "sha256").hexdigest()].append(name)
             progress(count)
     except OSError as error:
@@ -190,7 +193,8 @@ def export(
     NotSaved       if `splits.csv` cannot be written
     """
     check_ratios(ratios)
-    present = {name: label for name, label in labels.items() if (folder / name).is_file()}
+    locator = Locator(folder)
+    present = {name: label for name, label in labels.items() if locator.path(name).is_file()}
     if not present:
         raise LabelerError(f"{folder}: no picture is labelled yet, so there is nothing to divide.")
     copies = find_copies(folder, present, progress)
@@ -199,7 +203,7 @@ def export(
         for name in present:
             grouped[group(name)].append(name)
     splits = divide(present, ratios, seed, [*copies, *grouped.values()])
-    write_table(folder / FILE, list(splits.items()), ("filename", "split"))
+    write_table(folder / FILE, Table(splits), "split")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for name, split in splits.items():
         counts[present[name]][split] += 1

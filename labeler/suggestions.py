@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError
+from lib.data.names import Locator
 
 BATCH = 16
 
@@ -102,24 +103,25 @@ class Suggestions:
 
     def _work(self, folder: Path, stopped: threading.Event) -> None:
         predictions = self.predictions
+        locator = Locator(folder)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or stopped.is_set())
                 if stopped.is_set():
                     return
                 names = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
-            predictions |= self._predict(folder, names)
+            predictions |= self._predict(locator, names)
             self.has_new = True
 
-    def _predict(self, folder: Path, names: list[str]) -> dict[str, Prediction]:
+    def _predict(self, locator: Locator, names: list[str]) -> dict[str, Prediction]:
         """Predictions for a batch; an unreadable picture loses only its own."""
         try:
-            predictions = self._predictor.predict([folder / name for name in names])
+            predictions = self._predictor.predict([locator.path(name) for name in names])
         except Exception as error:
             if len(names) == 1:
                 self._errors.append(f"No suggestion for {names[0]}: {error}")
                 return {}
-            return {k: v for name in names for k, v in self._predict(folder, [name]).items()}
+            return {k: v for name in names for k, v in self._predict(locator, [name]).items()}
         return {
             name: Prediction(prediction.label, prediction.confidence)
             for name, prediction in zip(names, predictions, strict=True)

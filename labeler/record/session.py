@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
 from labeler.folder import natural_key
 from labeler.record.journal import FolderLock, Journal, read_journal
 from labeler.record.table import LABELS, read_table, stamp, write_table
+from lib.data.names import Locator, normal
+from lib.data.tables import Table
 
 MOST_CLASSES = 26  # one letter key each
 DEFAULT_CLASSES = ("0", "1")
@@ -71,6 +74,7 @@ class Session:
             raise LabelerError(f"{folder} is not a folder: give a folder of pictures")
         classes = check_classes(classes) if classes else ()
         self.table_path = self.folder / LABELS
+        self._locator = Locator(self.folder)
         self.messages: deque[str] = deque()
         self.read_only = ""
         self.revision = 0
@@ -104,11 +108,13 @@ class Session:
             self.messages.append(f"Damaged lines of the journal, ignored: {journal.damaged}.")
         self._journal = Journal(self.folder, journal.lines)
         self._stamp = stamp(self.table_path)
-        self._table = read_table(self.table_path)  # labels.csv as last read or written
+        self._file = read_table(self.table_path)  # labels.csv as last read
+        self._table = self._file.values  # its labels as last read or written
         self.labels = dict(self._table)
-        self.skipped = {name: None for name in journal.skipped if name not in self._table}
+        skipped = {normal(name): None for name in journal.skipped}
+        self.skipped = {name: None for name in skipped if name not in self._table}
         for name, label in journal.changes.items():
-            self._apply_mark(Mark(name, label, name in journal.skipped))
+            self._apply_mark(Mark(normal(name), label and normal(label), normal(name) in skipped))
         self._saved_revision = 0 if self.labels == self._table else -1
         in_use = sorted(set(self.labels.values()), key=natural_key)
         given = tuple(classes) or journal.classes
@@ -119,6 +125,10 @@ class Session:
             self._journal.append([{"classes": self.classes}])
 
     # State
+
+    def path(self, name: str) -> Path:
+        """Where a picture's file is."""
+        return self._locator.path(name)
 
     def add_pictures(self, names: Iterable[str]) -> None:
         """Add pictures of the folder, in the order in which they are to be shown."""
@@ -268,11 +278,16 @@ class Session:
                 if not self.unsaved:
                     return
                 revision, lines = self.revision, self._journal.lines
-                rows = list(self.labels.items())
-            written = write_table(self.table_path, rows)
+                labels = dict(self.labels)
+            written = write_table(self.table_path, self._as_table(labels))
             with self._lock:
-                self._stamp, self._table = written, dict(rows)
+                self._stamp, self._table = written, labels
                 self._note_saved(revision, lines)
+
+    def _as_table(self, labels: dict[str, str]) -> Table:
+        """The labels with what else labels.csv held when it was read: other columns."""
+        empty = tuple(name for name in self._file.empty if name not in labels)
+        return replace(self._file, values=labels, empty=empty)
 
     def _note_saved(self, revision: int, lines: int) -> None:
         self._saved_revision = revision
@@ -286,11 +301,12 @@ class Session:
         """
         self._stamp = stamp(self.table_path)
         try:
-            edited = read_table(self.table_path)
+            self._file = read_table(self.table_path)
         except LabelerError as error:
             self._back_up_damaged(error)
             self._saved_revision = -1
             return
+        edited = self._file.values
         with self._lock:
             marks = [
                 Mark(name, edited.get(name))
@@ -321,7 +337,7 @@ class Session:
 
     def save_copy(self, path: Path) -> None:
         """Write all labels to another file, for example when the folder is gone."""
-        write_table(path, list(self.labels.items()))
+        write_table(path, self._as_table(dict(self.labels)))
 
     def close(self) -> None:
         """Write labels.csv and release the folder.
@@ -347,13 +363,13 @@ class Session:
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names without surrounding spaces.
+    """Class names without surrounding spaces, in one Unicode form.
 
     Raises
     ------
     LabelerError   if there are fewer than 2 or more than 26, one is empty, or two are equal
     """
-    names = tuple(name.strip() for name in classes)
+    names = tuple(normal(name.strip()) for name in classes)
     if not 2 <= len(names) <= MOST_CLASSES:
         raise LabelerError(
             f"Number of class names: {len(names)}. Give 2 to {MOST_CLASSES}, one per key."

@@ -1,67 +1,42 @@
-"""Read and write `labels.csv` and `splits.csv`.
+"""Read and write `labels.csv` and `splits.csv`, by the rules of `lib.data.tables`.
 
-`labels.csv` (filename,label) and `splits.csv` (filename,split) are UTF-8 with a header and one row
-per picture; names are relative to the folder, with forward slashes. A file is always replaced as a
-whole: another program that reads it sees either the old one or the new one.
+A file is always replaced as a whole: another program that reads it sees either the old one or the
+new one.
 """
 
 import contextlib
-import csv
-import io
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from labeler.errors import LabelerError, NotSaved, reason
+from lib.data import tables
+from lib.data.tables import Table, TableError, table_rows, write_rows
 
 LABELS = "labels.csv"
 
 Stamp = tuple[int, int, int] | None
 
 
-def read_table(path: Path, columns: tuple[str, str] = ("filename", "label")) -> dict[str, str]:
-    """The file's rows as {filename: value}; empty where there is no file.
-
-    A row without a value counts as absent; of two rows for one file the later one counts.
+def read_table(path: Path) -> Table:
+    """The labels in the file; none where there is no file.
 
     Raises
     ------
-    LabelerError   if the file is not CSV with exactly these columns; the message names the row
+    LabelerError   if the file does not follow the rules; the message names the line
     """
     try:
-        data = path.read_bytes()
+        return tables.read_table(path, "label")
     except FileNotFoundError:
-        return {}
+        return Table()
     except OSError as error:
         raise LabelerError(f"{path} cannot be read: {reason(error)}") from error
-    rows: dict[str, str] = {}
-    number = 0
-    try:
-        lines = io.StringIO(data.decode("utf-8-sig"), newline="")
-        for number, row in enumerate(csv.reader(lines, strict=True), start=1):
-            if (number == 1 and tuple(row) == columns) or not row:
-                continue
-            if number == 1 or len(row) != 2 or not row[0]:
-                raise _damaged(path, number, f"is {','.join(row)!r}, not {','.join(columns)}")
-            rows.pop(row[0], None)
-            if row[1]:
-                rows[row[0]] = row[1]
-    except UnicodeDecodeError as error:
-        raise _damaged(path, data.count(b"\n", 0, error.start) + 1, "is not UTF-8") from error
-    except csv.Error as error:
-        raise _damaged(path, number + 1, f"is not CSV ({error})") from error
-    return rows
+    except TableError as error:
+        raise LabelerError(f"{error}: correct it, or move the file away") from error
 
 
-def _damaged(path: Path, row: int, problem: str) -> LabelerError:
-    return LabelerError(f"{path}: row {row} {problem}: correct it, or move the file away")
-
-
-def write_table(
-    path: Path, rows: Sequence[tuple[str, str]], columns: tuple[str, str] = ("filename", "label")
-) -> Stamp:
-    """Replace the file by one with these rows; its stamp, see `stamp`.
+def write_table(path: Path, table: Table, column: str = "label") -> Stamp:
+    """Replace the file by one with this table; its stamp, see `stamp`.
 
     Raises
     ------
@@ -69,22 +44,13 @@ def write_table(
     """
     target = Path(os.path.realpath(path))  # a linked file stays a link
     temporary = target.with_name(f".{target.name}.new")
-    bare_cr = any(
-        "\r" in name or "\r" in value for name, value in rows
-    )  # not quoted by QUOTE_MINIMAL
     try:
         with temporary.open("w", newline="", encoding="utf-8") as lines:
-            writer = csv.writer(
-                lines, lineterminator="\n", quoting=csv.QUOTE_ALL if bare_cr else csv.QUOTE_MINIMAL
-            )
-            writer.writerow(columns)
-            for start in range(0, len(rows), 500):  # in parts, so that the window stays responsive
-                writer.writerows(rows[start : start + 500])
+            write_rows(lines, table_rows(table, column))
             lines.flush()
             os.fsync(lines.fileno())
-        written = stamp(
-            temporary
-        )  # before the replacement: another program may replace it right after
+        # Before the replacement: another program may replace it right after.
+        written = stamp(temporary)
         os.replace(temporary, target)
         flush_folder(target.parent)
     except OSError as error:

@@ -191,7 +191,7 @@ class Stage:
         self._zooming.append(steps)
         if len(self._zooming) == 1:
             read: list[Picture | Unreadable] = []
-            path = self.desk.session.folder / self.displayed
+            path = self.desk.session.path(self.displayed)
             Thread(target=lambda: read.append(decode(path)), daemon=True).start()
             self._zoom_when_read(read)
 

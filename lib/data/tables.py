@@ -2,7 +2,8 @@
 
 The files are CSV (RFC 4180) in UTF-8, with commas and a header; one row per picture:
 
-- a byte order mark, blank lines and rows of empty cells are passed over, also before the header;
+- a byte order mark, blank lines and rows of empty cells are passed over, also before the header; a
+  file of nothing else holds no rows;
 - the header has `filename` and `label` (or `split`) in any order and case, blanks around them or
   not; other columns are kept as they are and mean nothing;
 - a filename is taken whole, blanks included: the path relative to the folder, with forward slashes,
@@ -54,7 +55,10 @@ def read_table(path: Path, column: str) -> Table:
 def parse_table(data: bytes, column: str, name: str) -> Table:
     """The table in the bytes of a file, which messages call `name`."""
     rows = ((line, row) for line, row in _rows(data, name) if any(map(str.strip, row)))
-    columns = _Columns(*next(rows, (1, [])), column, name)
+    header = next(rows, None)
+    if header is None:
+        return Table()
+    columns = _Columns(*header, column, name)
     values: dict[str, str] = {}
     cells: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
@@ -81,9 +85,9 @@ class _Columns:
     def __init__(self, line: int, header: list[str], column: str, name: str) -> None:
         names = [cell.strip().lower() for cell in header]
         if names.count(FILENAME) != 1 or names.count(column) != 1:
-            found = ",".join(header) or "nothing"
             raise TableError(
-                f"{name} needs the columns {FILENAME},{column}; its line {line} has {found}"
+                f"{name} needs the columns {FILENAME},{column}; "
+                f"its line {line} has {','.join(header)}"
             )
         self._key, self._value = names.index(FILENAME), names.index(column)
         self._width, self._column, self._name = len(header), column, name

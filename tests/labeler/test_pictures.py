@@ -48,8 +48,8 @@ def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path, monkeypatch):
     path = tmp_path / "large.jpg"
     gradient((4000, 3000)).save(path)
     read = []
-    rgb = module._rgb
-    monkeypatch.setattr(module, "_rgb", lambda image: read.append(image.size) or rgb(image))
+    rgb = module.rgb
+    monkeypatch.setattr(module, "rgb", lambda image, *a, **k: read.append(image.size) or rgb(image))
     picture = decode(path, (800, 600))
     assert read == [(1000, 750)]
     assert (picture.size, picture.image.size) == ((4000, 3000), (800, 600))
@@ -78,7 +78,7 @@ def test_transparent_pixels_show_the_background(tmp_path):
     assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), module.BACKGROUND]
 
 
-@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I", "tif"), ("F", "tif")])
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I", "tif")])
 def test_more_than_eight_bits_are_stretched_to_eight(tmp_path, mode, suffix):
     deep = Image.new(mode, (3, 1))
     for x, value in enumerate((1000, 2000, 3000)):
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_picture_gives_its_reason(tmp_path):
     gradient((640, 480)).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
-    assert decode(tmp_path / "text.png") == Unreadable("not a picture in a known format")
+    assert decode(tmp_path / "text.png") == Unreadable("not a picture, or its beginning is damaged")
     assert "truncated" in decode(tmp_path / "half.jpg").reason
     assert decode(tmp_path / "gone.png") == Unreadable("it is no longer there")
 

@@ -7,6 +7,7 @@ import pytest
 from labeler.errors import LabelerError, NotSaved, ReadOnly
 from labeler.record.session import Session, check_classes
 from labeler.record.table import read_table, write_table
+from lib.data.tables import Table
 
 
 def crash(session):
@@ -26,7 +27,7 @@ def test_labels_survive_a_crash_at_once(open_session, tmp_path):
     assert list(again.skipped) == ["3.png"]
     assert again.unsaved
     again.save()
-    assert read_table(tmp_path / "labels.csv") == again.labels
+    assert read_table(tmp_path / "labels.csv").values == again.labels
 
 
 def test_closing_leaves_only_labels_csv_a_short_journal_and_the_lock(open_session, tmp_path):
@@ -89,8 +90,8 @@ def test_counts_follow_every_change(open_session):
 
 
 def test_unknown_rows_are_kept_in_their_places(open_session, tmp_path, read_csv):
-    rows = [("gone/1.png", "cat"), ("1.png", "dog"), ("gone/2.png", "dog")]
-    write_table(tmp_path / "labels.csv", rows)
+    rows = {"gone/1.png": "cat", "1.png": "dog", "gone/2.png": "dog"}
+    write_table(tmp_path / "labels.csv", Table(rows))
     session = open_session()
     session.label("1.png", "cat")
     session.label("0.png", "cat")
@@ -110,15 +111,15 @@ def test_classes_come_from_the_caller_the_journal_or_the_labels(open_session, tm
     assert open_session().classes == ("0", "1")
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
-    write_table(tmp_path / "labels.csv", [("1.png", "dog10"), ("2.png", "dog9")])
+    write_table(tmp_path / "labels.csv", Table({"1.png": "dog10", "2.png": "dog9"}))
     assert open_session().classes == ("dog9", "dog10")
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
-    write_table(tmp_path / "labels.csv", [("1.png", "1")])
+    write_table(tmp_path / "labels.csv", Table({"1.png": "1"}))
     assert open_session().classes == ("0", "1")
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
-    write_table(tmp_path / "labels.csv", [("1.png", "bird")])
+    write_table(tmp_path / "labels.csv", Table({"1.png": "bird"}))
     session = open_session(["cat", "dog"])
     assert session.classes == ("cat", "dog", "bird")
     crash(session)
@@ -198,10 +199,10 @@ def test_edits_of_another_program_are_one_step(open_session, tmp_path):
         session.label(name, "0")
     session.save()
     session.label("3.png", "1")  # not yet in labels.csv: this one holds
-    write_table(tmp_path / "labels.csv", [("1.png", "1"), ("3.png", "0"), ("x/y.png", "0")])
+    write_table(tmp_path / "labels.csv", Table({"1.png": "1", "3.png": "0", "x/y.png": "0"}))
     session.save()
     edited = {"1.png": "1", "3.png": "1", "x/y.png": "0"}
-    assert session.labels == edited == read_table(tmp_path / "labels.csv")
+    assert session.labels == edited == read_table(tmp_path / "labels.csv").values
     assert "Changes read: 3" in session.messages[0]
     session.undo()
     assert session.labels == {"1.png": "0", "2.png": "0", "3.png": "1"}
@@ -213,7 +214,7 @@ def test_an_edit_right_after_our_own_writing_is_recognised(open_session, tmp_pat
 
     def write_and_be_edited(path, rows):
         written = write_table(path, rows)
-        write_table(path, [("1.png", "1")])
+        write_table(path, Table({"1.png": "1"}))
         return written
 
     with monkeypatch.context() as patch:
@@ -223,13 +224,39 @@ def test_an_edit_right_after_our_own_writing_is_recognised(open_session, tmp_pat
     assert session.labels == {"1.png": "1"}
 
 
+def test_other_columns_and_rows_without_a_label_are_kept(open_session, tmp_path, read_csv):
+    text = "id, filename,label,by\n7,0.png,cat,me\n8,1.png,,you\n9,2.png,,\n"
+    (tmp_path / "labels.csv").write_text(text)
+    session = open_session()
+    assert session.labels == {"0.png": "cat"}
+    session.label("1.png", "dog")
+    session.label("3.png", "cat")
+    session.close()
+    assert read_csv(tmp_path / "labels.csv") == [
+        ["filename", "label", "id", "by"],
+        ["0.png", "cat", "7", "me"],
+        ["1.png", "dog", "8", "you"],
+        ["3.png", "cat", "", ""],
+        ["2.png", "", "9", ""],
+    ]
+
+
+def test_names_and_classes_have_one_unicode_form(open_session, tmp_path):
+    (tmp_path / "labels.csv").write_text("filename,label\ne\u0301.png,the\u0301\n")
+    session = open_session(classes=["thé", "the\u0301 2"])
+    assert session.labels == {"é.png": "thé"}
+    assert session.classes == ("thé", "thé 2")
+    (tmp_path / "e\u0301.png").touch()
+    assert session.path("é.png").exists()
+
+
 def test_edits_made_after_a_crash_are_not_undone(open_session, tmp_path):
     session = open_session()
     session.label("1.png", "0")
     session.save()
     session.label("2.png", "0")
     crash(session)
-    write_table(tmp_path / "labels.csv", [("1.png", "1")])
+    write_table(tmp_path / "labels.csv", Table({"1.png": "1"}))
     assert open_session().labels == {"1.png": "1", "2.png": "0"}
 
 
@@ -239,7 +266,7 @@ def test_a_labels_csv_that_was_deleted_is_written_again(open_session, tmp_path):
     session.save()
     (tmp_path / "labels.csv").unlink()
     session.close()
-    assert read_table(tmp_path / "labels.csv") == {"1.png": "0"}
+    assert read_table(tmp_path / "labels.csv").values == {"1.png": "0"}
 
 
 def test_a_labels_csv_damaged_while_open_is_set_aside(open_session, tmp_path):
@@ -248,14 +275,14 @@ def test_a_labels_csv_damaged_while_open_is_set_aside(open_session, tmp_path):
     session.save()
     (tmp_path / "labels.csv").write_text("nonsense\n")
     session.close()
-    assert read_table(tmp_path / "labels.csv") == {"1.png": "0"}
+    assert read_table(tmp_path / "labels.csv").values == {"1.png": "0"}
     assert (tmp_path / "labels.damaged.csv").read_text() == "nonsense\n"
     assert "labels.damaged.csv" in session.messages[0]
 
 
 def test_a_labels_csv_damaged_before_is_an_error(tmp_path):
     (tmp_path / "labels.csv").write_text("nonsense\n")
-    with pytest.raises(LabelerError, match="row 1"):
+    with pytest.raises(LabelerError, match="line 1"):
         Session(tmp_path)
     (tmp_path / "labels.csv").unlink()
     assert not Session(tmp_path).read_only  # the lock was given back
@@ -284,14 +311,14 @@ def test_a_full_disk_loses_nothing(small_disk, open_session):
     assert session.labels == expected
     with pytest.raises(NotSaved, match=r"labels\.csv could not be written: the disk is full"):
         session.save()
-    assert read_table(small_disk.path / "labels.csv") == {"0.png": "0"}
+    assert read_table(small_disk.path / "labels.csv").values == {"0.png": "0"}
     crash(session)
     again = open_session(folder=small_disk.path)
     assert again.labels == expected
     small_disk.free()
     again.label("5.png", "0")
     again.close()
-    assert read_table(small_disk.path / "labels.csv") == {**expected, "5.png": "0"}
+    assert read_table(small_disk.path / "labels.csv").values == {**expected, "5.png": "0"}
 
 
 def test_a_folder_that_cannot_be_written_is_read_only(small_disk, open_session):
@@ -317,6 +344,6 @@ def test_a_folder_removed_while_open_leaves_the_labels_in_memory(open_session, t
         session.label("2.png", "1")
     assert session.labels == {"1.png": "0"}
     session.save_copy(tmp_path / "copy.csv")
-    assert read_table(tmp_path / "copy.csv") == {"1.png": "0"}
+    assert read_table(tmp_path / "copy.csv").values == {"1.png": "0"}
     with pytest.raises(NotSaved):
         session.close()

@@ -4,6 +4,7 @@ import pytest
 
 from labeler.record.table import write_table
 from labeler.suggestions import Suggestions
+from lib.data.tables import Table
 
 
 def test_after_the_last_picture(open_window, pictures):
@@ -79,7 +80,7 @@ def test_an_edit_made_elsewhere_appears(open_window, pictures):
     driver = open_window(folder)
     driver.press("a", "b")
     driver.wait(lambda: (folder / "labels.csv").exists())
-    write_table(folder / "labels.csv", [("0.png", "1"), ("1.png", "1")])
+    write_table(folder / "labels.csv", Table({"0.png": "1", "1.png": "1"}))
     driver.wait(lambda: driver.count(1) == "2")
     assert "edited by another program" in driver.window.notice
 

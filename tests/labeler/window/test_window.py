@@ -35,7 +35,7 @@ def test_one_resumes_where_one_stopped(open_window, pictures):
     driver = open_window(folder)
     driver.press("a", "space", "b")
     driver.window.close()
-    assert read_table(folder / "labels.csv") == {"0.png": "0", "2.png": "1"}
+    assert read_table(folder / "labels.csv").values == {"0.png": "0", "2.png": "1"}
     again = open_window(folder)
     assert again.displayed == "3.png"
     assert again.session.skipped_count == 1
@@ -87,7 +87,7 @@ def test_a_full_disk_is_reported_and_the_picture_stays(open_window, pictures, sm
     assert driver.session.labels == {**labels, here: "0"}
     assert driver.window.notice == ""
     driver.window.close()
-    assert read_table(small_disk.path / "labels.csv") == {**labels, here: "0"}
+    assert read_table(small_disk.path / "labels.csv").values == {**labels, here: "0"}
 
 
 def test_a_read_only_folder_is_reported(open_window, pictures, small_disk):
@@ -113,7 +113,7 @@ def test_a_folder_removed_while_open_is_reported_and_the_labels_can_be_saved(
     copy = tmp_path / "copy.csv"
     monkeypatch.setattr(filedialog, "asksaveasfilename", lambda **_: str(copy))
     driver.press("Control-s")
-    assert read_table(copy) == {"0.png": "0", "1.png": "1"}
+    assert read_table(copy).values == {"0.png": "0", "1.png": "1"}
     driver.press("Control-q")
     assert "Press Ctrl+Q again to close" in driver.window.notice
     driver.press("Control-q")
@@ -139,6 +139,6 @@ def test_another_folder_is_opened_only_if_it_can_be(open_window, pictures, tmp_p
     (bad / "labels.csv").write_text("nonsense\n")
     monkeypatch.setattr(filedialog, "askdirectory", lambda **_: str(bad))
     driver.press("Control-o")
-    assert "row 1" in driver.window.notice
+    assert "line 1" in driver.window.notice
     driver.press("b")
     assert driver.session.labels == {"0.png": "0", "1.png": "1"}

@@ -73,7 +73,7 @@ def test_labels_csv_with_splits_csv(tmp_path):
             r"labels\.csv needs the columns filename,label; .* name,label",
         ),
         ("filename;label\n1.png;a", None, r"needs the columns filename,label"),
-        ("", None, r"needs the columns filename,label; its line 1 has nothing"),
+        ("", None, r"no labelled pictures in"),
         ("filename,label\n1.png,a\n9.png,b", None, r"labels\.csv names '9\.png', which is not in"),
         ("filename,label\n1.png,a\n,b", None, r"labels\.csv, line 3: filename is empty"),
         ("filename,label\n1.png,a\n2.png", None, r"labels\.csv, line 3 has 1 columns, not 2"),

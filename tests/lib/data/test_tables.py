@@ -38,6 +38,11 @@ def test_tables_as_people_write_them(text):
     assert parse(text).values == PLAIN
 
 
+@pytest.mark.parametrize("text", ["", "\n\n", "\ufeff", " , \n", "filename,label\n"])
+def test_a_file_of_nothing_holds_no_rows(text):
+    assert parse(text) == Table()
+
+
 def test_a_filename_is_taken_whole_and_a_label_without_blanks_around_it():
     table = parse('filename,label\n lead.png,cat \n"two\nlines.png",a b\ntrail.png ,cat\n')
     assert table.values == {" lead.png": "cat", "two\nlines.png": "a b", "trail.png ": "cat"}
@@ -63,7 +68,6 @@ def test_rows_without_a_label_and_other_columns_are_kept():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "needs the columns filename,label; its line 1 has nothing"),
         ("a.png,cat\n", "needs the columns filename,label; its line 1 has a.png,cat"),
         ("\n\nfilename;label\n", "its line 3 has filename;label"),
         ("filename,label,label\n", "needs the columns"),
