@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from lib.data import names
 from lib.data.picture_files import SUFFIXES, Source, UnreadablePicture
 from lib.errors import UserError, command
 from lib.files import replacing
@@ -27,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     UserError   for a bundle, a folder or an option that will not do
     """
     options = parse(arguments)
-    names = [name for given in options.pictures for name in pictures_in(given)]
+    paths = [path for given in options.pictures for path in pictures_in(given)]
     if options.top < 1:
         raise UserError(f"--top must be at least 1 (got {options.top})")
-    if options.explain and len(names) > 1:
-        raise UserError(f"--explain takes one picture (got {len(names)})")
+    if options.explain and len(paths) > 1:
+        raise UserError(f"--explain takes one picture (got {len(paths)})")
     predictor = Predictor.load(options.bundle)
-    sources = [(name, sys.stdin.buffer.read() if name == "-" else name) for name in names]
-    width = max(map(len, names))
+    sources = [(path, sys.stdin.buffer.read() if path == "-" else path) for path in paths]
+    width = max(map(len, paths))
     answers = []
     for name, prediction in predictions(predictor, sources):
         top = prediction.top(options.top)
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.explain and answers:
         with replacing(options.explain) as temporary:
             predictor.explain(sources[0][1]).save(temporary, "PNG")
-    return 0 if len(answers) == len(names) else 2
+    return 0 if len(answers) == len(paths) else 2
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -76,25 +77,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def pictures_in(given: str) -> list[str]:
     """The picture of that name, or those in the folder of that name, sub-folders included.
 
+    What the folder holds beside pictures is named on stderr.
+
     Raises
     ------
     UserError   if the folder holds none
     """
-    folder = Path(given)
-    if given == "-" or not folder.is_dir():
+    if given == "-" or not Path(given).is_dir():
         return [given]
-    files = (
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    names = [str(path) for path in files if path.is_file()]
-    if not names:
+    left_out = names.new_left_out()
+    files = [file.entry.path for batch in names.walk(given, left_out) for file in batch]
+    for line in names.summary(left_out):
+        print(f"{names.printable(given)}: passed over: {line}", file=sys.stderr)
+    if not files:
         raise UserError(
-            f"{given}: no picture in that folder; file names end in {', '.join(SUFFIXES)}"
+            f"{names.printable(given)}: no picture in that folder; "
+            f"file names end in {', '.join(SUFFIXES)}"
         )
-    return names
+    return files
 
 
 def predictions(
@@ -102,16 +102,16 @@ def predictions(
 ) -> Iterator[tuple[str, Prediction]]:
     """Each readable picture with its prediction; one line on stderr for each other picture."""
     for first in range(0, len(sources), BATCH):
-        names, images = [], []
+        read, images = [], []
         for name, source in sources[first : first + BATCH]:
             try:
                 images.append(predictor.prepare(source))
-                names.append(name)
+                read.append(name)
             except UnreadablePicture as error:
                 print(f"error: cannot read {name}: {error.reason}", file=sys.stderr)
         if images:
             rows = predictor.probabilities(torch.stack(images))
-            yield from zip(names, predictor.labelled(rows), strict=True)
+            yield from zip(read, predictor.labelled(rows), strict=True)
 
 
 def listed(probabilities: dict[str, float], classes: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Numbers and names as pages write them."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from numbers import Real
 
 from lib.pages.palette import label
@@ -27,6 +27,24 @@ def signed(difference: float) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 seed`, `3 seeds`, `10,000 pictures`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """`a`, `a and b`, `a, b and c`; of more than `most` the first, and how many more."""
+    shown = [*names[:most], *([f"{len(names) - most:,} more"] if len(names) > most else [])]
+    return " and ".join([*([", ".join(shown[:-1])] if shown[1:] else []), *shown[-1:]])
+
+
+def left_out(skipped: Sequence[str], passed_over: Sequence[str]) -> list[str]:
+    """Sentences on what a folder holds and a study doesn't use; none where it uses all.
+
+    Parameters
+    ----------
+    skipped : ids of pictures that cannot be read
+    passed_over : `Dataset.left_out`, a line for each reason
+    """
+    unreadable = f"{count(len(skipped), 'unreadable picture')} left out: {listed(skipped)}."
+    return [*([unreadable] if skipped else []), *(f"Passed over: {one}." for one in passed_over)]
 
 
 HEADINGS = {  # of columns whose names are not a reader's words

@@ -20,7 +20,7 @@ from lib.inference.bundle import CARD
 from lib.intervals import Interval
 from lib.pages import links
 from lib.pages.palette import label
-from lib.pages.wording import corruption, count, duration, per_cent, points
+from lib.pages.wording import corruption, count, duration, listed, per_cent, points
 from lib.study.card_facts import SURE, Facts, width
 
 HERE = Path(__file__).parent
@@ -192,6 +192,7 @@ def _place(folder: Path) -> str:
 
 FILTERS = {
     "plain": _plain,
+    "listed": listed,
     "interval": _interval,
     "confidence": _confidence,
     "corruption": corruption,

@@ -7,6 +7,8 @@ from lib.pages.wording import (
     display_name,
     duration,
     file_size,
+    left_out,
+    listed,
     per_cent,
     plural,
     points,
@@ -48,6 +50,28 @@ def test_corruption(name, words):
 
 def test_signed_uses_a_minus_sign():
     assert [signed(0.031), signed(-0.004)] == ["+3.1", "\u22120.4"]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (list("abc"), "a, b and c"),
+        (list("abcd"), "a, b, c and 1 more"),
+    ],
+)
+def test_a_long_list_is_cut(names, text):
+    assert listed(names, most=3) == text
+
+
+def test_what_is_left_out_is_counted_and_named():
+    assert left_out((), ()) == []
+    assert left_out(["a.png", "b.png"], ["1 file in a format that is not read"]) == [
+        "2 unreadable pictures left out: a.png and b.png.",
+        "Passed over: 1 file in a format that is not read.",
+    ]
 
 
 def test_count():

@@ -321,6 +321,12 @@ def test_the_text_follows_the_dataset(variant, source, told):
         assert words in text
 
 
+def test_unreadable_pictures_that_were_left_out_are_named(variant):
+    assert "Unreadable pictures" not in str(card(variant()))
+    text = str(card(variant(source={"skipped": ["bee/3.png", "ant/*.png"]})))
+    assert r"left out (2): bee/3.png and ant/\*.png." in text
+
+
 def test_class_sizes_are_those_of_the_pictures_that_it_learned_from(variant):
     few = variant(source={"pictures": {"train": 5, "val": 24, "test": 30}})
     text = str(card(few))
