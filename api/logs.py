@@ -28,3 +28,5 @@ def configure(level: str = "info") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # A damaged picture is its sender's mistake and gets a response that says so.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)

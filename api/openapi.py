@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from PIL import Image
+
+from lib.inference import FORMATS
+
 DESCRIPTION = """
 Predicts the classes of pictures, with calibrated confidence: of 1,000 predictions with a confidence
 of 80 %, about 800 are correct.
@@ -19,7 +23,7 @@ TEXT: dict[str, Any] = {
     "description": "The Prometheus text format.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-CONTENT_TYPES = "image/jpeg, image/png, image/webp, image/bmp, image/gif"
+CONTENT_TYPES = ", ".join(Image.MIME[format] for format in FORMATS if format in Image.MIME)
 
 
 def picture_form(many: bool) -> dict[str, Any]:

@@ -21,8 +21,6 @@ sys.path.insert(0, str(ROOT))  # Streamlit may be started in any folder
 if TYPE_CHECKING:
     from lib.inference import Predictor
 
-SUFFIXES = ["jpg", "jpeg", "png", "webp", "bmp", "gif"]
-
 
 @st.cache_resource(show_spinner="Loading the model")
 def load(bundle: str) -> "Predictor":
@@ -53,6 +51,7 @@ def samples(classes: tuple[str, ...]) -> dict[str, bytes]:
 def selected_picture(predictor: "Predictor") -> tuple[str, bytes] | None:
     """Name and bytes of the uploaded or selected picture."""
     from api.uploads import Limits
+    from lib.inference import SUFFIXES
 
     size = Limits().file_bytes // 1_000_000
     upload = st.file_uploader("Upload a picture", SUFFIXES, max_upload_size=size)

@@ -18,9 +18,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from api.errors import Problem, busy
+from lib.inference import FORMATS, UnreadablePicture, is_known, pixel_count
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8")  # in the same order
 FIELD = "file"  # the form field of a picture
 
 
@@ -204,15 +203,14 @@ def count_pixels(upload: Upload, limits: Limits) -> int:
     """
     if not upload.data:
         raise Problem(422, "unreadable", f"{upload.name}: the file is empty")
-    if not upload.data.startswith(SIGNATURES):
+    if not is_known(upload.data):
         message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
         raise Problem(415, "unknown_format", message)
     try:
-        with Image.open(BytesIO(upload.data), formats=FORMATS) as image:
-            pixels = image.width * image.height
-    except Image.DecompressionBombError:
-        raise _too_many_pixels(upload, limits) from None
-    except Exception as error:  # Pillow may raise any exception on damaged bytes
+        pixels = pixel_count(BytesIO(upload.data))
+    except UnreadablePicture as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise _too_many_pixels(upload, limits) from None
         message = f"{upload.name}: damaged, or not in the format of its first bytes"
         raise Problem(422, "unreadable", message) from error
     if pixels > limits.pixels:

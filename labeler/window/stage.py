@@ -85,7 +85,8 @@ class Stage:
             self.view.show_text("Searching for pictures …")
         elif not desk.session.names:
             self.view.show_text(
-                f"No JPEG, PNG, WebP, BMP, GIF or TIFF in {desk.session.folder} or its sub-folders."
+                "No JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF or PPM"
+                f" in {desk.session.folder} or its sub-folders."
                 "\n\nCtrl+O  open another folder"
             )
         elif desk.order.filter in (ALL, UNLABELLED):

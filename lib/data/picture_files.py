@@ -92,11 +92,22 @@ def read(source: Source, use: Callable[[Image.Image], T]) -> T:
         raise UnreadablePicture(_name(source), _reason(error)) from error
 
 
-def is_known(data: bytes) -> bool:
+def pixel_count(source: Source) -> int:
+    """Number of pixels of a picture, read from its header alone.
+
+    Raises
+    ------
+    UnreadablePicture   as `read`; its cause is a `DecompressionBombError` where there are too many
+    """
+    return read(source, lambda image: image.width * image.height)
+
+
+def is_known(data: bytes | bytearray) -> bool:
     """Whether a file that begins with these bytes is in one of `FORMATS`, damaged or not."""
     Image.init()
+    start = bytes(data[:16])
     accepts = (Image.OPEN[format][1] for format in FORMATS)
-    return any(accept and accept(data[:16]) is True for accept in accepts)
+    return any(accept and accept(start) is True for accept in accepts)
 
 
 def orientation(image: Image.Image) -> int:
@@ -213,7 +224,7 @@ def _ended_jpeg(jpeg: bytes) -> bytes | None:
     nothing, with some bits and with their opposites before the marker, the bits also after each
     restart marker that may be due; if no pixel differs, none was missing.
     """
-    end = b"\xff\xd9"
+    jpeg, end = jpeg.removesuffix(b"\xff"), b"\xff\xd9"
     tails = [end]
     for bits in (b"\x5a" * 32, b"\xa5" * 32):
         restarts = (b"\xff" + bytes([marker]) + bits for marker in range(0xD0, 0xD8))

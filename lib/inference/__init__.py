@@ -8,7 +8,18 @@
 `Predictor` and what belongs to it can be imported from here, as every exported model card does.
 """
 
+from lib.data.picture_files import FORMATS, SUFFIXES, UnreadablePicture, is_known, pixel_count
 from lib.inference.bundle import SCHEMA_VERSION, Bundle
 from lib.inference.predictor import Prediction, Predictor
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "Prediction", "Predictor"]
+__all__ = [
+    "FORMATS",
+    "SCHEMA_VERSION",
+    "SUFFIXES",
+    "Bundle",
+    "Prediction",
+    "Predictor",
+    "UnreadablePicture",
+    "is_known",
+    "pixel_count",
+]

@@ -10,14 +10,14 @@ from PIL import Image
 
 from tests.api.service import encoded
 
-KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+KINDS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 BOMB = 30_000  # pixels a side
 NOT_PICTURES = (
     b"%PDF-1.7\n",
     b"PK\x03\x04",
     b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-    b"II*\x00\x08\x00\x00\x00",
-    b"P6 1 1 255 ",
+    b"\0\0\1\0\1\0",
+    b"%!PS-Adobe-3.0 EPSF-3.0\n",
     b"hello",
 )
 
