@@ -103,12 +103,13 @@ def walk(
                     left_out[OTHER_FORMAT].append(name)
             elif kind == "other":
                 left_out[NO_FILE].append(name)
-            elif name in names:
+            elif name.isascii():
+                files.append(File(name, entry))
+            elif name in names:  # only such a name has another form
                 left_out[TWIN].append(name)
             else:
+                names.add(name)
                 files.append(File(name, entry))
-                if not name.isascii():  # only such a name has another form
-                    names.add(name)
         if files:
             yield files
         waiting += reversed(folders)
@@ -159,9 +160,11 @@ def _kind(entry: os.DirEntry[str]) -> Literal["folder", "link", "file", "other"]
     A link that leads nowhere, or to itself, stands for the file that it should lead to.
     """
     try:
+        if entry.is_file():
+            return "file"
         if entry.is_dir():
             return "link" if entry.is_symlink() else "folder"
-        return "file" if entry.is_file() or not os.path.exists(entry.path) else "other"
+        return "other" if os.path.exists(entry.path) else "file"
     except OSError:  # such as a link to itself
         return "file"
 
