@@ -58,7 +58,10 @@ def install(app: FastAPI) -> None:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
         message = f"{phrase.lower()}: {request.method} {request.url.path}"
-        problem = Problem(error.status_code, code, message, error.headers)
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"  # see `api.middleware.HeadAsGet`
+        problem = Problem(error.status_code, code, message, headers)
         return problem.response(request.state.request_id)
 
     @app.exception_handler(RequestValidationError)

@@ -8,7 +8,8 @@ of 80 %, about 800 are correct.
 
     curl -F file=@picture.png http://127.0.0.1:8000/predict
 
-Every response has the header `X-Request-ID`; if the request sends one, it is returned.
+Every path with GET also answers HEAD. Request bodies must not be compressed. Every response has the
+header `X-Request-ID`; if the request sends one, it is returned.
 """
 
 PNG: dict[str, Any] = {
