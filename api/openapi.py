@@ -44,9 +44,9 @@ MAX_EXAMPLE_SIDE = 64  # pixels; the example of a larger tensor would only slow 
 
 def tensor_body(side: int) -> dict[str, Any]:
     """An inference request for pictures of side x side pixels, for a route's `openapi_extra`."""
-    parameters = {
-        "type": "object",
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    parameters = {  # null is absent; see `api.tensors`
+        "type": ["object", "null"],
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
     }
     pixels = 3 * side * side
     tensor = {
@@ -84,10 +84,10 @@ def tensor_body(side: int) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
+            "id": {"type": ["string", "null"]},
             "parameters": parameters,
             "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
-            "outputs": {"type": "array", "items": output},
+            "outputs": {"type": ["array", "null"], "items": output},
         },
         "required": ["inputs"],
     }
