@@ -76,7 +76,8 @@ DESCRIPTIONS = {
     401: "Missing or wrong bearer token.",
     408: "The request body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
-    415: "Not a multipart form, or a file that is not JPEG, PNG, WebP, BMP or GIF.",
+    415: "A compressed body, a body that is not the multipart form that the path requires, or a "
+    "file that is not JPEG, PNG, WebP, BMP or GIF.",
     422: "A damaged or missing picture, an unknown form field, or a parameter out of range.",
     503: "The queue is full (Retry-After says when to retry), or the model is not ready.",
 }

@@ -107,6 +107,16 @@ async def receive(
         raise Problem(408, "too_slow", message) from None
 
 
+def check_encoding(request: Request) -> None:
+    """Raises Problem 415 if the body has a content coding other than identity."""
+    header = ",".join(request.headers.getlist("content-encoding"))
+    codings = [coding.strip() for coding in header.split(",")]
+    if any(coding.lower() not in ("", "identity") for coding in codings):
+        message = f"Content-Encoding {header[:40]!r} is not supported; send the body uncompressed"
+        # RFC 9110, 15.5.16: the response says which codings would have been accepted.
+        raise Problem(415, "encoded_body", message, {"Accept-Encoding": "identity"})
+
+
 async def read_files(request: Request, reservation: Reservation, limits: Limits) -> list[Upload]:
     """The files of a multipart form, at least one.
 
@@ -114,6 +124,7 @@ async def read_files(request: Request, reservation: Reservation, limits: Limits)
     ------
     Problem   if it is not such a form, or exceeds a limit
     """
+    check_encoding(request)
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
         message = f"send pictures as multipart/form-data, each in a field {FIELD!r}"
