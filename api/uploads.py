@@ -18,6 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from api.errors import Problem, busy
+from api.preamble import Preamble
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"GIF8")  # in the same order
@@ -148,6 +149,7 @@ class _Form:
         self._header = (bytearray(), bytearray())  # name and value of the one being parsed
         self._disposition = b""
         self._complete = False
+        self._preamble = Preamble(boundary)
         self._parser = MultipartParser(
             boundary,
             {
@@ -162,9 +164,13 @@ class _Form:
         )
 
     def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
+        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
 
     def files(self) -> list[Upload]:
+        if not self._preamble.over:
+            self._parser.write(self._preamble.end())
+        if not self._preamble.over:
+            raise Problem(400, "damaged_form", self._preamble.missing())
         if not self._complete:
             raise Problem(400, "damaged_form", "the form ends before its closing boundary")
         if not self._files:
