@@ -89,6 +89,41 @@ def test_a_real_process_reads_standard_input_and_draws_an_explanation(bundle, pr
 
 
 @pytest.mark.parametrize(
+    ("ending", "format"),
+    [
+        *((".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".jpeg", "JPEG"), (".JPG", "JPEG")),
+        *((".webp", "WEBP"), (".gif", "GIF"), (".bmp", "BMP"), (".tif", "TIFF")),
+    ],
+)
+def test_an_explanation_has_the_format_that_its_name_ends_in(
+    capsys, bundle, predictor, files, tmp_path, ending, format
+):
+    drawn = tmp_path / f"heat{ending}"
+    shown = files / "05.png"
+    assert ask(capsys, shown, "--bundle", bundle.path, "--explain", drawn)[0] == 0
+    with Image.open(drawn) as image:
+        assert image.format == format
+        assert image.size == predictor.explain(shown).size
+    assert os.listdir(tmp_path) == [drawn.name]
+
+
+@pytest.mark.parametrize("name", ["heat", "heat.", ".png", "heat.txt", "heat.psd", "heat.xbm"])
+def test_an_explanation_that_cannot_be_written_is_refused_before_the_prediction(
+    bundle, files, tmp_path, name
+):
+    command = [sys.executable, "-m", "lib.inference", files / "05.png", "--bundle", bundle.path]
+    done = subprocess.run(
+        [*command, "--explain", tmp_path / name], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: --explain {tmp_path / name}: no picture can be written in that format; choose a "
+        "name that ends in .png, .jpg or .webp\n"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
     ("settings", "shown"),
     [
         ({"PYTHONIOENCODING": "ascii:strict"}, rb"caf\xe9"),
