@@ -140,9 +140,10 @@ def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:
 def slug(name: str) -> str:
     """The name in characters that need no escaping in an address: `A-Z a-z 0-9 . _ -`.
 
-    Accents go (compatibility decomposition, Unicode Standard Annex 15); blanks and slashes become
-    hyphens; it neither begins nor ends with a hyphen or a dot. If more than that is lost, the first
-    eight digits of the name's SHA-256 follow, so that `кошки` and `собаки` remain apart.
+    Accents are dropped (compatibility decomposition, Unicode Standard Annex 15), and blanks and
+    slashes become hyphens; names that differ in these alone share one. The name neither begins nor
+    ends with a hyphen or a dot. If anything else is lost, the first eight digits of the original's
+    SHA-256 follow, so that `кошки` and `собаки` remain apart.
     """
     letters = unicodedata.normalize("NFKD", name).translate(UNDECOMPOSED)
     unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
