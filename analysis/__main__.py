@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis import notebooks
+from analysis import notebooks, settings
 from analysis.terminal import Progress, following
 from lib import progress
 from lib.errors import UserError, command, nearest
@@ -80,10 +80,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="with --ray: number of runs that share a GPU (default: 1)",
     )
-    options = parser.parse_args(arguments)
+    pairs, others = split_changes(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(others)
+    options.p += pairs
     if options.share < 1:
         raise UserError(f"--share: {options.share} runs cannot share a GPU; name 1 or more")
     return options
+
+
+def split_changes(words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Each `-p NAME VALUE` of a command, and its other words.
+
+    Argparse itself would take a value such as -1e-3 or a folder named -photos for an option.
+    """
+    pairs, others, rest = [], [], list(words)
+    while rest:
+        if rest[0] == "-p" and len(rest) > 2:
+            pairs.append((rest[1], rest[2]))
+            del rest[:3]
+        else:
+            others.append(rest.pop(0))
+    return pairs, others
 
 
 def plan(options: argparse.Namespace) -> list[Job]:
@@ -91,13 +108,16 @@ def plan(options: argparse.Namespace) -> list[Job]:
 
     Raises
     ------
-    UserError   for an unknown notebook, profile or parameter
+    UserError   for an unknown notebook, profile or parameter, and for a value outside its limits
     """
     everything = notebooks.in_order()
     days = [notebook.day for notebook in everything]
     if options.only and options.only not in days:
         raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
-    changes = notebooks.read_changes(options.p)
+    defaults = notebooks.all_defaults()
+    changes = settings.read_changes(options.p, defaults)
+    if changes:
+        settings.check_limits(changes, "-p")
 
     records = {notebook.name: notebook.record() for notebook in everything}
     last_profile = next((r["profile"] for r in records.values() if r), "demo")
@@ -105,11 +125,11 @@ def plan(options: argparse.Namespace) -> list[Job]:
     for notebook in everything:
         old = records[notebook.name]
         asked = options.only in (None, notebook.day) or notebook.day == "home"
-        profile, overrides = old.get("profile", last_profile), old.get("overrides", {})
+        profile = old.get("profile", last_profile)
+        overrides = notebook.parameters(old.get("overrides", {}))
         if asked and (options.profile or changes):
             profile, overrides = options.profile or profile, notebook.parameters(changes)
-        values = notebooks.read_profile(profile)
-        notebooks.check_parameters(values, f"profile {profile}")
+        values = settings.read_profile(profile, defaults)
         parameters = notebook.parameters(values) | overrides
         made = [job.record["key"] for job in jobs if job.record]
         upstream = made if notebook.day in notebooks.SUMS_UP else []
@@ -121,6 +141,9 @@ def plan(options: argparse.Namespace) -> list[Job]:
         }
         changed = record["key"] != old.get("key") or notebook.lacks_bundle(parameters)
         due = asked and (changed or options.force)
+        if due:
+            settings.check_limits(overrides, "-p")
+            settings.check_limits(values, f"profile {profile}")
         jobs.append(Job(notebook, parameters, record if due else old, due))
     return jobs
 
