@@ -10,6 +10,7 @@ python -m analysis --ray HOST:PORT                    on a cluster; see lib.trai
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -149,9 +150,16 @@ def plan(options: argparse.Namespace) -> list[Job]:
 
 
 def remake(notebook: notebooks.Notebook, profile: str, overrides: dict[str, Any]) -> str:
-    """The command that makes this executed copy again."""
-    changes = "".join(f" -p {name} {value}" for name, value in overrides.items())
-    return f"python -m analysis --profile {profile} --only {notebook.day}{changes} --force"
+    """The command that makes this executed copy again, as a POSIX shell reads it."""
+    words = ["python", "-m", "analysis", *_option("--profile", profile), "--only", notebook.day]
+    for name, value in overrides.items():
+        words += ["-p", name, str(value)]
+    return shlex.join([*words, "--force"])
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option and its value, as words that argparse takes for that."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:

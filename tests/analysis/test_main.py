@@ -1,9 +1,91 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from analysis import __main__ as command
 from analysis import notebooks
 from lib.errors import UserError
+from lib.files import read_json
 from tests.analysis.samples import write_notebook
+
+NAMES = [
+    "plain",
+    "a blank",
+    "two  blanks",
+    " blanks around ",
+    "it's",
+    'a "quote"',
+    "$HOME ${PATH} $(id)",
+    "`id`",
+    "line\nbreak",
+    "tab\tstop",
+    "now! !1",
+    "back\\slash\\",
+    "a;b|c&d>e",
+    "*?[a]{b,c}~#",
+    "-leading",
+    "été 日本",
+]
+
+
+def write_dataset(folder):
+    """A folder whose pictures are listed, but never opened."""
+    for name in ("a/1.png", "b/1.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+
+
+def words_of(line):
+    """The words that a shell makes of a command which begins with `python`."""
+    script = 'python() { printf "%s\\0" "$@"; }\n' + line
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_that_makes_a_copy_again_reads_the_same_in_a_shell(small_study, name):
+    write_dataset(small_study / name)
+    profile = f"{name}.yaml"
+    (small_study / profile).write_text("factor: 4\n")
+    changes = ["-p", "dataset", name, "-p", "factor", "1e1", "-p", "message", f"{name}!"]
+    job, _ = command.plan(command.parse([f"--profile={profile}", "--only", "day1", *changes]))
+    module, package, *words = words_of(job.record["command"])
+    assert (module, package) == ("-m", "analysis")
+    again, _ = command.plan(command.parse(words))
+    assert again.parameters == {"dataset": name, "factor": 10, "message": f"{name}!"}
+    assert again.record == job.record
+    assert again.due
+
+
+def test_a_real_shell_makes_the_copy_again_with_the_same_key(project_copy):
+    root = project_copy("analysis", "lib")
+    for notebook in (root / "analysis").glob("*.ipynb"):
+        notebook.unlink()
+    write_notebook(root / "analysis" / "day1_first.ipynb", "First day")
+    write_notebook(root / "analysis" / "home.ipynb", "Home")
+    name = '-it\'s "$HOME" `id`\n!1 \\ été'
+    write_dataset(root / name)
+    (root / f"{name}.yaml").write_text("factor: 4\n")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    def study(*words):
+        done = subprocess.run(words, cwd=root, env={**os.environ, "PATH": path}, text=True)
+        assert done.returncode == 0
+        copy = read_json(root / "report" / "days" / "day1_first.ipynb")
+        shutil.rmtree(root / "report")
+        return copy
+
+    options = [f"--profile={name}.yaml", "--only", "day1", "-p", "dataset", name]
+    first = study(sys.executable, "-m", "analysis", *options)
+    again = study("sh", "-c", first["metadata"]["daybook"]["command"])
+    for copy in (first, again):
+        assert "".join(copy["cells"][-1]["outputs"][0]["text"]) == f"{name} 84\n"
+        del copy["metadata"]["daybook"]["seconds"]
+    assert again == first
 
 
 @pytest.mark.parametrize("value", ["-1", "-1e-3", "-.5", "--force", "-p"])
