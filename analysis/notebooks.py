@@ -130,14 +130,18 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
 
     Raises
     ------
-    UserError   what a cell raised as the user's mistake, in its own words
-    papermill.PapermillExecutionError   for any other error in a cell
+    UserError   what a cell raised as the user's mistake, in its own words; and for a name that the
+                executed copy cannot hold, which is in UTF-8
+    papermill.PapermillExecutionError   for any other error in a cell; its last line names notebook,
+                                        cell and error
     """
     import nbformat  # seconds to import, and most calls find nothing to execute
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     started = time.monotonic()
+    begun: list[int] = []  # which cells were
+    replies: list[dict[str, Any]] = []  # the kernel's, to a cell that failed
     try:
         with TemporaryDirectory() as scratch:
             executed = papermill.execute_notebook(
@@ -148,15 +152,31 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
+                on_cell_error=lambda cell, cell_index, execute_reply: replies.append(
+                    execute_reply["content"]
+                ),
             )
-    except papermill.PapermillExecutionError as error:
-        if error.ename in USER_ERRORS:
-            raise UserError(f"{notebook.name}: {error.evalue}") from None
+        record["seconds"] = round(time.monotonic() - started, 1)
+        tidy(executed, record)
+        with replacing(notebook.executed) as temporary:
+            nbformat.write(executed, str(temporary))
+    except UserError:
         raise
-    record["seconds"] = round(time.monotonic() - started, 1)
-    tidy(executed, record)
-    with replacing(notebook.executed) as temporary:
-        nbformat.write(executed, str(temporary))
+    except Exception as error:
+        # Papermill's own error lacks words where the kernel could not send its traceback.
+        reply = replies[-1] if replies else {}
+        name, words = reply.get("ename", type(error).__name__), reply.get("evalue", str(error))
+        if name in USER_ERRORS:
+            raise UserError(f"{notebook.name}: {words}") from None
+        if name == UnicodeEncodeError.__name__ and "surrogates" in words:
+            raise UserError(
+                f"{notebook.name}: a name is not in UTF-8 ({words}); rename the file or folder "
+                "that it is of"
+            ) from error
+        place = f"{notebook.name}, cell {len(begun)}" if begun else notebook.name
+        error.add_note(f"{place}: {' '.join(f'{name}: {words}'.split())}")
+        raise
 
 
 def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:

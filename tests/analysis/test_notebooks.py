@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 
 import pytest
 
@@ -212,6 +213,51 @@ def test_the_command_exits_with_2_and_one_line():
     assert done.stderr.startswith("error: no profile 'nothing'")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("raise ValueError('two\\nlines')", "cell 3: ValueError: two lines"),
+        ("1 / 0", "cell 3: ZeroDivisionError: division by zero"),
+        ("x ==== 3", "cell 3: SyntaxError: invalid syntax"),
+        ("import os; os._exit(3)", "cell 3: DeadKernelError: Kernel died"),
+    ],
+)
+def test_another_error_keeps_its_traceback_and_ends_with_its_place(small_study, body, line):
+    write_notebook(small_study / "analysis" / "day1_first.ipynb", "First day", body=body)
+    with pytest.raises(Exception) as raised:  # noqa: PT011, papermill's or the kernel's
+        command.main(["--only", "day1"])
+    text = "".join(traceback.format_exception(raised.value)).splitlines()
+    assert text[0].startswith("Traceback")
+    assert text[-1].startswith(f"day1_first, {line}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "open('copy', 'w', encoding='utf-8').write('caf\\udce9')",
+        "'caf\\udce9'.encode()",
+        # the kernel cannot send this one's traceback
+        "exec(compile(\"'caf\\\\udce9'.encode()\", 'caf\\udce9.py', 'exec'))",
+    ],
+)
+def test_a_name_that_is_not_in_utf_8_is_one_line(small_study, body):
+    write_notebook(small_study / "analysis" / "day1_first.ipynb", "First day", body=body)
+    with pytest.raises(UserError, match=r"^day1_first: .*udce9.* rename the file") as raised:
+        command.main(["--only", "day1"])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("where", ["dataset", "profile"])
+def test_a_copy_that_cannot_be_written_in_utf_8_is_one_line(small_study, where):
+    notebook, _ = notebooks.in_order()
+    parameters = {"dataset": "caf\udce9"} if where == "dataset" else {}
+    record = {"profile": "caf\udce9.yaml"} if where == "profile" else {}
+    with pytest.raises(UserError, match=r"^day1_first: .*udce9.* rename the file") as raised:
+        notebooks.execute(notebook, parameters, record)
+    assert "\n" not in str(raised.value)
+    assert not notebook.executed.exists()
 
 
 @pytest.mark.parametrize(
