@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from analysis import notebooks, settings
-from analysis.terminal import Progress, following
+from analysis.terminal import following, shown_here
 from lib import progress
 from lib.errors import UserError, command, nearest
 
@@ -172,22 +172,20 @@ def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def run(jobs: list[Job]) -> None:
-    """Execute the jobs in their order, drawing their progress."""
-    bars = Progress(len(jobs))
+    """Execute the jobs in their order, showing their progress."""
+    shown = shown_here(len(jobs))
     try:
         with (
             TemporaryDirectory() as scratch,
             kernels_report_to(Path(scratch) / "events") as events,
-            following(events, bars),
+            following(events, shown),
         ):
             for job in jobs:
-                bars.days.set_description_str(job.notebook.title)
+                shown.begin(job.notebook.title)
                 notebooks.execute(job.notebook, job.parameters, job.record)
-                took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
-                bars.days.write(took, file=sys.stderr)
-                bars.days.update()
+                shown.done(job.notebook.title, job.record["seconds"])
     finally:
-        bars.close()
+        shown.close()
 
 
 @contextmanager

@@ -61,12 +61,19 @@ def test_the_command_that_makes_a_copy_again_reads_the_same_in_a_shell(small_stu
     assert again.due
 
 
-def test_a_real_shell_makes_the_copy_again_with_the_same_key(project_copy):
+@pytest.fixture
+def quick_project(project_copy):
+    """A copy of the project with a quick day and a home page alone."""
     root = project_copy("analysis", "lib")
     for notebook in (root / "analysis").glob("*.ipynb"):
         notebook.unlink()
     write_notebook(root / "analysis" / "day1_first.ipynb", "First day")
     write_notebook(root / "analysis" / "home.ipynb", "Home")
+    return root
+
+
+def test_a_real_shell_makes_the_copy_again_with_the_same_key(quick_project):
+    root = quick_project
     name = '-it\'s "$HOME" `id`\n!1 \\ été'
     write_dataset(root / name)
     (root / f"{name}.yaml").write_text("factor: 4\n")
@@ -146,3 +153,24 @@ def test_one_and_one_point_nought_are_the_same_number(small_study):
     stored = {"rate": 1}  # as a copy may have it that was made when `-p rate 1` was a whole number
     assert jobs[0].notebook.parameters(stored) == {"rate": 1.0}
     assert isinstance(jobs[0].notebook.parameters(stored)["rate"], float)
+
+
+def test_a_pipe_has_a_line_at_once_when_a_notebook_starts(quick_project):
+    (quick_project / "own.yaml").write_text("factor: 4\n")
+    study = subprocess.Popen(
+        [sys.executable, "-m", "analysis", "--profile", "own.yaml"],
+        cwd=quick_project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = study.stderr.readline()
+    assert study.poll() is None  # its kernel has not even started
+    output, rest = study.communicate()
+    assert study.returncode == 0
+    assert first == "First day: started\n"
+    ends = [line.rpartition(" in ")[0] or line for line in rest.splitlines()]
+    ends = [line for line in ends if ": at work for " not in line]  # on a busy machine
+    assert ends == ["First day: done", "Home: started", "Home: done"]
+    assert (first + rest).replace("\n", "").isprintable()
+    assert [line.split()[0] for line in output.splitlines()] == ["First", "Home"]
