@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import pytest
+from PIL import Image
 
 from analysis import __main__ as command
 from analysis import notebooks
@@ -213,6 +214,27 @@ def test_the_command_exits_with_2_and_one_line():
     assert done.stderr.startswith("error: no profile 'nothing'")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", [b"ant/caf\xe9 1.png", b"caf\xe9/1.png", b"../\xe9/ant/1.png"])
+def test_a_name_that_is_not_utf8_ends_the_command_with_one_line(tmp_path, name):
+    folder = os.fsencode(tmp_path / "pictures")
+    os.makedirs(folder)
+    try:
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+    except OSError:
+        pytest.skip("this file system has only names that are text")
+    if name.startswith(b".."):
+        folder = os.path.dirname(folder) + b"/\xe9"
+    for path in (os.path.join(folder, b"cat", b"1.png"), os.path.join(folder, b"ant", b"2.png")):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Image.new("RGB", (8, 8)).save(os.fsdecode(path))
+    Image.new("RGB", (8, 8)).save(os.fsdecode(os.path.join(folder, name)))
+    done = run_study("-p", "dataset", os.fsdecode(folder))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "e9" in done.stderr
+    assert "rename" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,24 @@ def test_names_that_standard_output_cannot_encode_are_escaped(
     assert b"/" + shown + b".png " in lines[1]
 
 
+def test_a_folder_says_what_it_passes_over(bundle, files, tmp_path, capsys):
+    shutil.copyfile(files / "05.png", tmp_path / "1.png")
+    (tmp_path / "2.heic").touch()
+    (tmp_path / "again").symlink_to(tmp_path)
+    try:
+        shutil.copyfile(files / "05.png", os.fsencode(tmp_path) + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system has only names that are text")
+    assert main([str(tmp_path), "--bundle", str(bundle.path)]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert said.err == (
+        f"{tmp_path}: passed over: 1 name that is not UTF-8, such as caf\\xe9.png\n"
+        f"{tmp_path}: passed over: 1 file in a format that is not read (.heic), such as 2.heic\n"
+        f"{tmp_path}: passed over: 1 link to a folder that is read already, such as again\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
