@@ -10,6 +10,7 @@ python -m analysis --ray HOST:PORT                    on a cluster; see lib.trai
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,8 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis import notebooks
-from analysis.terminal import Progress, following
+from analysis import notebooks, settings
+from analysis.terminal import following, shown_here
 from lib import progress
 from lib.errors import UserError, command, nearest
 
@@ -80,10 +81,27 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="with --ray: number of runs that share a GPU (default: 1)",
     )
-    options = parser.parse_args(arguments)
+    pairs, others = split_changes(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(others)
+    options.p += pairs
     if options.share < 1:
         raise UserError(f"--share: {options.share} runs cannot share a GPU; name 1 or more")
     return options
+
+
+def split_changes(words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Each `-p NAME VALUE` of a command, and its other words.
+
+    Argparse itself would take a value such as -1e-3 or a folder named -photos for an option.
+    """
+    pairs, others, rest = [], [], list(words)
+    while rest:
+        if rest[0] == "-p" and len(rest) > 2:
+            pairs.append((rest[1], rest[2]))
+            del rest[:3]
+        else:
+            others.append(rest.pop(0))
+    return pairs, others
 
 
 def plan(options: argparse.Namespace) -> list[Job]:
@@ -91,13 +109,16 @@ def plan(options: argparse.Namespace) -> list[Job]:
 
     Raises
     ------
-    UserError   for an unknown notebook, profile or parameter
+    UserError   for an unknown notebook, profile or parameter, and for a value outside its limits
     """
     everything = notebooks.in_order()
     days = [notebook.day for notebook in everything]
     if options.only and options.only not in days:
         raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
-    changes = notebooks.read_changes(options.p)
+    defaults = notebooks.all_defaults()
+    changes = settings.read_changes(options.p, defaults)
+    if changes:
+        settings.check_limits(changes, "-p")
 
     records = {notebook.name: notebook.record() for notebook in everything}
     last_profile = next((r["profile"] for r in records.values() if r), "demo")
@@ -105,11 +126,11 @@ def plan(options: argparse.Namespace) -> list[Job]:
     for notebook in everything:
         old = records[notebook.name]
         asked = options.only in (None, notebook.day) or notebook.day == "home"
-        profile, overrides = old.get("profile", last_profile), old.get("overrides", {})
+        profile = old.get("profile", last_profile)
+        overrides = notebook.parameters(old.get("overrides", {}))
         if asked and (options.profile or changes):
             profile, overrides = options.profile or profile, notebook.parameters(changes)
-        values = notebooks.read_profile(profile)
-        notebooks.check_parameters(values, f"profile {profile}")
+        values = settings.read_profile(profile, defaults)
         parameters = notebook.parameters(values) | overrides
         made = [job.record["key"] for job in jobs if job.record]
         upstream = made if notebook.day in notebooks.SUMS_UP else []
@@ -121,14 +142,24 @@ def plan(options: argparse.Namespace) -> list[Job]:
         }
         changed = record["key"] != old.get("key") or notebook.lacks_bundle(parameters)
         due = asked and (changed or options.force)
+        if due:
+            settings.check_limits(overrides, "-p")
+            settings.check_limits(values, f"profile {profile}")
         jobs.append(Job(notebook, parameters, record if due else old, due))
     return jobs
 
 
 def remake(notebook: notebooks.Notebook, profile: str, overrides: dict[str, Any]) -> str:
-    """The command that makes this executed copy again."""
-    changes = "".join(f" -p {name} {value}" for name, value in overrides.items())
-    return f"python -m analysis --profile {profile} --only {notebook.day}{changes} --force"
+    """The command that makes this executed copy again, as a POSIX shell reads it."""
+    words = ["python", "-m", "analysis", *_option("--profile", profile), "--only", notebook.day]
+    for name, value in overrides.items():
+        words += ["-p", name, str(value)]
+    return shlex.join([*words, "--force"])
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option and its value, as words that argparse takes for that."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
@@ -141,22 +172,20 @@ def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def run(jobs: list[Job]) -> None:
-    """Execute the jobs in their order, drawing their progress."""
-    bars = Progress(len(jobs))
+    """Execute the jobs in their order, showing their progress."""
+    shown = shown_here(len(jobs))
     try:
         with (
             TemporaryDirectory() as scratch,
             kernels_report_to(Path(scratch) / "events") as events,
-            following(events, bars),
+            following(events, shown),
         ):
             for job in jobs:
-                bars.days.set_description_str(job.notebook.title)
+                shown.begin(job.notebook.title)
                 notebooks.execute(job.notebook, job.parameters, job.record)
-                took = f"{job.notebook.title}: {job.record['seconds']:.0f} s"
-                bars.days.write(took, file=sys.stderr)
-                bars.days.update()
+                shown.done(job.notebook.title, job.record["seconds"])
     finally:
-        bars.close()
+        shown.close()
 
 
 @contextmanager

@@ -10,22 +10,19 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from lib.data.picture_files import UnreadablePicture
 from lib.data.sources import content_key
-from lib.errors import UserError, nearest
+from lib.errors import UserError
 from lib.files import read_json, replacing
 from lib.pages.notebook import title
 
 ROOT = Path(__file__).parent.parent
-PROFILES = Path(__file__).parent / "profiles"
 SUMS_UP = ("day4", "day5", "home")  # notebooks that read the runs of those before them
 USER_ERRORS = {UserError.__name__, UnreadablePicture.__name__}  # a kernel tells only the name
 
@@ -65,8 +62,16 @@ class Notebook:
         return {}
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of `values` that this notebook takes."""
-        return {name: value for name, value in values.items() if name in self.defaults()}
+        """Those of `values` that this notebook takes, a number of the type of its default.
+
+        So 1 and 1.0, which JSON tells apart, are the same learning rate.
+        """
+        defaults = self.defaults()
+        return {
+            name: float(value) if (type(defaults[name]), type(value)) == (float, int) else value
+            for name, value in values.items()
+            if name in defaults
+        }
 
     def lacks_bundle(self, parameters: Mapping[str, Any]) -> bool:
         """Whether the notebook writes a bundle, and that is not there (any more)."""
@@ -90,60 +95,9 @@ def in_order() -> list[Notebook]:
     return [*days, Notebook(folder / "home.ipynb", ROOT / "index.ipynb")]
 
 
-def read_profile(name: str) -> dict[str, Any]:
-    """The parameters of the profile of that name in analysis/profiles, or of a YAML file.
-
-    Raises
-    ------
-    UserError   if there is no such profile or it is not a mapping of names to plain values
-    """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
-    if not path.exists():
-        known = sorted(profile.stem for profile in PROFILES.glob("*.yaml"))
-        raise UserError(f"no profile {name!r}{nearest(name, known)}; a path to a .yaml works too")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: should hold one `name: value` a line")
-    return values
-
-
-def read_changes(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The parameters that `-p NAME VALUE` gave; a value is read as YAML, as in a profile.
-
-    Raises
-    ------
-    UserError   for a value that is not YAML, and for what `check_parameters` refuses
-    """
-    changes = {}
-    for name, text in pairs:
-        try:
-            changes[name] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"-p: {name} = {text!r} is not a value; put quotes around it") from None
-    check_parameters(changes, "-p")
-    return changes
-
-
-def check_parameters(values: Mapping[str, Any], where: str) -> None:
-    """Refuse a name that no notebook takes, and a value of another type than the default's.
-
-    Raises
-    ------
-    UserError   with the name, where it stands, and what would do
-    """
-    defaults: dict[str, Any] = {}
-    for notebook in in_order():
-        defaults |= notebook.defaults()
-    for name, value in values.items():
-        if name not in defaults:
-            raise UserError(f"{where}: unknown parameter {name!r}{nearest(name, sorted(defaults))}")
-        expected = type(defaults[name])
-        fits = type(value) is expected or (expected is float and type(value) is int)
-        if not fits:
-            raise UserError(f"{where}: {name} = {value!r} should be of type {expected.__name__}")
+def all_defaults() -> dict[str, Any]:
+    """Every parameter that a notebook takes, with its default."""
+    return {name: value for notebook in in_order() for name, value in notebook.defaults().items()}
 
 
 def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) -> str:
@@ -176,14 +130,18 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
 
     Raises
     ------
-    UserError   what a cell raised as the user's mistake, in its own words
-    papermill.PapermillExecutionError   for any other error in a cell
+    UserError   what a cell raised as the user's mistake, in its own words; and for a name that the
+                executed copy cannot hold, which is in UTF-8
+    papermill.PapermillExecutionError   for any other error in a cell; its last line names notebook,
+                                        cell and error
     """
     import nbformat  # seconds to import, and most calls find nothing to execute
     import papermill
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     started = time.monotonic()
+    begun: list[int] = []  # which cells were
+    replies: list[dict[str, Any]] = []  # the kernel's, to a cell that failed
     try:
         with TemporaryDirectory() as scratch:
             executed = papermill.execute_notebook(
@@ -194,15 +152,31 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+                on_cell_execute=lambda cell, cell_index: begun.append(cell_index),
+                on_cell_error=lambda cell, cell_index, execute_reply: replies.append(
+                    execute_reply["content"]
+                ),
             )
-    except papermill.PapermillExecutionError as error:
-        if error.ename in USER_ERRORS:
-            raise UserError(f"{notebook.name}: {error.evalue}") from None
+        record["seconds"] = round(time.monotonic() - started, 1)
+        tidy(executed, record)
+        with replacing(notebook.executed) as temporary:
+            nbformat.write(executed, str(temporary))
+    except UserError:
         raise
-    record["seconds"] = round(time.monotonic() - started, 1)
-    tidy(executed, record)
-    with replacing(notebook.executed) as temporary:
-        nbformat.write(executed, str(temporary))
+    except Exception as error:
+        # Papermill's own error lacks words where the kernel could not send its traceback.
+        reply = replies[-1] if replies else {}
+        name, words = reply.get("ename", type(error).__name__), reply.get("evalue", str(error))
+        if name in USER_ERRORS:
+            raise UserError(f"{notebook.name}: {words}") from None
+        if name == UnicodeEncodeError.__name__ and "surrogates" in words:
+            raise UserError(
+                f"{notebook.name}: a name is not in UTF-8 ({words}); rename the file or folder "
+                "that it is of"
+            ) from error
+        place = f"{notebook.name}, cell {len(begun)}" if begun else notebook.name
+        error.add_note(f"{place}: {' '.join(f'{name}: {words}'.split())}")
+        raise
 
 
 def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from analysis.lines import Lines
+
 BAR = "{desc:<34} {bar:24} {n_fmt}/{total_fmt}{postfix}  {remaining} left"
 
 
@@ -21,6 +23,15 @@ class Progress:
         self.days = self._bar("", notebooks, position=0)
         self.runs = self._bar("", 0, position=1)
         self.epochs: dict[str, tqdm] = {}  # by run id
+
+    def begin(self, title: str) -> None:
+        """Name the notebook that is executed."""
+        self.days.set_description_str(title)
+
+    def done(self, title: str, seconds: float) -> None:
+        """Leave a line about a notebook that was executed."""
+        self.days.write(f"{title}: {seconds:.0f} s", file=sys.stderr)
+        self.days.update()
 
     def show(self, event: dict[str, Any]) -> None:
         """Draw what one event of `lib.progress` tells."""
@@ -43,6 +54,9 @@ class Progress:
             self._end(run)
             self.runs.update()
 
+    def look(self) -> None:
+        """Nothing is due: bars are drawn when something changes."""
+
     def close(self) -> None:
         """Take the bars away."""
         for bar in (*self.epochs.values(), self.runs, self.days):
@@ -64,9 +78,14 @@ class Progress:
         )
 
 
+def shown_here(notebooks: int) -> Progress | Lines:
+    """What shows progress where standard error goes: bars in a terminal, lines elsewhere."""
+    return Progress(notebooks) if sys.stderr.isatty() else Lines(sys.stderr)
+
+
 @contextmanager
-def following(path: Path, progress: Progress) -> Iterator[None]:
-    """Draw the events that are appended to the file at `path` while the block runs."""
+def following(path: Path, progress: Progress | Lines) -> Iterator[None]:
+    """Show the events that are appended to the file at `path` while the block runs."""
     path.touch()
     over = threading.Event()
 
@@ -76,6 +95,7 @@ def following(path: Path, progress: Progress) -> Iterator[None]:
                 last_look = over.is_set()
                 for line in file:
                     progress.show(json.loads(line))
+                progress.look()
                 if last_look:
                     return
                 over.wait(0.2)

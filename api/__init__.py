@@ -6,10 +6,11 @@ and `lib.errors` only.
     app.py            the routes
     service.py        one request from admission to prediction
     uploads.py        pictures from a multipart form, within limits on bytes, number and pixels
+    preamble.py       what a multipart form may have before its first boundary
     batching.py       the queue that gathers requests into batches for the model
     open_inference.py the Open Inference Protocol
     tensors.py        that protocol's tensors, as JSON or as bytes
-    middleware.py     request id, log line and metrics of every request
+    middleware.py     request id, log line and metrics of every request; HEAD as GET
     errors.py         error responses, in one JSON shape
     metrics.py        Prometheus metrics
     logs.py           log lines as JSON

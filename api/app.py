@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from api import errors, open_inference, openapi
 from api.errors import Problem, documented
-from api.middleware import RequestRecorder
+from api.middleware import HeadAsGet, RequestRecorder
 from api.service import Service, Settings
 from lib.inference import Prediction, Predictor
 
@@ -87,12 +87,13 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
     unauthorized = documented(401) if settings.token else {}
     for routes in (model_routes(service), open_inference.model_routes(service)):
         app.include_router(routes, dependencies=guards, responses=unauthorized)
+    app.add_middleware(HeadAsGet)  # within the recorder, which counts the request as HEAD
     app.add_middleware(RequestRecorder, metrics=service.metrics)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "HEAD", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )

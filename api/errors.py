@@ -58,7 +58,10 @@ def install(app: FastAPI) -> None:
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_")
         message = f"{phrase.lower()}: {request.method} {request.url.path}"
-        problem = Problem(error.status_code, code, message, error.headers)
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"  # see `api.middleware.HeadAsGet`
+        problem = Problem(error.status_code, code, message, headers)
         return problem.response(request.state.request_id)
 
     @app.exception_handler(RequestValidationError)
@@ -73,7 +76,8 @@ DESCRIPTIONS = {
     401: "Missing or wrong bearer token.",
     408: "The request body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
-    415: "Not a multipart form, or a file in no format that is read.",
+    415: "A compressed body, a body that is not the multipart form that the path requires, or a "
+    "file in no format that is read.",
     422: "A damaged or missing picture, an unknown form field, or a parameter out of range.",
     503: "The queue is full (Retry-After says when to retry), or the model is not ready.",
 }

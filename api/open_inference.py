@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
-from api.uploads import receive
+from api.uploads import check_encoding, receive
 
 
 class ServerMetadata(BaseModel):
@@ -101,12 +101,13 @@ def model_routes(service: Service) -> APIRouter:
     @router.post(
         "/infer",
         response_model=tensors.InferResponse,
-        responses=documented(400, 408, 413, 503),
+        responses=documented(400, 408, 413, 415, 503),
         openapi_extra=openapi.tensor_body(side),
     )
     async def infer(request: Request) -> Response:
         """Calibrated probabilities and labels for pictures in a tensor."""
         service.check_room()
+        check_encoding(request)
         body = bytearray()
         with service.memory.reservation() as reservation:
             with service.stage("reading"):

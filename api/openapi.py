@@ -12,7 +12,8 @@ of 80 %, about 800 are correct.
 
     curl -F file=@picture.png http://127.0.0.1:8000/predict
 
-Every response has the header `X-Request-ID`; if the request sends one, it is returned.
+Every path with GET also answers HEAD. Request bodies must not be compressed. Every response has the
+header `X-Request-ID`; if the request sends one, it is returned.
 """
 
 PNG: dict[str, Any] = {
@@ -47,9 +48,9 @@ MAX_EXAMPLE_SIDE = 64  # pixels; the example of a larger tensor would only slow 
 
 def tensor_body(side: int) -> dict[str, Any]:
     """An inference request for pictures of side x side pixels, for a route's `openapi_extra`."""
-    parameters = {
-        "type": "object",
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    parameters = {  # null is absent; see `api.tensors`
+        "type": ["object", "null"],
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
     }
     pixels = 3 * side * side
     tensor = {
@@ -87,10 +88,10 @@ def tensor_body(side: int) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
+            "id": {"type": ["string", "null"]},
             "parameters": parameters,
             "inputs": {"type": "array", "items": tensor, "minItems": 1, "maxItems": 1},
-            "outputs": {"type": "array", "items": output},
+            "outputs": {"type": ["array", "null"], "items": output},
         },
         "required": ["inputs"],
     }

@@ -3,6 +3,10 @@
 The request and response objects follow the protocol's text; bytes follow Triton's binary tensor
 data extension, which Triton's clients use by default: the body is the JSON object followed by the
 tensors, and a header gives the length of the JSON.
+
+An optional field that is null counts as absent, since clients that fill in every field of their
+request object send it so; that holds for each parameter, too. A response repeats the request's `id`
+if it has one: a null `id` is none, and in the protocol's response `id` is a string.
 """
 
 import json
@@ -11,7 +15,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import BaseModel, FailFast, Strict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, FailFast, Strict, TypeAdapter, ValidationError
 
 from api.errors import Problem
 
@@ -26,7 +30,21 @@ Rows = Annotated[list[Flat], FailFast()]
 Channels = Annotated[list[Rows], FailFast()]
 FLAT = TypeAdapter(Flat)
 NESTED = TypeAdapter(Annotated[list[Channels], FailFast()])
-Parameters = dict[str, bool | int | float | str]
+
+
+def _without_null(value: Any) -> Any:
+    """Parameters without those that are null; none at all for null."""
+    if isinstance(value, dict):
+        return {name: item for name, item in value.items() if item is not None}
+    return {} if value is None else value
+
+
+def _or_empty(value: Any) -> Any:
+    """An empty list for null."""
+    return [] if value is None else value
+
+
+Parameters = Annotated[dict[str, bool | int | float | str], BeforeValidator(_without_null)]
 
 
 class RequestInput(BaseModel):
@@ -43,10 +61,10 @@ class RequestOutput(BaseModel):
 
 
 class InferRequest(BaseModel):
-    id: str = ""
+    id: str | None = None
     parameters: Parameters = {}
     inputs: list[RequestInput]
-    outputs: list[RequestOutput] = []
+    outputs: Annotated[list[RequestOutput], BeforeValidator(_or_empty)] = []
 
 
 class ResponseOutput(BaseModel):
@@ -163,7 +181,7 @@ def write(
             entry["data"] = list(values) if datatype == "BYTES" else values.tolist()
         outputs.append(entry)
     response: dict[str, Any] = {"model_name": model, "outputs": outputs}
-    if "id" in request.model_fields_set:
+    if request.id is not None:
         response["id"] = request.id
     text = json.dumps(response).encode()
     if not binary:

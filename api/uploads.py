@@ -18,6 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from api.errors import Problem, busy
+from api.preamble import Preamble
 from lib.inference import FORMATS, UnreadablePicture, is_known, pixel_count
 
 FIELD = "file"  # the form field of a picture
@@ -106,6 +107,16 @@ async def receive(
         raise Problem(408, "too_slow", message) from None
 
 
+def check_encoding(request: Request) -> None:
+    """Raises Problem 415 if the body has a content coding other than identity."""
+    header = ",".join(request.headers.getlist("content-encoding"))
+    codings = [coding.strip() for coding in header.split(",")]
+    if any(coding.lower() not in ("", "identity") for coding in codings):
+        message = f"Content-Encoding {header[:40]!r} is not supported; send the body uncompressed"
+        # RFC 9110, 15.5.16: the response says which codings would have been accepted.
+        raise Problem(415, "encoded_body", message, {"Accept-Encoding": "identity"})
+
+
 async def read_files(request: Request, reservation: Reservation, limits: Limits) -> list[Upload]:
     """The files of a multipart form, at least one.
 
@@ -113,6 +124,7 @@ async def read_files(request: Request, reservation: Reservation, limits: Limits)
     ------
     Problem   if it is not such a form, or exceeds a limit
     """
+    check_encoding(request)
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
         message = f"send pictures as multipart/form-data, each in a field {FIELD!r}"
@@ -136,6 +148,7 @@ class _Form:
         self._header = (bytearray(), bytearray())  # name and value of the one being parsed
         self._disposition = b""
         self._complete = False
+        self._preamble = Preamble(boundary)
         self._parser = MultipartParser(
             boundary,
             {
@@ -150,9 +163,13 @@ class _Form:
         )
 
     def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
+        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
 
     def files(self) -> list[Upload]:
+        if not self._preamble.over:
+            self._parser.write(self._preamble.end())
+        if not self._preamble.over:
+            raise Problem(400, "damaged_form", self._preamble.missing())
         if not self._complete:
             raise Problem(400, "damaged_form", "the form ends before its closing boundary")
         if not self._files:

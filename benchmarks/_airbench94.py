@@ -46,10 +46,10 @@ class Airbench94:
         recipe = SETTINGS.replace(epochs=epochs, seed=seed, precision=self.precision)
         device = best_device()
         precision = resolve_precision(recipe.precision, device)
-        steps = steps_per_epoch(recipe, dataset)
-        rates = learning_rates(recipe, steps * epochs)
         started = time.perf_counter()
         state = begin(recipe, dataset, RunStore(), device, precision)
+        steps = steps_per_epoch(recipe, dataset, state.model)
+        rates = learning_rates(recipe, steps * epochs)
         state.optimizers.append(Lookahead(state.model, steps * epochs))  # type: ignore[arg-type]
         for epoch in range(epochs):
             batches = alternating(dataset, epoch, steps, state.generator, seed)

@@ -5,6 +5,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ def explained(error: "ValidationError") -> str:
 def command(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and leave the process: 2 and one line on stderr for a `UserError`.
 
-    An interrupt (Ctrl+C) exits with 130, as shells expect, and a reader that has seen enough
-    (`| head`) ends the command quietly; any other exception is a defect of the program and keeps
-    its traceback.
+    What standard output cannot encode, in the name of a file for example, is written as an escape
+    (`\\xe9`), as Python does on standard error. An interrupt (Ctrl+C) exits with 130, as shells
+    expect, and a reader that has seen enough (`| head`) ends the command quietly; any other
+    exception is a defect of the program and keeps its traceback.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # neither closed nor replaced
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main()
         sys.stdout.flush()

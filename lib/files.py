@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -64,9 +64,27 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, all of it or nothing."""
+    """Write `text` as UTF-8 with its line ends as they are, all of it or nothing.
+
+    Raises
+    ------
+    UserError   what `replacing` raises, and for text that UTF-8 has no bytes for: a name that the
+                file system holds in another encoding
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"cannot write {path}: {unencodable(error)}; rename the file or folder that it names"
+        ) from error
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(encoded)
+
+
+def unencodable(error: UnicodeEncodeError) -> str:
+    """What of a text UTF-8 has no bytes for, with the characters around it."""
+    around = error.object[max(error.start - 20, 0) : error.end + 20]
+    return f"{around!a} holds a character that is not in UTF-8"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -30,5 +30,5 @@ def pass_on(path: Path, start: int) -> int:
 def _append(lines: str) -> None:
     path = os.environ.get(VARIABLE)
     if path and lines:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(lines)
+        with open(path, "ab") as file:  # as bytes, for a reader counts them
+            file.write(lines.encode())

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from lib.errors import UserError
@@ -29,7 +30,7 @@ def run(words: list[str], folder: Path, seconds: float, what: str) -> None:
     try:
         output, _ = process.communicate(timeout=seconds)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise UserError(
@@ -38,6 +39,14 @@ def run(words: list[str], folder: Path, seconds: float, what: str) -> None:
         raise
     if process.returncode != 0:
         raise UserError(f"{what} failed: {reason(output)}; the site is unchanged")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process at once, and its children where the system has sessions; Windows has none."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def reason(output: str) -> str:

@@ -99,16 +99,24 @@ def test_the_loop_closes(person, project_copy):
     label_all(root, person, digits)
     command(root, "labeler.splits", "pictures", "--ratios", ".7", ".15", ".15")
 
-    (root / "quick.yaml").write_text(QUICK)
+    with (pictures / "splits.csv").open(newline="") as lines:
+        splits = {row["filename"]: row["split"] for row in csv.DictReader(lines)}
+    damaged = next(name for name, split in splits.items() if split == "train")
+    (pictures / damaged).write_bytes((pictures / damaged).read_bytes()[:60])
+
+    (root / "quick.yaml").write_text(QUICK + "unreadable: skip\n")
     chosen = ["-p", "dataset", "pictures", "-p", "image_size", "16"]
     command(root, "analysis", "--profile", "quick.yaml", *chosen)
     command(root, "report")
-    assert "three" in (root / "_site" / "report" / "days" / "day4_diagnostics.html").read_text()
+    days = root / "_site" / "report" / "days"
+    assert "three" in (days / "day4_diagnostics.html").read_text()
+    for page in ("day1_augmentations", "day5_artifacts"):
+        text = re.sub("<[^>]*>", "", (days / f"{page}.html").read_text())
+        assert damaged in text, f"{page} does not name the picture that was left out"
 
     names = sorted(path.name for path in pictures.glob("*.png"))
     shown = dict(zip(names, digits, strict=True))
-    with (pictures / "splits.csv").open(newline="") as lines:
-        test = [row["filename"] for row in csv.DictReader(lines) if row["split"] == "test"]
+    test = [name for name, split in splits.items() if split == "test"]
     assert len(test) > 15
     with serving(root) as url:
         files = [("file", (name, (pictures / name).read_bytes())) for name in test]

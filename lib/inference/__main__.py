@@ -9,9 +9,11 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from lib.data import names
 from lib.data.picture_files import SUFFIXES, Source, UnreadablePicture
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--top must be at least 1 (got {options.top})")
     if options.explain and len(paths) > 1:
         raise UserError(f"--explain takes one picture (got {len(paths)})")
+    kind = picture_format(options.explain) if options.explain else None
     predictor = Predictor.load(options.bundle)
     sources = [(path, sys.stdin.buffer.read() if path == "-" else path) for path in paths]
     width = max(map(len, paths))
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(answers, indent=2))
     if options.explain and answers:
         with replacing(options.explain) as temporary:
-            predictor.explain(sources[0][1]).save(temporary, "PNG")
+            predictor.explain(sources[0][1]).save(temporary, kind)
     return 0 if len(answers) == len(paths) else 2
 
 
@@ -67,11 +70,31 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--explain",
-        metavar="PNG",
+        metavar="FILE",
         type=Path,
-        help="write a Grad-CAM heatmap of the picture to this PNG file",
+        help="write a Grad-CAM heatmap of the picture to this file, in the format that its name "
+        "ends in (.png, .jpg, .webp, ...)",
     )
     return parser.parse_args(arguments)
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that the file's name ends in.
+
+    Raises
+    ------
+    UserError   if it ends in none that can be written
+    """
+    name = Image.registered_extensions().get(path.suffix.lower(), "")
+    try:
+        # Some formats have an extension but no writer, or a writer for other modes alone.
+        Image.new("RGB", (1, 1)).save(BytesIO(), name)
+    except (KeyError, OSError, ValueError):
+        raise UserError(
+            f"--explain {path}: no picture can be written in that format; choose a name that ends "
+            "in .png, .jpg or .webp"
+        ) from None
+    return name
 
 
 def pictures_in(given: str) -> list[str]:

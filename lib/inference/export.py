@@ -5,8 +5,10 @@ on test, and the ONNX network compared with the PyTorch one before anything is p
 """
 
 import dataclasses
+import hashlib
 import re
 import shutil
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +34,10 @@ TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits rel
 RECORD_TOLERANCE = 0.02  # in probabilities, which on a GPU come of shorter floats
 COMPARED = 256  # pictures at most
 OUTPUTS = ["logits", "probabilities"]
+UNDECOMPOSED = str.maketrans(  # Latin letters that Unicode does not take apart into letter and mark
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O"}
+    | {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i"}
+)
 
 
 class Served(nn.Module):
@@ -132,8 +138,21 @@ def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:
 
 
 def slug(name: str) -> str:
-    """The name in letters that need no escaping in an address."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    """The name in characters that need no escaping in an address: `A-Z a-z 0-9 . _ -`.
+
+    Accents are dropped (compatibility decomposition, Unicode Standard Annex 15), and blanks and
+    slashes become hyphens; names that differ in these alone share one. The name neither begins nor
+    ends with a hyphen or a dot. If anything else is lost, the first eight digits of the original's
+    SHA-256 follow, so that `кошки` and `собаки` remain apart.
+    """
+    letters = unicodedata.normalize("NFKD", name).translate(UNDECOMPOSED)
+    unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", unaccented).strip("-.")
+    if kept and kept == re.sub(r"[\s/\\]+", "-", unaccented):
+        return kept
+    # Of the composed form, since file systems differ in the form that they give back.
+    composed = unicodedata.normalize("NFC", name).encode("utf-8", "surrogatepass")
+    return f"{kept or 'model'}-{hashlib.sha256(composed).hexdigest()[:8]}"
 
 
 def metrics(test: Predictions, classes: Sequence[str], scaled: Calibration) -> dict[str, Any]:

@@ -118,6 +118,30 @@ def predict(
     return torch.cat(logits).cpu().numpy()
 
 
+def needs_two(model: Classifier, image_size: int) -> bool:
+    """Whether training refuses a batch that is one picture of `image_size` pixels a side.
+
+    It does where a batch norm that trains meets one value per channel of each picture: a batch of
+    one has no variance there.
+    """
+    side = model.image_size or image_size
+    places: list[int] = []  # of a picture, in the map that each of these batch norms meets
+
+    def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        places.append(inputs[0][0, 0].numel())
+
+    hooks = [
+        part.register_forward_pre_hook(look)
+        for part in model.modules()
+        if isinstance(part, nn.BatchNorm2d) and part.weight.requires_grad
+    ]
+    with evaluating(model), torch.inference_mode():
+        model(torch.zeros(1, 3, side, side, device=model.mean.device))
+    for hook in hooks:
+        hook.remove()
+    return 1 in places
+
+
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """How many parameters train, and how many there are."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]

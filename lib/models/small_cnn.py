@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from lib.models.parts import Classifier
 
+SMALLEST = 2  # side in pixels of the smallest pictures that it takes: one patch to whiten
+
 
 def small_cnn(
     classes: int,
@@ -26,8 +28,8 @@ def small_cnn(
 ) -> Classifier:
     """The network with weights drawn from torch's global generator.
 
-    A 32 px picture passes at 31, 16, 8 and 4 px; pictures down to 4 px work. At width 32 there are
-    half a million parameters.
+    A 32 px picture passes at 31, 16, 8 and 4 px; pictures down to `SMALLEST` work. At width 32
+    there are half a million parameters.
 
     Parameters
     ----------

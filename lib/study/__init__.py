@@ -1,5 +1,6 @@
 """The study: what each day puts together from the packages below.
 
+parameters.py    what each notebook's parameters may be
 selection.py     which runs are compared: found, grouped, named, tabled
 transfer.py      day 3: what each fine-tuning strategy takes and reaches
 diagnostics.py   day 4: mistakes, heatmaps, robustness and calibration of the best models

@@ -5,8 +5,10 @@ Hugging Face Hub. Its text is `model_card.md.jinja`, its sources are in `referen
 figure comes from `lib.study.card_facts`, and the card says what was not measured.
 """
 
+import json
 import re
-from functools import cache
+import shlex
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -187,12 +189,22 @@ def _confidence(confidence: float) -> str:
 
 def _place(folder: Path) -> str:
     """The bundle's folder as commands name it; never a path of one machine alone."""
-    return f"models/{folder.name}" if folder.is_absolute() else folder.as_posix()
+    place = f"models/{folder.name}" if folder.is_absolute() else folder.as_posix()
+    return f"./{place}" if place.startswith("-") else place  # not an option
+
+
+def _code(text: str) -> str:
+    """Text as code within a line of Markdown, between more backticks than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
 FILTERS = {
     "plain": _plain,
     "listed": listed,
+    "code": _code,
+    "shell": shlex.quote,
+    "python": partial(json.dumps, ensure_ascii=False),  # a string of JSON is one of Python
     "interval": _interval,
     "confidence": _confidence,
     "corruption": corruption,

@@ -111,7 +111,7 @@ class FeatureBatches:
 def shuffled(pictures: int, steps: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Every picture's number once, in `steps` parts that differ by at most one in size.
 
-    So no part is too small for batch norm.
+    So the parts are as far from too small for batch norm as they can be.
     """
     order = torch.randperm(pictures, generator=generator, device=generator.device)
     return order.tensor_split(steps)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -64,6 +63,12 @@ def peak_memory_mib(device: torch.device) -> float:
     """The most memory held so far: of the GPU by this process, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "win32":  # where Python has no `resource`
+        import psutil  # comes with ipykernel
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 

@@ -25,9 +25,9 @@ from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.files import replacing, write_json
 from lib.intervals import accuracy_interval
-from lib.models.parts import Classifier, count_parameters, predict
+from lib.models.parts import Classifier, count_parameters, needs_two, predict
 from lib.models.resnet18 import load_backbone
-from lib.models.small_cnn import whiten
+from lib.models.small_cnn import SMALLEST, whiten
 from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD
 from lib.training import backbones
 from lib.training.batches import batches_for
@@ -66,7 +66,8 @@ def fit(
 
     Raises
     ------
-    UserError   if the store cannot be written or the loss stops being finite
+    UserError   if the store cannot be written, the pictures are too small for the network, or the
+                loss stops being finite
     """
     store = store or RunStore()
     run = store.run(recipe, dataset)
@@ -122,10 +123,10 @@ def train(
     if checkpoint.exists():
         state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
     source = batches_for(state.model, recipe, dataset)
+    steps = steps_per_epoch(recipe, dataset, state.model)
     if recipe.compile:
         check_compiler(device)
         source.network.compile()
-    steps = steps_per_epoch(recipe, dataset)
     rates = learning_rates(recipe, steps * recipe.epochs)
 
     for epoch in range(len(state.history) + 1, recipe.epochs + 1):
@@ -163,7 +164,13 @@ def train(
 def begin(
     recipe: Recipe, dataset: Dataset, store: RunStore, device: torch.device, precision: str
 ) -> State:
-    """The state before the first step."""
+    """The state before the first step.
+
+    Raises
+    ------
+    UserError   if the pictures are too small for the network, or its weights are not available
+    """
+    check_size(recipe, dataset)
     pretrained = recipe.weights == "imagenet"  # its backbone expects its own normalisation
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (dataset.mean, dataset.std)
     model = build(recipe, len(dataset.classes), mean, std)
@@ -180,9 +187,33 @@ def begin(
     )
 
 
-def steps_per_epoch(recipe: Recipe, dataset: Dataset) -> int:
-    """How many batches the training pictures make."""
-    return math.ceil(len(dataset.train) / recipe.batch_size)
+def check_size(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse pictures that are too small for a small CNN; a ResNet-18 takes a single pixel.
+
+    Its first convolution whitens the pictures as they are, and then takes them resized.
+    """
+    side = recipe.image_size or dataset.image_size
+    if recipe.whitening:
+        side = min(side, dataset.image_size)
+    if recipe.model == "small_cnn" and side < SMALLEST:
+        raise UserError(
+            f"image_size is {side}, too small for a small_cnn, which takes pictures of {SMALLEST} "
+            "pixels or more; a resnet18 takes 1"
+        )
+
+
+def steps_per_epoch(recipe: Recipe, dataset: Dataset, model: Classifier) -> int:
+    """How many batches the training pictures make.
+
+    A picture that would be a batch alone joins the batch before it where the network cannot train
+    on one. Such runs could only fail before, and all others have the batches that they had, so this
+    left `VERSION` as it was.
+    """
+    pictures = len(dataset.train)
+    steps = math.ceil(pictures / recipe.batch_size)
+    if steps > 1 and pictures < 2 * steps and needs_two(model, dataset.image_size):
+        return pictures // 2
+    return steps
 
 
 def train_one_epoch(

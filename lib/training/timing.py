@@ -56,7 +56,7 @@ def _time_steps(
     """Median seconds of a step, and the pictures of one."""
     state = begin(recipe, dataset, RunStore(), device, precision)
     source = batches_for(state.model, recipe, dataset)
-    batch = next(source.epoch(1, steps_per_epoch(recipe, dataset), state.generator))
+    batch = next(source.epoch(1, steps_per_epoch(recipe, dataset, state.model), state.generator))
     seconds = []
     for _ in range(steps + 1):
         started = time.perf_counter()

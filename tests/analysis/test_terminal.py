@@ -1,7 +1,11 @@
 import io
+import itertools
 import sys
+import time
 
-from analysis.terminal import Progress
+from analysis.lines import Lines
+from analysis.terminal import Progress, following, shown_here
+from lib import progress
 
 
 class Terminal(io.StringIO):
@@ -68,3 +72,29 @@ def test_without_a_terminal_nothing_is_drawn(capsys):
     bars = shown(begin("a", "mixup"), epoch("a", 1), finish("a"), begin("b", "cutout"))
     bars.close()
     assert capsys.readouterr().err == ""
+
+
+def test_bars_are_for_a_terminal_and_lines_for_the_rest(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown_here(1)
+    assert isinstance(bars, Progress)
+    bars.begin("Day")
+    bars.done("Day", 61.7)
+    bars.close()
+    assert "Day: 62 s" in sys.stderr.getvalue()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert isinstance(shown_here(1), Lines)
+
+
+def test_lines_follow_the_events_as_they_are_appended(tmp_path, monkeypatch):
+    path = tmp_path / "events"
+    monkeypatch.setenv(progress.VARIABLE, str(path))
+    lines = Lines(io.StringIO(), itertools.count(step=5).__next__)  # each look is 5 s later
+    with following(path, lines):
+        lines.begin("Day")
+        progress.report("decode", dataset="photos", done=64, total=128)
+        for _ in range(600):
+            if "decoding" in lines.stream.getvalue():
+                break
+            time.sleep(0.1)
+    assert "Day: decoding photos: 64 of 128\n" in lines.stream.getvalue()

@@ -1,7 +1,9 @@
 """Request ids, counts and the last answer to a failure, around every request."""
 
 import asyncio
+import socket
 
+import httpx
 import pytest
 import torch
 from fastapi.testclient import TestClient
@@ -9,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from api.app import create_app
 from api.metrics import Metrics
-from api.middleware import RequestRecorder
+from api.middleware import HeadAsGet, RequestRecorder
 from lib.inference import Predictor
 from tests.api.service import refused
 
@@ -20,6 +22,75 @@ def test_requests_keep_their_own_ids_if_they_are_sane(server):
     for strange in ("", "a b", "x" * 200, "é"):
         answer = get("/healthz", headers={"X-Request-ID": strange.encode()})
         assert len(answer.headers["X-Request-ID"]) == 32
+
+
+GET_PATHS = [
+    *("/", "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"),
+    *("/healthz", "/readyz", "/model", "/metrics"),
+    *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/digits/ready", "/v2/models/digits"),
+]
+
+
+def test_every_path_with_get_is_in_the_list_above(server):
+    described = server.client.get("/openapi.json").json()["paths"]
+    assert {path for path, methods in described.items() if "get" in methods} <= {*GET_PATHS}
+    assert not any("head" in methods for methods in described.values())
+
+
+@pytest.mark.parametrize("path", [*GET_PATHS, "/predict", "/nowhere"])
+def test_head_is_answered_as_get_without_its_body(server, path):
+    found, expected = server.client.head(path), server.client.get(path)
+    own = {"date", "x-request-id"}  # of each response
+    if path == "/metrics":
+        own.add("content-length")  # that of the counts at the time
+    assert found.status_code == expected.status_code
+    assert found.headers.keys() == expected.headers.keys()
+    assert int(found.headers["Content-Length"]) > 0
+    assert {key: value for key, value in found.headers.items() if key not in own} == {
+        key: value for key, value in expected.headers.items() if key not in own
+    }
+
+
+def test_head_has_no_body_on_the_wire(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(10_000), b""))
+    assert received.startswith(b"HTTP/1.1 200")
+    assert received.endswith(b"\r\n\r\n")
+    assert received.count(b"\r\n\r\n") == 1
+
+
+def test_head_passes_on_every_part_of_a_body_empty():
+    async def two_parts(scope, receive, send):
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b"b"})
+
+    sent, text = passed(HeadAsGet(two_parts), "HEAD")
+    assert [message.get("body") for message in sent] == [None, b"", b""]
+    assert sent[1]["more_body"]
+    assert 'method="HEAD"' in text
+
+
+def test_head_is_counted_as_head_under_the_path_of_its_route(server):
+    line = 'daybook_requests_total{method="HEAD",path="/v2/health/live",status="200"}'
+    server.client.head("/v2/health/live")
+    assert line in server.client.get("/metrics").text
+
+
+def test_head_needs_the_token_where_get_does(guarded):
+    with httpx.Client(base_url=f"http://127.0.0.1:{guarded.port}") as stranger:
+        answer = stranger.head("/model")
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert stranger.head("/healthz").status_code == 200
+    assert guarded.client.head("/model").status_code == 200
+    ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "HEAD"}
+    assert guarded.client.options("/model", headers=ask).status_code == 200
+
+
+def test_a_refused_method_is_told_of_get_and_head(server):
+    assert server.client.delete("/healthz").headers["Allow"] == "GET, HEAD"
 
 
 def test_a_broken_model_is_a_500_in_the_same_shape(bundle, pngs, monkeypatch):
@@ -39,14 +110,14 @@ def test_a_broken_model_is_a_500_in_the_same_shape(bundle, pngs, monkeypatch):
         assert client.get("/readyz").status_code == 200
 
 
-def passed(app):
+def passed(app, method="POST"):
     """The messages that an ASGI application sends through the middleware, and the metrics."""
     sent, metrics = [], Metrics()
 
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+    scope = {"type": "http", "method": method, "path": "/predict", "headers": []}
     asyncio.run(RequestRecorder(app, metrics)(scope, None, send))
     return sent, metrics.text().decode()
 

@@ -83,6 +83,16 @@ def test_only_the_outputs_asked_for_come(server, images):
     assert [output["name"] for output in answer["outputs"]] == ["labels"]
 
 
+def test_a_client_that_sends_every_field_is_answered(server, images):
+    """The request object as a pydantic model dumps it, with null for what is not set."""
+    unset = {"id": None, "parameters": None, "outputs": None}
+    body = request(images, parameters=None) | unset
+    answer = server.client.post(URL, json=body)
+    assert answer.status_code == 200
+    assert answer.json() == server.client.post(URL, json=request(images)).json()
+    assert "id" not in answer.json()
+
+
 def test_tensors_as_bytes(server, images, expected):
     """By hand from the text of the binary tensor data extension."""
     raw = images.numpy().tobytes()

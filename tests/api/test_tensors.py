@@ -77,6 +77,52 @@ def test_a_request_that_does_not_fit_is_refused(name):
     assert message in refused.value.message
 
 
+NULLS = {
+    "id": body() | {"id": None},
+    "parameters": body() | {"parameters": None},
+    "outputs": body() | {"outputs": None},
+    "an input's parameters": body(parameters=None),
+    "an output's parameters": body() | {"outputs": [{"name": "labels", "parameters": None}]},
+    "one parameter": body(parameters={"binary_data_size": None})
+    | {"parameters": {"binary_data_output": None}},
+    "all": body(parameters=None) | {"id": None, "parameters": None, "outputs": None},
+}
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_null_is_as_good_as_absent(name):
+    request, pictures = read(NULLS[name])
+    assert np.array_equal(pictures, IMAGES)
+    content, headers = tensors.write("m", request, np.float32([[1, 0]] * 2), ["a", "a"])
+    assert headers == {"Content-Type": "application/json"}
+    assert json.loads(content).keys() == {"model_name", "outputs"}
+
+
+def test_a_null_parameter_of_an_output_leaves_it_to_that_of_the_request():
+    output = {"name": "labels", "parameters": {"binary_data": None}}
+    value = body() | {"outputs": [output], "parameters": {"binary_data_output": True}}
+    _, headers = tensors.write("m", read(value)[0], np.float32([[1, 0]] * 2), ["a", "a"])
+    assert tensors.JSON_LENGTH in headers
+
+
+def test_null_data_leaves_the_pictures_to_the_bytes():
+    text = json.dumps(body(data=None, parameters={"binary_data_size": IMAGES.size})).encode()
+    assert np.array_equal(read(text + IMAGES.tobytes(), str(len(text)))[1], IMAGES)
+
+
+@pytest.mark.parametrize("field", ["name", "shape", "datatype"])
+def test_a_required_field_is_not_null(field):
+    with pytest.raises(Problem, match=f"inputs.0.{field}"):
+        read(body(**{field: None}))
+
+
+@pytest.mark.parametrize("sent", ["", "42"])
+def test_an_id_is_repeated(sent):
+    request, _ = read(body() | {"id": sent})
+    content, _ = tensors.write("m", request, np.float32([[1, 0]] * 2), ["a", "a"])
+    assert json.loads(content)["id"] == sent
+
+
 def test_a_response_as_json_and_as_bytes_holds_the_same_numbers():
     rows, labels = np.float32([[0.25, 0.75], [1, 0]]), ["b", "a"]
     request, _ = read(body())

@@ -1,6 +1,7 @@
 """Pictures out of a request's body, and the limits on them."""
 
 import asyncio
+import gzip
 import socket
 
 import pytest
@@ -60,6 +61,35 @@ def test_a_truncated_picture_is_refused(server):
 )
 def test_a_body_that_is_no_form_with_files_is_refused(server, headers, body, status, code):
     refused(server.client.post("/predict", headers=headers, content=body), status, code)
+
+
+PATHS = ("/predict", "/explain", "/v2/models/digits/infer")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "br", "deflate", "GZIP", "gzip, identity"])
+def test_a_compressed_body_is_refused(server, path, coding):
+    form = {"Content-Type": "multipart/form-data; boundary=x", "Content-Encoding": coding}
+    answer = server.client.post(path, headers=form, content=gzip.compress(b"--x--\r\n"))
+    message = f"Content-Encoding {coding!r} is not supported; send the body uncompressed"
+    assert refused(answer, 415, "encoded_body") == message
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+def test_a_compressed_body_is_refused_before_it_has_arrived(server):
+    head = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n"
+        b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 415")
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_the_identity_coding_is_none(server, pngs, coding):
+    assert server.predict(pngs[0], headers={"Content-Encoding": coding}).status_code == 200
 
 
 def test_too_much_is_refused(guarded, pngs):

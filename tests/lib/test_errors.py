@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -36,6 +37,31 @@ def run(body, **options):
 def test_a_command_ends_with_a_status_and_at_most_one_line(body, status, said):
     done = run(body)
     assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii:strict", rb"caf\xe9 \u732b \udce9"),
+        ("ascii:surrogateescape", rb"caf\xe9 \u732b \udce9"),  # as in the C locale
+        ("latin-1", b"caf\xe9 " + rb"\u732b \udce9"),
+        ("utf-8", "café 猫 ".encode() + rb"\udce9"),
+    ],
+)
+def test_what_a_stream_cannot_encode_is_written_as_an_escape(encoding, shown):
+    name = ascii("café 猫 \udce9")
+    code = COMMAND.format(body=f"print({name}); raise UserError({name})")
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.returncode == 2
+    assert done.stdout == shown + b"\n"
+    assert done.stderr == b"error: " + shown + b"\n"
+
+
+def test_a_command_without_standard_output_ends_as_ever():
+    code = "import sys; sys.stdout = None\n" + COMMAND.format(body="raise UserError('no')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert (done.returncode, done.stderr) == (2, b"error: no\n")
 
 
 def test_a_defect_keeps_its_traceback():

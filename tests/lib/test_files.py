@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.files import read_json, replacing, replacing_folder, sha256, write_json
+from lib.files import read_json, replacing, replacing_folder, sha256, write_json, write_text
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -27,6 +27,36 @@ def test_a_place_that_cannot_be_written_is_one_line_with_the_reason(tmp_path):
     with pytest.raises(UserError, match=r"cannot write .*file/value\.json: .*") as raised:
         write_json(tmp_path / "file" / "value.json", 1)
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_flushed_to_disk_is_open_for_writing(tmp_path, monkeypatch):
+    """Windows refuses to flush anything else."""
+    fcntl = pytest.importorskip("fcntl", reason="asks a POSIX system how a file was opened")
+    flush, modes = os.fsync, []
+
+    def look(descriptor):
+        modes.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_json(tmp_path / "value.json", 1)
+    assert modes == [os.O_RDWR]
+    assert read_json(tmp_path / "value.json") == 1
+
+
+@pytest.mark.parametrize("text", ["a\nb\n", "a\r\nb", "\u00e4\u0301\n", ""])
+def test_a_text_is_on_disk_byte_by_byte(tmp_path, text):
+    write_text(tmp_path / "text", text)
+    assert (tmp_path / "text").read_bytes() == text.encode()
+
+
+def test_a_text_that_utf_8_cannot_hold_is_one_line_and_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / "text", "old")
+    with pytest.raises(UserError, match=r"cannot write .*text: .*caf\\udce9.* rename") as raised:
+        write_text(tmp_path / "text", "line\ncaf\udce9")
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).isascii()
+    assert (tmp_path / "text").read_text() == "old"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

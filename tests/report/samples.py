@@ -23,6 +23,7 @@ from lib.training.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
 AUGMENTATIONS = ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix")
+COMMAND = "python -m analysis --profile 'two  blanks\n<b>' --only {} --force"  # of a day
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def notebook(*cells: dict[str, Any], name: str) -> dict[str, Any]:
             "language_info": {"name": "python"},
             "daybook": {
                 "profile": "demo",
-                "command": f"python -m analysis --profile demo --only {name} --force",
+                "command": COMMAND.format(name),
                 "seconds": 12.5,
             },
         },

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.report import samples
+
 PAGES = (
     "index.html",
     "report/days/day1_augmentations.html",
@@ -126,7 +128,13 @@ def test_a_chart_gives_its_data_and_its_command(address, context):
     assert len(lines) == 26
     visit.page.click("#chart-confusion summary")
     command = visit.page.inner_text("#chart-confusion pre")
-    assert command == "python -m analysis --profile demo --only day2 --force"
+    assert command == samples.COMMAND.format("day2")
+
+
+def test_a_command_is_shown_with_every_blank_and_line_break_in_it(address, context):
+    visit = Visit(context, f"{address}/report/reproduce.html")
+    shown = visit.page.locator("#made-by code").all_inner_texts()
+    assert samples.COMMAND.format("day1") in shown
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])

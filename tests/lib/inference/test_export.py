@@ -1,7 +1,10 @@
 import dataclasses
+import hashlib
 import json
 import os
+import re
 import shutil
+import urllib.parse
 
 import numpy as np
 import onnx
@@ -15,7 +18,7 @@ from lib.diagnosis.calibration import expected_calibration_error, fit_temperatur
 from lib.errors import UserError
 from lib.inference import export as exporting
 from lib.inference.bundle import FACTS, ONNX, WEIGHTS, Bundle
-from lib.inference.export import export
+from lib.inference.export import export, slug
 from lib.intervals import accuracy_interval
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
@@ -91,6 +94,52 @@ def test_a_partly_frozen_resnet_that_enlarges_its_pictures_is_exported_too(tiny,
     session = onnxruntime.InferenceSession(bundle.path / ONNX)
     logits = session.run(["logits"], {"images": tiny.test.images.numpy()})[0]
     np.testing.assert_allclose(logits, said.logits, atol=1e-4)
+
+
+PLAIN = ["digits-small_cnn", "cifar10-resnet18", "a--b", "a..b", "_a_", "v1.2", "A"]
+LOST = [
+    *("кошки", "собаки", "猫", "犬", "कुत्ता", "🐈", "???", "!!!", "", " ", "-", "--"),
+    *(".", "..", "...", "../etc", "-a", "a-", ".a", "a.", "C++", "C#", "C", "caf\udce9", "\ud800"),
+    *(f"{name}-small_cnn" for name in ("", "кошки", "собаки", "猫", "!!!", "...", "C++", "C#")),
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_name_is_kept(name):
+    assert slug(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("My ResNet/1", "My-ResNet-1"),
+        ("Größe", "Grosse"),
+        ("Gro\u0308ße", "Grosse"),
+        ("Ünïcödé Ångström", "Unicode-Angstrom"),
+        ("smørrebrød", "smorrebrod"),
+        ("łódź", "lodz"),
+        ("\ufb01ve", "five"),
+    ],
+)
+def test_letters_are_kept_without_their_accents(name, kept):
+    assert slug(name) == kept
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_every_name_becomes_one_that_an_address_can_hold(name):
+    assert re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?", slug(name))
+    assert urllib.parse.quote(slug(name), safe="") == slug(name)
+    assert slug(slug(name)) == slug(name)
+
+
+def test_names_that_lose_letters_remain_apart():
+    assert len({slug(name) for name in LOST}) == len(LOST)
+    assert slug("кошки-small_cnn") == "small_cnn-" + slug("кошки-small_cnn")[-8:]
+    assert slug("猫") == "model-" + hashlib.sha256("猫".encode()).hexdigest()[:8]
+
+
+def test_a_name_is_the_same_in_either_form_of_its_accents():
+    assert slug("й") == slug("и\u0306")
 
 
 def test_an_onnx_network_that_disagrees_leaves_the_bundle_as_it_was(

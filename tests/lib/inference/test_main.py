@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,96 @@ def test_a_real_process_reads_standard_input_and_draws_an_explanation(bundle, pr
     said = predictor.predict([shown])[0]
     assert answer["probabilities"] == pytest.approx(said.probabilities)
     assert same(Image.open(drawn), predictor.explain(shown))
+
+
+@pytest.mark.parametrize(
+    ("ending", "format"),
+    [
+        *((".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".jpeg", "JPEG"), (".JPG", "JPEG")),
+        *((".webp", "WEBP"), (".gif", "GIF"), (".bmp", "BMP"), (".tif", "TIFF")),
+    ],
+)
+def test_an_explanation_has_the_format_that_its_name_ends_in(
+    capsys, bundle, predictor, files, tmp_path, ending, format
+):
+    drawn = tmp_path / f"heat{ending}"
+    shown = files / "05.png"
+    assert ask(capsys, shown, "--bundle", bundle.path, "--explain", drawn)[0] == 0
+    with Image.open(drawn) as image:
+        assert image.format == format
+        assert image.size == predictor.explain(shown).size
+    assert os.listdir(tmp_path) == [drawn.name]
+
+
+@pytest.mark.parametrize("name", ["heat", "heat.", ".png", "heat.txt", "heat.psd", "heat.xbm"])
+def test_an_explanation_that_cannot_be_written_is_refused_before_the_prediction(
+    bundle, files, tmp_path, name
+):
+    command = [sys.executable, "-m", "lib.inference", files / "05.png", "--bundle", bundle.path]
+    done = subprocess.run(
+        [*command, "--explain", tmp_path / name], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: --explain {tmp_path / name}: no picture can be written in that format; choose a "
+        "name that ends in .png, .jpg or .webp\n"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"PYTHONIOENCODING": "ascii:strict"}, rb"caf\xe9"),
+        ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, rb"caf\udcc3\udca9"),
+        ({"PYTHONIOENCODING": "utf-8:strict"}, "café".encode()),
+    ],
+)
+@pytest.mark.parametrize("json_too", [False, True])
+def test_names_that_standard_output_cannot_encode_are_escaped(
+    bundle, files, tmp_path, settings, shown, json_too
+):
+    names = [os.fsencode(tmp_path) + b"/" + name for name in (b"caf\xe9.png", b"caf\xc3\xa9.png")]
+    for name in names:
+        shutil.copyfile(os.fsencode(files / "05.png"), name)
+    gone = os.fsencode(tmp_path) + b"/gone\xe9.png"
+    command = [sys.executable, "-m", "lib.inference", *names, gone, "--bundle", bundle.path]
+    done = subprocess.run(
+        [*command, "--json"] if json_too else command,
+        cwd=PROJECT,
+        env=os.environ | settings,
+        capture_output=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: cannot read " + os.fsencode(tmp_path))
+    assert rb"gone\udce9.png: No such file" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    if json_too:
+        first, second = (answer["picture"] for answer in json.loads(done.stdout))
+        assert os.path.basename(first) == "caf\udce9.png"
+        assert "/caf" in second
+        return
+    lines = done.stdout.splitlines()
+    assert rb"/caf\udce9.png " in lines[0]
+    assert b"/" + shown + b".png " in lines[1]
+
+
+def test_a_folder_says_what_it_passes_over(bundle, files, tmp_path, capsys):
+    shutil.copyfile(files / "05.png", tmp_path / "1.png")
+    (tmp_path / "2.heic").touch()
+    (tmp_path / "again").symlink_to(tmp_path)
+    try:
+        shutil.copyfile(files / "05.png", os.fsencode(tmp_path) + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system has only names that are text")
+    assert main([str(tmp_path), "--bundle", str(bundle.path)]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert said.err == (
+        f"{tmp_path}: passed over: 1 name that is not UTF-8, such as caf\\xe9.png\n"
+        f"{tmp_path}: passed over: 1 file in a format that is not read (.heic), such as 2.heic\n"
+        f"{tmp_path}: passed over: 1 link to a folder that is read already, such as again\n"
+    )
 
 
 @pytest.mark.parametrize(

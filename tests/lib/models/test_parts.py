@@ -53,3 +53,19 @@ def test_modes_are_restored_after_an_error():
         parts.predict(model, torch.zeros(2, 3, 9, 9, dtype=torch.uint8))
     assert model.training
     assert not model.frozen.training
+
+
+def test_a_batch_norm_that_meets_one_place_of_a_picture_needs_two_pictures():
+    def network(trains):
+        norm = nn.BatchNorm2d(3).requires_grad_(trains)
+        body = nn.Sequential(nn.MaxPool2d(4), norm, nn.Flatten())
+        return parts.Classifier(body, nn.Identity(), MEAN, STD)
+
+    model = network(trains=True).train()
+    assert parts.needs_two(model, 7)  # its map is one place
+    assert not parts.needs_two(model, 8)  # four places
+    assert not parts.needs_two(network(trains=False), 7)
+    assert model.training
+    model(torch.rand(2, 3, 7, 7))  # as if never asked
+    with pytest.raises(ValueError, match="more than 1 value"):
+        model(torch.rand(1, 3, 7, 7))

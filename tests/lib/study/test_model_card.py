@@ -4,6 +4,8 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
+from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -135,6 +137,24 @@ def test_no_path_of_this_machine_is_told(facts):
     text = str(card(facts)) + site_page(facts)
     assert str(facts.bundle.path.parent) not in text
     assert f"--bundle models/{facts.bundle.path.name}" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["best", "my best", "it's", '"', "$HOME $(id)", "a `b` ``c``", "a\nb", "!1", "\\", "été", "-b"],
+)
+def test_commands_and_code_name_the_bundle_whatever_it_is_called(facts, name):
+    bundle = dataclasses.replace(facts.bundle, path=Path(name))
+    text = str(card(dataclasses.replace(facts, bundle=bundle)))
+    place = f"./{name}" if name.startswith("-") else name
+    shell = re.search(r"```bash\n(.*?)```", text, re.DOTALL)[1]
+    script = 'python() { for word; do :; done; printf "%s\\0" "$word"; }\n' + shell
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().split("\0") == [place, place, ""]
+    code = re.search(r"Predictor\.load\((.*)\)\.predict", text)[1]
+    assert ast.literal_eval(code) == place
+    plain = pypandoc.convert_text(text, "plain", "gfm", extra_args=["--wrap=none"])
+    assert f"with this bundle in {' '.join(place.split())}:" in plain
 
 
 def test_names_from_elsewhere_are_not_read_as_markup(facts):

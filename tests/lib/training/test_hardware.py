@@ -1,3 +1,7 @@
+import subprocess
+import sys
+
+import pytest
 import torch
 
 from lib.training.hardware import (
@@ -7,6 +11,7 @@ from lib.training.hardware import (
     processor,
     resolve_precision,
 )
+from tests.imports import PROJECT
 
 
 def test_precision_follows_the_hardware(monkeypatch):
@@ -35,3 +40,15 @@ def test_the_environment_names_machine_and_versions():
     assert facts["torch"] == torch.__version__
     assert facts["cuda"] is None
     assert peak_memory_mib(torch.device("cpu")) > 50
+
+
+@pytest.mark.parametrize("module", ["lib.training.sweep", "analysis.__main__", "report.__main__"])
+def test_nothing_is_imported_that_windows_lacks(module):
+    program = (
+        "import os, sys\n"
+        "for name in ('resource', 'grp', 'pwd', 'termios', 'readline', 'syslog'):\n"
+        "    sys.modules[name] = None\n"
+        f"import {module}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr.decode()

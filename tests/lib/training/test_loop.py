@@ -254,3 +254,94 @@ def test_mixed_precision_trains_to_about_the_same_loss(run, tiny, quick, tmp_pat
     assert mixed.history["train_loss"].iloc[-1] == pytest.approx(
         run.history["train_loss"].iloc[-1], abs=0.1
     )
+
+
+def first_pictures(dataset, count, side=8):
+    """The dataset with `count` training pictures, and all pictures `side` pixels wide."""
+
+    def split(part, end):
+        images = F.interpolate(part.images[:end].float(), (side, side)).to(torch.uint8)
+        return dataclasses.replace(
+            part, images=images, labels=part.labels[:end], ids=part.ids[:end]
+        )
+
+    return dataclasses.replace(
+        dataset,
+        train=split(dataset.train, count),
+        val=split(dataset.val, 1),
+        test=split(dataset.test, 1),
+    )
+
+
+SMALL_CNN, RESNET = {"width": 4}, {"model": "resnet18"}
+HEAD = {**RESNET, "strategy": "head"}
+
+
+@pytest.mark.parametrize(
+    ("choices", "side", "sizes"),
+    [
+        (SMALL_CNN, 8, [3, 2]),  # its last maps are one pixel wide
+        (SMALL_CNN, 2, [3, 2]),
+        (SMALL_CNN, 10, [2, 2, 1]),  # two pixels wide: a picture alone has always trained
+        ({**SMALL_CNN, "image_size": 10}, 8, [2, 2, 1]),
+        (RESNET, 8, [3, 2]),
+        ({**RESNET, "strategy": "layer4"}, 8, [3, 2]),
+        ({**RESNET, "strategy": "last_block"}, 8, [3, 2]),
+        ({**RESNET, "image_size": 33}, 8, [2, 2, 1]),
+        (HEAD, 8, [2, 2, 1]),  # no batch norm of it trains
+        ({**HEAD, "views": 0}, 8, [2, 2, 1]),
+    ],
+)
+def test_a_picture_left_over_joins_the_batch_before_where_it_could_not_train_alone(
+    tiny, tmp_path, monkeypatch, choices, side, sizes
+):
+    met, cross_entropy = [], F.cross_entropy
+
+    def look(logits, *arguments, **options):
+        met.append(len(logits))
+        return cross_entropy(logits, *arguments, **options)
+
+    dataset = first_pictures(tiny, 5, side)
+    recipe = Recipe(epochs=1, batch_size=2, lr=0.01, **choices)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.F, "cross_entropy", look)
+        run = fit(recipe, dataset, RunStore(tmp_path), "cpu")
+    assert met[: len(sizes)] == sizes
+    assert math.isfinite(run.summary["test_loss"])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_augmentation_trains_with_a_picture_left_over(tiny, tmp_path, policy):
+    recipe = Recipe(width=4, epochs=2, batch_size=2, lr=0.01, augmentation=policy)
+    assert fit(recipe, first_pictures(tiny, 3), RunStore(tmp_path), "cpu").finished
+
+
+@pytest.mark.parametrize(
+    ("pictures", "batch_size"), [(96, 2), (95, 3), (96, 95), (4, 3), (3, 3), (2, 2)]
+)
+def test_no_other_number_of_pictures_changes_its_batches(tiny, pictures, batch_size):
+    dataset = first_pictures(tiny, pictures)
+    recipe = Recipe(width=4, batch_size=batch_size)
+    model = loop.build(recipe, 3, tiny.mean, tiny.std)
+    expected = math.ceil(len(dataset.train) / batch_size)
+    assert loop.steps_per_epoch(recipe, dataset, model) == expected
+
+
+@pytest.mark.parametrize(
+    ("side", "choices"),
+    [(1, {}), (8, {"image_size": 1}), (1, {"image_size": 16}), (1, {"whitening": False})],
+)
+def test_pictures_too_small_for_a_small_cnn_are_one_line(tiny, tmp_path, side, choices):
+    recipe = Recipe(width=4, epochs=1, batch_size=2, **choices)
+    with pytest.raises(UserError, match=r"^image_size is 1, too small .* 2 pixels") as raised:
+        fit(recipe, first_pictures(tiny, 4, side), RunStore(tmp_path), "cpu")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("side", "choices"),
+    [(2, SMALL_CNN), (1, RESNET), (1, {"width": 4, "image_size": 4, "whitening": False})],
+)
+def test_the_smallest_pictures_that_a_network_takes_train(tiny, tmp_path, side, choices):
+    recipe = Recipe(epochs=1, batch_size=2, lr=0.01, **choices)
+    assert fit(recipe, first_pictures(tiny, 4, side), RunStore(tmp_path), "cpu").finished
