@@ -69,9 +69,10 @@ def show_prediction(predictor: "Predictor", name: str, picture: bytes, calibrate
     ------
     UserError, Problem   if it cannot be read or is too large
     """
-    from api.uploads import Limits, Upload, count_pixels
+    from api.decoding import structure_of
+    from api.uploads import Limits, Upload
 
-    count_pixels(Upload(name, bytearray(picture)), Limits())
+    structure_of(Upload(name, bytearray(picture)), Limits())
     images = predictor.prepare(picture)[None]
     temperature = None if calibrated else 1.0
     row = predictor.probabilities(images, temperature)[0].tolist()

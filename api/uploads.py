@@ -1,25 +1,21 @@
-"""Pictures from a multipart form, within limits on bytes, number and pixels.
+"""Pictures from a multipart form, within limits on bytes and number.
 
 Bytes are counted as they arrive, whatever length the request declares; a body that exceeds a limit
-is refused at that byte. The format of a file is recognised by its content, not by its name, and its
-pixels are counted from its own header before anything is decoded.
+is refused at that byte.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 
 from fastapi import Request
-from PIL import Image
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from api.errors import Problem, busy
 from api.preamble import Preamble
-from lib.inference import FORMATS, UnreadablePicture, is_known, pixel_count
 
 FIELD = "file"  # the form field of a picture
 
@@ -32,8 +28,12 @@ class Limits:
     files: int = 32
     request_bytes: int = 64_000_000
     total_bytes: int = 256_000_000
-    pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
     seconds: float = 30.0  # until a body has arrived
+    pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
+    request_pixels: int = 100_000_000
+    waiting_pixels: int = 100_000_000  # of all requests whose pictures wait for their decoding
+    decoding_bytes: int = 500_000_000  # memory of all decoding at a time
+    decoding_seconds: float = 5.0  # per picture, after which it is given up
 
 
 @dataclass
@@ -209,32 +209,3 @@ class _Form:
 
     def _end(self) -> None:
         self._complete = True
-
-
-def count_pixels(upload: Upload, limits: Limits) -> int:
-    """Number of pixels of a picture, read from its header alone.
-
-    Raises
-    ------
-    Problem   415 if it is not a picture in a supported format, 413 if too large, 422 if damaged
-    """
-    if not upload.data:
-        raise Problem(422, "unreadable", f"{upload.name}: the file is empty")
-    if not is_known(upload.data):
-        message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
-        raise Problem(415, "unknown_format", message)
-    try:
-        pixels = pixel_count(BytesIO(upload.data))
-    except UnreadablePicture as error:
-        if isinstance(error.__cause__, Image.DecompressionBombError):
-            raise _too_many_pixels(upload, limits) from None
-        message = f"{upload.name}: damaged, or not in the format of its first bytes"
-        raise Problem(422, "unreadable", message) from error
-    if pixels > limits.pixels:
-        raise _too_many_pixels(upload, limits)
-    return pixels
-
-
-def _too_many_pixels(upload: Upload, limits: Limits) -> Problem:
-    message = f"{upload.name}: more than {limits.pixels:,} pixels"
-    return Problem(413, "too_many_pixels", message)

@@ -181,6 +181,6 @@ READERS = (
     (rb"BM", _bmp),
     (rb"RIFF....WEBPVP8[ LX]", _webp),
     (rb"II[*+]\0|MM\0[*+]|II\0\*|MM\*\0", _tiff),
-    (rb"P[1-6fFy]", _ppm),
+    (rb"P[0-6fFy]", _ppm),
     (rb"....ftyp(avi[fs]|mif1|msf1)", _avif),
 )

@@ -17,19 +17,24 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageOps
 
-from lib.data.picture_files import Source, orientation, read, rgb, upright
+from lib.data.picture_files import MOST_PIXELS, Source, orientation, read, rgb, upright
 
 LARGEST = 1024  # pixels on a side of what a network takes
 STRIP = 2**20  # pixels that are converted at a time
 
 
-def decode(source: Source, size: int | tuple[int, int] | None = None) -> np.ndarray:
+def decode(
+    source: Source,
+    size: int | tuple[int, int] | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> np.ndarray:
     """Pixels of one picture, uint8 RGB (H, W, 3).
 
     Parameters
     ----------
     source : path, bytes, binary file or Pillow image
     size : None (as it is), the side of a square, or (height, width), in pixels
+    most_pixels : int   a file with more is refused
 
     Raises
     ------
@@ -37,7 +42,7 @@ def decode(source: Source, size: int | tuple[int, int] | None = None) -> np.ndar
     ValueError          if the size is below one pixel
     """
     target = None if size is None else _height_width(size)
-    return read(source, partial(_pixels, target=target))
+    return read(source, partial(_pixels, target=target), most_pixels)
 
 
 def _pixels(image: Image.Image, target: tuple[int, int] | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from PIL import Image
 from starlette.requests import Request
 
 from api.errors import Problem
-from api.uploads import Limits, MemoryBudget, Upload, count_pixels, receive
+from api.uploads import Limits, MemoryBudget, receive
 from lib.inference import FORMATS
 from tests.api.service import TOKEN, encoded, refused
 
@@ -144,10 +144,3 @@ def test_a_body_that_takes_too_long_is_refused():
     with pytest.raises(Problem) as refused:
         asyncio.run(read())
     assert (refused.value.status, refused.value.code) == (408, "too_slow")
-
-
-def test_pixels_are_counted_from_the_header_alone():
-    data = encoded(Image.effect_noise((64, 64), 50))
-    assert count_pixels(Upload("a.png", bytearray(data[:100])), Limits()) == 64 * 64
-    with pytest.raises(Problem, match=r"a\.png: more than 4,095 pixels"):
-        count_pixels(Upload("a.png", bytearray(data)), Limits(pixels=4095))
