@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
-from api.uploads import check_encoding, receive
+from api.uploads import Reservation, check_encoding, receive
 
 
 class ServerMetadata(BaseModel):
@@ -114,8 +114,10 @@ def model_routes(service: Service) -> APIRouter:
                 await receive(request, reservation, service.limits, max_bytes, body.extend)
             with service.stage("decoding"):
                 header = request.headers.get(tensors.JSON_LENGTH)
+                text, binary = tensors.split(bytes(body), header)
+                reserve(reservation, tensors.parsed_bytes(text), service.limits.total_bytes)
                 inference_request, pictures = await service.in_thread(
-                    lambda: tensors.read(bytes(body), header, side)
+                    lambda: tensors.read(text, binary, side)
                 )
         if len(pictures) > service.limits.files:
             message = f"more than {service.limits.files} pictures in one request"
@@ -127,6 +129,14 @@ def model_routes(service: Service) -> APIRouter:
             return Response(content, headers=headers)
 
     return router
+
+
+def reserve(reservation: Reservation, size: int, total: int) -> None:
+    """Reserve memory for the values of a JSON tensor; raises Problem 413 if it takes too much."""
+    if size > total:
+        message = "the JSON has too many values; send the tensor as bytes (binary_data_size)"
+        raise Problem(413, "too_large", message)
+    reservation.add(size)
 
 
 def tensor_metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:

@@ -43,8 +43,10 @@ def incoming(png):
     sent = httpx.Request("POST", "http://x/explain", files={"file": ("a.png", png)})
     body = sent.read()
 
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(messages, None) or await asyncio.Event().wait()  # its client stays
 
     headers = [(b"content-type", sent.headers["Content-Type"].encode())]
     return Request({"type": "http", "method": "POST", "headers": headers}, receive)
