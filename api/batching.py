@@ -21,7 +21,6 @@ from torch import Tensor
 from api.metrics import Metrics
 
 Predict = Callable[[Tensor], Tensor]
-Load = Callable[[], Tensor]
 
 
 class QueueFull(Exception):
@@ -36,8 +35,7 @@ class QueueFull(Exception):
 class Job:
     """One request's pictures, and the future that receives their probabilities."""
 
-    load: Load
-    pictures: int
+    images: Tensor
     result: asyncio.Future[Tensor]
     arrived: float
 
@@ -83,24 +81,19 @@ class Batcher:
         if self._waiting + pictures > self._max_queue:
             raise QueueFull(max(1, math.ceil(self._waiting * self._seconds_per_picture)))
 
-    def submit(self, load: Load, pictures: int) -> asyncio.Future[Tensor]:
-        """Queue pictures; the future receives float32 (pictures, classes).
+    def submit(self, images: Tensor) -> asyncio.Future[Tensor]:
+        """Queue pictures uint8 (n, 3, S, S); the future receives float32 (n, classes).
 
         The pictures of a cancelled future are not computed.
-
-        Parameters
-        ----------
-        load : callable   gives uint8 (pictures, 3, S, S); called in the model's thread, and what it
-                          raises is raised by the future alone
 
         Raises
         ------
         QueueFull   if there is no room for them
         """
-        self.check_room(pictures)
+        self.check_room(len(images))
         result: asyncio.Future[Tensor] = asyncio.get_running_loop().create_future()
-        self._jobs.append(Job(load, pictures, result, time.perf_counter()))
-        self._count(pictures)
+        self._jobs.append(Job(images, result, time.perf_counter()))
+        self._count(len(images))
         self._arrival.set()
         return result
 
@@ -124,20 +117,20 @@ class Batcher:
                 continue
             started = time.perf_counter()
             try:
-                jobs, rows = await loop.run_in_executor(self._thread, self._run, jobs, loop)
+                rows = await loop.run_in_executor(self._thread, self._run, jobs)
             except Exception as error:
                 for job in jobs:
-                    _fail(job, error)
+                    if not job.result.done():
+                        job.result.set_exception(error)
                 continue
-            if jobs:
-                self._deliver(jobs, rows, started, time.perf_counter() - started)
+            self._deliver(jobs, rows, started, time.perf_counter() - started)
 
     def _next_batch(self) -> list[Job]:
         """The oldest jobs that fit into one batch, at least one if any waits."""
         jobs: list[Job] = []
         pictures = 0
         while self._jobs:
-            size = self._jobs[0].pictures
+            size = len(self._jobs[0].images)
             if jobs and pictures + size > self._max_batch:
                 break
             job = self._jobs.popleft()
@@ -147,23 +140,15 @@ class Batcher:
                 pictures += size
         return jobs
 
-    def _run(self, jobs: list[Job], loop: asyncio.AbstractEventLoop) -> tuple[list[Job], Tensor]:
-        """The jobs whose pictures could be loaded, and the rows of all of them."""
-        loaded, images = [], []
-        for job in jobs:
-            try:
-                images.append(job.load())
-                loaded.append(job)
-            except Exception as error:
-                loop.call_soon_threadsafe(_fail, job, error)
-        return loaded, self._predict(torch.cat(images)) if images else torch.empty(0)
+    def _run(self, jobs: list[Job]) -> Tensor:
+        return self._predict(torch.cat([job.images for job in jobs]))
 
     def _deliver(self, jobs: list[Job], rows: Tensor, started: float, seconds: float) -> None:
         self._metrics.batch(len(rows))
         self._seconds_per_picture += 0.1 * (seconds / len(rows) - self._seconds_per_picture)
         first = 0
         for job in jobs:
-            last = first + job.pictures
+            last = first + len(job.images)
             self._metrics.stage("waiting", started - job.arrived)
             self._metrics.stage("model", seconds)
             if not job.result.done():
@@ -173,8 +158,3 @@ class Batcher:
     def _count(self, change: int) -> None:
         self._waiting += change
         self._metrics.queue.set(self._waiting)
-
-
-def _fail(job: Job, error: Exception) -> None:
-    if not job.result.done():
-        job.result.set_exception(error)

@@ -1,9 +1,9 @@
 """Decode pictures under a budget of pixels, memory and time.
 
 The event loop never opens a picture. It reads what each file announces (`lib.inference.inspect`),
-and by that chooses the way: small pictures in the usual formats are decoded in the model's thread
-with their batch; all others in a few processes. These take one picture at a time, have a bound on
-memory, and are killed and replaced when a picture takes too long or its client has gone.
+and processes decode it. One takes the small pictures of all requests, those that wait together; a
+few others take large ones, one at a time. They have a bound on memory, and are killed and replaced
+when a picture takes too long or its client has gone.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -30,6 +30,10 @@ BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10}
 USUAL_BYTES_PER_PIXEL = 6
 BASE_BYTES = 600_000_000  # addresses that a process has reserved before it decodes
 START_SECONDS = 60.0
+
+Answer = bytes | str  # pixels uint8 (S, S, 3), or the reason why there are none
+TOO_LONG = "decoding it takes too long"
+FAILED = "its decoder failed"
 
 
 async def announced(upload: Upload, limits: Limits) -> Structure:
@@ -71,13 +75,13 @@ def are_small(uploads: Sequence[Upload], structures: Sequence[Structure]) -> boo
 
 
 class Decoder:
-    """A few processes that decode pictures, and the budget of what waits for them.
+    """The processes that decode pictures, and the budget of what waits for them.
 
     Parameters
     ----------
     side : int      height and width of what comes out
     limits : see `Limits`
-    workers : int   number of processes
+    workers : int   number of processes for large pictures
     """
 
     def __init__(self, side: int, limits: Limits, workers: int) -> None:
@@ -85,11 +89,12 @@ class Decoder:
         self._limits = limits
         self._workers = [Worker(side, limits) for _ in range(workers)]
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._small = Batches(Worker(side, limits))
         self._pixels = 0  # waiting or being decoded
         self._memory = MemoryGate(limits.decoding_bytes)
 
     async def start(self) -> None:
-        await asyncio.gather(*(worker.start() for worker in self._workers))
+        await asyncio.gather(self._small.start(), *(worker.start() for worker in self._workers))
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
@@ -101,13 +106,24 @@ class Decoder:
         Problem   413 if the request has too many pixels, 503 if too many wait, 422 for the first
                   picture that is damaged or takes too long
         """
-        pixels = sum(structure.pixels for structure in structures)
-        if pixels > self._limits.request_pixels:
+        announced_pixels = sum(structure.pixels for structure in structures)
+        if announced_pixels > self._limits.request_pixels:
             message = f"more than {self._limits.request_pixels:,} pixels in one request"
             raise Problem(413, "too_many_pixels", message)
-        with self._room(pixels):
-            pairs = zip(uploads, structures, strict=True)
-            return torch.stack([await self._decode(*pair) for pair in pairs])
+        with self._room(announced_pixels):
+            if are_small(uploads, structures):
+                answers = await self._small.decode([bytes(upload.data) for upload in uploads])
+            else:
+                answers = []
+                for upload, structure in zip(uploads, structures, strict=True):
+                    answers.append(await self._decode_large(bytes(upload.data), structure))
+        pixels = bytearray()
+        for upload, answer in zip(uploads, answers, strict=True):
+            if isinstance(answer, str):
+                raise Problem(422, "unreadable", f"cannot read {upload.name}: {answer}")
+            pixels += answer
+        squares = torch.frombuffer(pixels, dtype=torch.uint8)
+        return squares.reshape(-1, self._side, self._side, 3).permute(0, 3, 1, 2)
 
     @contextmanager
     def _room(self, pixels: int) -> Iterator[None]:
@@ -119,20 +135,66 @@ class Decoder:
         finally:
             self._pixels -= pixels
 
-    async def _decode(self, upload: Upload, structure: Structure) -> Tensor:
+    async def _decode_large(self, data: bytes, structure: Structure) -> Answer:
         per_pixel = BYTES_PER_PIXEL.get(structure.format, USUAL_BYTES_PER_PIXEL)
         async with self._memory.taken(structure.pixels * per_pixel):
             worker = await self._idle.get()
             try:
-                pixels = await worker.decode(upload)
+                (answer,) = await worker.decode([data])
+                return answer
             finally:
                 self._idle.put_nowait(worker)
-        square = torch.frombuffer(bytearray(pixels), dtype=torch.uint8)
-        return square.reshape(self._side, self._side, 3).permute(2, 0, 1)
 
     async def close(self) -> None:
         """Kill the processes."""
+        await self._small.close()
         await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+
+class Batches:
+    """Small pictures, which one process decodes together with all others that wait.
+
+    If it fails at a batch, each request's pictures are tried once more without the others.
+    """
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._waiting: list[tuple[list[bytes], asyncio.Future[list[Answer]]]] = []
+        self._arrival = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._worker.start()
+        self._task = asyncio.create_task(self._serve())
+
+    def decode(self, datas: list[bytes]) -> asyncio.Future[list[Answer]]:
+        """What becomes of each file; those of a cancelled future are not decoded."""
+        result: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((datas, result))
+        self._arrival.set()
+        return result
+
+    async def _serve(self) -> None:
+        while True:
+            await self._arrival.wait()
+            self._arrival.clear()
+            jobs = [(datas, result) for datas, result in self._waiting if not result.done()]
+            self._waiting.clear()
+            together = [data for datas, _ in jobs for data in datas]
+            answers = iter(await self._worker.decode(together))
+            for datas, result in jobs:
+                own = [next(answers) for _ in datas]
+                if {FAILED, TOO_LONG} & set(own) and len(jobs) > 1:
+                    own = await self._worker.decode(datas)
+                if not result.done():
+                    result.set_result(own)
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._worker.stop()
 
 
 class MemoryGate:
@@ -181,46 +243,39 @@ class Worker:
         async with asyncio.timeout(START_SECONDS):
             await self._answer()
 
-    async def decode(self, upload: Upload) -> bytes:
-        """Pixels uint8 (S, S, 3); raises Problem 422 if the picture is damaged or takes too long.
-
-        When it is cancelled, the process is killed.
-        """
+    async def decode(self, datas: list[bytes]) -> list[Answer]:
+        """What becomes of each file. When it is cancelled, the process is killed."""
         if self._process is None:
             await self.start()
         try:
             async with asyncio.timeout(self._seconds):
-                pixels, reason = await self._exchange(bytes(upload.data))
+                return await self._exchange(datas)
         except TimeoutError:
             await self.stop()
-            reason = f"decoding it takes longer than {self._seconds:g} s"
+            return [TOO_LONG] * len(datas)
         except (asyncio.IncompleteReadError, ConnectionError):
             await self.stop()
-            reason = "its decoder failed"
+            return [FAILED] * len(datas)
         except BaseException:  # its client has gone, or the service ends
             await self.stop()
             raise
-        if reason:
-            raise Problem(422, "unreadable", f"cannot read {upload.name}: {reason}")
-        return pixels
 
-    async def _exchange(self, data: bytes) -> tuple[bytes, str]:
-        """Pixels and no reason, or no pixels and the reason why."""
+    async def _exchange(self, datas: list[bytes]) -> list[Answer]:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(LENGTH.pack(len(data)))
-        self._process.stdin.write(data)
+        parts = (part for data in datas for part in (LENGTH.pack(len(data)), data))
+        self._process.stdin.write(b"".join([LENGTH.pack(len(datas)), *parts]))
         await self._process.stdin.drain()
-        return await self._answer()
+        return [await self._answer() for _ in datas]
 
-    async def _answer(self) -> tuple[bytes, str]:
+    async def _answer(self) -> Answer:
         assert self._process is not None
         assert self._process.stdout is not None
         read = self._process.stdout.readexactly
-        mark = await read(2)
-        (length,) = LENGTH.unpack(await read(LENGTH.size))
+        head = await read(2 + LENGTH.size)
+        (length,) = LENGTH.unpack(head[2:])
         answer = await read(length)
-        return (answer, "") if mark == b"ok" else (b"", answer.decode())
+        return answer if head.startswith(b"ok") else answer.decode()
 
     async def stop(self) -> None:
         """Kill the process, if it runs."""

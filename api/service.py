@@ -4,12 +4,12 @@ import asyncio
 import dataclasses
 import gc
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from fastapi import Request
@@ -17,12 +17,11 @@ from PIL import Image
 from starlette.requests import ClientDisconnect
 from torch import Tensor
 
-from api.batching import Batcher, Load, QueueFull
-from api.decoding import Decoder, announced, are_small
+from api.batching import Batcher, QueueFull
+from api.decoding import Decoder, announced
 from api.errors import Problem, busy
 from api.metrics import Metrics
 from api.uploads import Limits, MemoryBudget, Upload, read_files
-from lib.errors import UserError
 from lib.inference import Predictor
 
 MAX_EXPLANATIONS = 8  # running and waiting
@@ -64,9 +63,9 @@ class Service:
         side = self.predictor.image_size
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
         await asyncio.gather(
-            self.batcher.submit(lambda: blank, 1),
+            self.batcher.submit(blank),
             asyncio.get_running_loop().run_in_executor(
-                self._explainer, self._overlay, lambda: blank, None
+                self._explainer, self._overlay, blank[0], None
             ),
             self._decoder.start(),
         )
@@ -91,25 +90,14 @@ class Service:
         with self.memory.reservation() as reservation:
             with self.stage("reading"):
                 uploads = await read_files(request, reservation, self.limits)
-            rows = await while_connected(request, self._predict(uploads))
-        return [upload.name for upload in uploads], rows
+            images = await self._decoded(request, uploads)
+        return [upload.name for upload in uploads], await self.probabilities(request, images)
 
-    async def _predict(self, uploads: list[Upload]) -> Tensor:
-        load = await self._loader(uploads)
-        return await self._probabilities(load, len(uploads))
-
-    async def _loader(self, uploads: list[Upload]) -> Load:
-        """What gives pictures uint8 (n, 3, S, S) of files, to be called in another thread.
-
-        Small pictures are decoded then, others have been. Raises Problem for the first picture that
-        is damaged or too large, here or when it is called.
-        """
-        structures = [await announced(upload, self.limits) for upload in uploads]
-        if are_small(uploads, structures):
-            return lambda: self._decode_all(uploads)
+    async def _decoded(self, request: Request, uploads: list[Upload]) -> Tensor:
+        """Pictures uint8 (n, 3, S, S); raises Problem for the first damaged or too large one."""
         with self.stage("decoding"):
-            images = await self._decoder.decode(uploads, structures)
-        return lambda: images
+            structures = [await announced(upload, self.limits) for upload in uploads]
+            return await while_connected(request, self._decoder.decode(uploads, structures))
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call a function that would block the event loop."""
@@ -123,12 +111,9 @@ class Service:
         Problem            503 if the queue is full
         ClientDisconnect   if the client closes the connection
         """
-        return await while_connected(request, self._probabilities(lambda: images, len(images)))
-
-    async def _probabilities(self, load: Load, pictures: int) -> Tensor:
         with queue_full_as_problem():
-            result = self.batcher.submit(load, pictures)
-        rows = await result
+            result = self.batcher.submit(images)
+        rows = await while_connected(request, result)
         for confidence in rows.amax(dim=1).tolist():
             self.metrics.confidence(confidence)
         return rows
@@ -141,20 +126,20 @@ class Service:
         with self.memory.reservation() as reservation:
             limits = dataclasses.replace(self.limits, files=1)
             uploads = await read_files(request, reservation, limits)
-            return await while_connected(request, self._explain(uploads, target))
+            images = await self._decoded(request, uploads)
+        return await while_connected(request, self._explain(images[0], target))
 
     def _check_explainer(self) -> None:
         """Raises Problem 503 if as many explanations as may wait are waiting."""
         if self._explanations >= MAX_EXPLANATIONS:
             raise busy(1)
 
-    async def _explain(self, uploads: list[Upload], target: str | None) -> bytes:
-        load = await self._loader(uploads)
+    async def _explain(self, image: Tensor, target: str | None) -> bytes:
         self._check_explainer()  # the place is taken when there is something to explain
         self._explanations += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._explainer, self._overlay, load, target
+                self._explainer, self._overlay, image, target
             )
         finally:
             self._explanations -= 1
@@ -172,29 +157,11 @@ class Service:
         self._reader.shutdown()
         self._explainer.shutdown()
 
-    def _decode_all(self, uploads: list[Upload]) -> Tensor:
-        with self.stage("decoding"):
-            return torch.stack([self._decode_one(upload) for upload in uploads])
-
-    def _decode_one(self, upload: Upload) -> Tensor:
-        try:
-            return self.predictor.prepare(NamedFile(upload))
-        except UserError as error:
-            raise Problem(422, "unreadable", str(error)) from error
-
-    def _overlay(self, load: Load, target: str | None) -> bytes:
-        picture = Image.fromarray(load()[0].permute(1, 2, 0).numpy())
+    def _overlay(self, image: Tensor, target: str | None) -> bytes:
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
         png = BytesIO()
         self.predictor.explain(picture, target).save(png, "PNG")
         return png.getvalue()
-
-
-class NamedFile(BytesIO):
-    """An upload as a file; messages about it mention its name."""
-
-    def __init__(self, upload: Upload) -> None:
-        super().__init__(upload.data)
-        self.name = upload.name
 
 
 @contextmanager
@@ -206,7 +173,7 @@ def queue_full_as_problem() -> Iterator[None]:
         raise busy(error.seconds) from None
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of `work`, which is cancelled when the request's client has gone.
 
     The request's body has been read, so the next message can only be the disconnection.

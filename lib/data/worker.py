@@ -2,8 +2,9 @@
 
     python -m lib.data.worker SIDE MOST_PIXELS MOST_BYTES
 
-A request is the length of a file, 8 bytes, and the file; a response is `ok` or `no` (2 bytes), a
-length, 8 bytes, and that many bytes: pixels uint8 (SIDE, SIDE, 3), or the reason in UTF-8. The
+A request is a number of files, 8 bytes, and for each its length, 8 bytes, and its content. The
+response has for each `ok` or `no` (2 bytes), a length, 8 bytes, and that many bytes: pixels uint8
+(SIDE, SIDE, 3), or the reason in UTF-8; it is sent when all files have been decoded. The
 process ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused.
 """
 
@@ -23,12 +24,13 @@ def serve(requests: BinaryIO, responses: BinaryIO, side: int, most_pixels: int) 
     responses.write(b"ok" + LENGTH.pack(0))
     responses.flush()
     while header := requests.read(LENGTH.size):
-        data = requests.read(*LENGTH.unpack(header))
-        try:
-            mark, answer = b"ok", decode(data, side, most_pixels).tobytes()
-        except UnreadablePicture as error:
-            mark, answer = b"no", error.reason.encode("utf-8", "replace")
-        responses.write(mark + LENGTH.pack(len(answer)) + answer)
+        for _ in range(*LENGTH.unpack(header)):
+            data = requests.read(*LENGTH.unpack(requests.read(LENGTH.size)))
+            try:
+                mark, answer = b"ok", decode(data, side, most_pixels).tobytes()
+            except UnreadablePicture as error:
+                mark, answer = b"no", error.reason.encode("utf-8", "replace")
+            responses.write(mark + LENGTH.pack(len(answer)) + answer)
         responses.flush()
 
 

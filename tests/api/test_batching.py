@@ -30,10 +30,6 @@ def pictures(*values):
     return torch.tensor(values, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 2, 2)
 
 
-def submit(batcher, images):
-    return batcher.submit(lambda: images, len(images))
-
-
 def with_batcher(scenario, **options):
     async def run():
         model = Model()
@@ -51,7 +47,7 @@ def with_batcher(scenario, **options):
 async def occupied(batcher, model):
     """Give the model something to do, so that what follows must wait."""
     model.free.clear()
-    first = submit(batcher, pictures(0))
+    first = batcher.submit(pictures(0))
     await asyncio.sleep(0.05)
     return first
 
@@ -59,7 +55,7 @@ async def occupied(batcher, model):
 def test_what_arrives_while_the_model_works_becomes_one_batch():
     async def scenario(batcher, model):
         first = await occupied(batcher, model)
-        rest = [submit(batcher, pictures(value)) for value in range(1, 6)]
+        rest = [batcher.submit(pictures(value)) for value in range(1, 6)]
         model.free.set()
         rows = await asyncio.gather(first, *rest)
         assert [row.tolist() for row in rows] == [[[value]] for value in range(6)]
@@ -71,7 +67,7 @@ def test_what_arrives_while_the_model_works_becomes_one_batch():
 def test_a_lone_request_waits_for_nothing():
     async def scenario(batcher, model):
         for value in range(3):
-            assert (await submit(batcher, pictures(value))).tolist() == [[value]]
+            assert (await batcher.submit(pictures(value))).tolist() == [[value]]
         assert model.batches == [1, 1, 1]
 
     with_batcher(scenario)
@@ -81,7 +77,7 @@ def test_batches_have_a_largest_size_and_requests_stay_whole():
     async def scenario(batcher, model):
         first = await occupied(batcher, model)
         sizes = [3, 3, 2, 6, 1]
-        rest = [submit(batcher, pictures(*range(size))) for size in sizes]
+        rest = [batcher.submit(pictures(*range(size))) for size in sizes]
         model.free.set()
         rows = await asyncio.gather(first, *rest)
         assert [len(row) for row in rows] == [1, *sizes]
@@ -94,13 +90,13 @@ def test_batches_have_a_largest_size_and_requests_stay_whole():
 def test_a_full_queue_refuses_and_recovers():
     async def scenario(batcher, model):
         first = await occupied(batcher, model)
-        waiting = [submit(batcher, pictures(1, 2)) for _ in range(2)]
+        waiting = [batcher.submit(pictures(1, 2)) for _ in range(2)]
         with pytest.raises(QueueFull) as refused:
-            submit(batcher, pictures(3))
+            batcher.submit(pictures(3))
         assert refused.value.seconds >= 1
         model.free.set()
         await asyncio.gather(first, *waiting)
-        assert (await submit(batcher, pictures(3))).tolist() == [[3]]
+        assert (await batcher.submit(pictures(3))).tolist() == [[3]]
 
     with_batcher(scenario, max_queue=4)
 
@@ -108,7 +104,7 @@ def test_a_full_queue_refuses_and_recovers():
 def test_the_pictures_of_clients_that_left_are_not_computed():
     async def scenario(batcher, model):
         first = await occupied(batcher, model)
-        left, stayed = submit(batcher, pictures(1, 2, 3)), submit(batcher, pictures(4))
+        left, stayed = batcher.submit(pictures(1, 2, 3)), batcher.submit(pictures(4))
         left.cancel()
         model.free.set()
         await asyncio.gather(first, stayed)
@@ -120,8 +116,8 @@ def test_the_pictures_of_clients_that_left_are_not_computed():
 def test_a_broken_batch_fails_its_own_requests_alone():
     async def scenario(batcher, model):
         with pytest.raises(RuntimeError, match="the model broke"):
-            await submit(batcher, pictures(255))
+            await batcher.submit(pictures(255))
         assert batcher.healthy
-        assert (await submit(batcher, pictures(1))).tolist() == [[1]]
+        assert (await batcher.submit(pictures(1))).tolist() == [[1]]
 
     with_batcher(scenario)

@@ -64,11 +64,14 @@ def test_more_explanations_than_may_wait_are_refused(bundle, pngs, monkeypatch):
 
     async def ask():
         service = Service(predictor, Settings())
+        may_end.set()
+        await service.start()
+        may_end.clear()
         waiting = [
             asyncio.create_task(service.explain(incoming(pngs[0]), None))
             for _ in range(MAX_EXPLANATIONS)
         ]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         with pytest.raises(Problem) as refused:
             await service.explain(incoming(pngs[0]), None)
         may_end.set()
