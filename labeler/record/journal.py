@@ -57,7 +57,8 @@ class Replay:
 
 def replay(data: bytes) -> Replay:
     """Read a journal; an incomplete last line does not count."""
-    entries = [_parse(line) for line in data.split(b"\n")[:-1]]
+    lines = data.split(b"\n")[:-1]
+    entries = [_parse(line, number) for number, line in enumerate(lines)]
     result = Replay(lines=len(entries), damaged=entries.count({}))
     saved = max((entry["saved"] for entry in entries if "saved" in entry), default=0)
     for number, entry in enumerate(entries):
@@ -74,12 +75,42 @@ def replay(data: bytes) -> Replay:
     return result
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes, number: int) -> dict[str, Any]:
+    """The entry of line `number`, counted from 0; empty if it is damaged."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return entry if isinstance(entry, dict) else {}
+    return entry if isinstance(entry, dict) and _is_entry(entry, number) else {}
+
+
+def _is_entry(entry: dict[str, Any], number: int) -> bool:
+    """Whether an entry is one of those in the module's docstring."""
+    if "saved" in entry:
+        saved = entry["saved"]
+        return type(saved) is int and 0 <= saved <= number  # it counts lines before it
+    if "classes" in entry:
+        names = entry["classes"]
+        if not isinstance(names, list) or not all(map(_is_text, names)):
+            return False
+        return len(set(names)) == len(names)
+    label, skip = entry.get("label"), entry.get("skip", False)
+    return (
+        _is_text(entry.get("file"))
+        and (label is None or _is_text(label))
+        and isinstance(skip, bool)
+    )
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that labels.csv can hold: UTF-8, and not empty."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_journal(folder: Path) -> Replay:
