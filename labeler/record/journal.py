@@ -26,22 +26,15 @@ off. Skips and classes are not part of `labels.csv`: closing rewrites the journa
 import errno
 import json
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.record.table import flush_folder, remove
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from labeler.record.disk import flush_folder, remove
 
 JOURNAL = ".labels.journal"
-LOCK = ".labels.lock"
 
 
 @dataclass
@@ -127,7 +120,7 @@ def read_journal(folder: Path) -> Replay:
 class Journal:
     """The journal of one folder, open for appending. It is created at the first change."""
 
-    def __init__(self, folder: Path, lines: int) -> None:
+    def __init__(self, folder: Path, lines: int = 0) -> None:
         self.path = folder / JOURNAL
         self.lines = lines
         self._file: int | None = None
@@ -181,19 +174,21 @@ class Journal:
 
     def close(self) -> None:
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            descriptor, self._file = self._file, None  # even a close that fails has closed it
+            os.close(descriptor)
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self.path, flags, 0o644)
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(
-                descriptor, whole
-            )  # an incomplete line: the next one must start a new line
-        flush_folder(self.path.parent)
+        try:
+            content = self.path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):  # an incomplete line: the next one must start a new line
+                os.ftruncate(descriptor, whole)
+            flush_folder(self.path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def _check_not_replaced(self, descriptor: int) -> None:
@@ -209,31 +204,3 @@ def _line(entry: dict[str, Any]) -> bytes:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-class FolderLock:
-    """Exclusive right to write in a folder, released even by `kill -9`."""
-
-    def __init__(self, folder: Path) -> None:
-        """Acquire the lock.
-
-        Raises
-        ------
-        BlockingIOError   if another process has it
-        OSError           if the folder cannot be written
-        """
-        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if sys.platform == "win32":
-                try:
-                    msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
-                except OSError as error:
-                    raise BlockingIOError from error
-            else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise
-
-    def release(self) -> None:
-        os.close(self._file)

@@ -4,6 +4,7 @@ A change is on the disk before it is acknowledged (see `labeler.record.journal`)
 when the journal has the label, or raises `NotSaved` and changes nothing.
 """
 
+import contextlib
 import shutil
 import threading
 import time
@@ -14,7 +15,8 @@ from typing import NamedTuple
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
 from labeler.folder import natural_key
-from labeler.record.journal import FolderLock, Journal, read_journal
+from labeler.record.disk import FolderLock, limits
+from labeler.record.journal import Journal, read_journal
 from labeler.record.table import LABELS, read_table, stamp, write_table
 
 MOST_CLASSES = 26  # one letter key each
@@ -82,27 +84,33 @@ class Session:
         self._history: list[list[Mark]] = []
         self._lock = threading.RLock()  # guards labels, skips and the journal
         self._saving = threading.Lock()  # one writer of labels.csv at a time
+        self._journal = Journal(self.folder)
         self._folder_lock = self._acquire_lock()
         try:
             self._read(classes, fallback)
-        except LabelerError:
+        except BaseException:
             self._release()
             raise
 
     def _acquire_lock(self) -> FolderLock | None:
         try:
-            return FolderLock(self.folder)
+            lock = FolderLock(self.folder)
         except BlockingIOError:
             self.read_only = "Read-only: this folder is open in another window."
+            return None
         except OSError as error:
             self.read_only = f"Read-only: {self.folder} cannot be written: {reason(error)}."
-        return None
+            return None
+        with contextlib.suppress(OSError):  # a disk that fails is reported at the first change
+            if remark := limits(self.folder, lock):
+                self.messages.append(remark)
+        return lock
 
     def _read(self, classes: Sequence[str], fallback: Sequence[str]) -> None:
         journal = read_journal(self.folder)  # before the table, which may be replaced meanwhile
         if journal.damaged:
             self.messages.append(f"Damaged lines of the journal, ignored: {journal.damaged}.")
-        self._journal = Journal(self.folder, journal.lines)
+        self._journal.lines = journal.lines
         self._stamp = stamp(self.table_path)
         self._table = read_table(self.table_path)  # labels.csv as last read or written
         self.labels = dict(self._table)
@@ -339,10 +347,12 @@ class Session:
             self._release()
 
     def _release(self) -> None:
-        if self._folder_lock:
+        lock, self._folder_lock = self._folder_lock, None
+        try:
             self._journal.close()
-            self._folder_lock.release()
-            self._folder_lock = None
+        finally:
+            if lock:
+                lock.release()
         self.read_only = self.read_only or "This folder was closed."
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 import tkinter as tk
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from labeler.window.theme import THEMES, Style
 TICK = 100  # milliseconds between checks for news from the background
 NOTICE = 6.0  # seconds for which a notice is shown
 FOREVER = float("inf")
+MOST_LINES = 4  # of a notice
 SIZE = (1120, 820)
 
 
@@ -156,9 +158,16 @@ class Window:
             self.notify("")
         if self.stage:
             self.stage.refresh()
-            messages = self.stage.desk.session.messages
-            while messages:
-                self.notify(messages.popleft(), warning=True)
+            self._show_messages(self.stage.desk.session.messages)
+
+    def _show_messages(self, messages: deque[str]) -> None:
+        """Show what happened in the background, below a warning that is still on the screen."""
+        if not messages:
+            return
+        lines = self.notice.splitlines() if self._notice_until == FOREVER else []
+        while messages:
+            lines.append(messages.popleft())
+        self.notify("\n".join(list(dict.fromkeys(lines))[-MOST_LINES:]), warning=True)
 
     # Theme and folder
 

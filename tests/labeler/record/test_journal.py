@@ -4,7 +4,7 @@ import os
 import pytest
 
 from labeler.errors import NotSaved
-from labeler.record.journal import FolderLock, Journal, read_journal, replay
+from labeler.record.journal import Journal, read_journal, replay
 
 LINES = [
     {"classes": ["cat", "dog"]},
@@ -95,6 +95,16 @@ def test_entries_are_on_the_disk_when_append_returns(tmp_path, monkeypatch):
     assert read_journal(tmp_path).lines == journal.lines == 3
 
 
+def test_a_journal_that_cannot_be_begun_is_closed_again(tmp_path, monkeypatch, descriptors):
+    journal = Journal(tmp_path)
+    before = descriptors()
+    monkeypatch.setattr(os, "fsync", lambda _: 1 / 0)  # any error, even one that nobody expects
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            journal.append(LINES[:1])
+    assert descriptors() == before
+
+
 def test_a_torn_line_is_cut_off_before_the_next_one(tmp_path):
     path = tmp_path / ".labels.journal"
     path.write_bytes(encode(LINES[:2]) + b'{"file": "z.pn')
@@ -135,11 +145,3 @@ def test_rewriting_leaves_only_the_given_entries(tmp_path):
     journal.rewrite([LINES[0], LINES[6]])
     assert read_journal(tmp_path).skipped == {"d.png": None}
     assert os.listdir(tmp_path) == [".labels.journal"]
-
-
-def test_only_one_process_has_the_lock(tmp_path):
-    lock = FolderLock(tmp_path)
-    with pytest.raises(BlockingIOError):
-        FolderLock(tmp_path)
-    lock.release()
-    FolderLock(tmp_path).release()

@@ -261,6 +261,33 @@ def test_a_labels_csv_damaged_before_is_an_error(tmp_path):
     assert not Session(tmp_path).read_only  # the lock was given back
 
 
+def test_a_folder_that_cannot_be_opened_is_released(tmp_path, monkeypatch, descriptors):
+    before = descriptors()
+    (tmp_path / ".labels.journal").mkdir()
+    with pytest.raises(LabelerError, match="cannot be read"):
+        Session(tmp_path, ["cat", "dog"])
+    (tmp_path / ".labels.journal").rmdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda *_: os.close(-1))  # the classes cannot be written down
+        with pytest.raises(NotSaved):
+            Session(tmp_path, ["cat", "dog"])
+    with monkeypatch.context() as patch:
+        patch.setattr("labeler.record.session.read_table", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Session(tmp_path)
+    assert descriptors() == before
+    assert not Session(tmp_path).read_only
+
+
+def test_damaged_lines_of_the_journal_are_counted_in_a_message(open_session, tmp_path):
+    good = b'{"file":"1.png","label":"cat"}\n'
+    bad = b'{"classes":5}\n{"file":7}\n' + b"[" * 100_000 + b"\n\xff\n"
+    (tmp_path / ".labels.journal").write_bytes(bad + good)
+    session = open_session()
+    assert session.labels == {"1.png": "cat"}
+    assert list(session.messages) == ["Damaged lines of the journal, ignored: 4."]
+
+
 def test_no_folder_is_an_error(tmp_path):
     with pytest.raises(LabelerError, match="is not a folder"):
         Session(tmp_path / "nowhere")
