@@ -47,6 +47,7 @@ class Desk:
             self._closing.callback(self.session.close)
             self._autosave = Autosave(self.session)
             self._closing.callback(self._autosave.stop)
+            self._autosave.start()
             self.order = Order(self.session)
             self.recent = list(self.session.labels)[: -RECENT - 1 : -1]
             if suggestions:

@@ -6,5 +6,5 @@ Nothing here knows of the window. Each module imports only from those above it.
     table.py        labels.csv and splits.csv, for other programs
     journal.py      the journal, which gets every change at once
     session.py      labels, skips, classes, undo, counts
-    autosave.py     writes labels.csv on a pause, and reads it again after an edit elsewhere
+    autosave.py     writes labels.csv in the background, and reads it again after an edit elsewhere
 """

@@ -2,8 +2,8 @@
 
 Three files are stored beside the pictures:
 
-`labels.csv`       for other programs (see `labeler.record.table`). Replaced on a pause and at
-                   closing, not at each key: writing it takes longer the larger the folder.
+`labels.csv`       for other programs (see `labeler.record.table`). Replaced in the background and
+                   at closing, not at each key: writing it takes longer the larger the folder.
 `.labels.journal`  each change, flushed to the disk before the next picture is shown. One JSON
                    object per line; lines are only appended while the folder is open.
 `.labels.lock`     locked by the one window that may write. The system releases it when the process

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,7 @@ class Session:
     read_only : str          why nothing may be written, or empty
     messages : deque         lines for the person, about events in the background
     revision : int           increases with every change
+    behind_since : float     time (`time.monotonic`) since when labels.csv lacks a change, or None
 
     Raises
     ------
@@ -76,7 +78,7 @@ class Session:
         self.messages: deque[str] = deque()
         self.read_only = ""
         self.revision = 0
-        self.last_change = time.monotonic()
+        self.behind_since: float | None = None
         self.pictures: dict[str, int] = {}
         self.names: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -117,7 +119,8 @@ class Session:
         self.skipped = {name: None for name in journal.skipped if name not in self._table}
         for name, label in journal.changes.items():
             self._apply_mark(Mark(name, label, name in journal.skipped))
-        self._saved_revision = 0 if self.labels == self._table else -1
+        if self.labels != self._table:
+            self._note_unsaved()
         in_use = sorted(set(self.labels.values()), key=natural_key)
         given = tuple(classes) or journal.classes
         if not given and set(in_use) <= set(fallback):
@@ -229,7 +232,7 @@ class Session:
             if in_folder:
                 self._count(mark.name, +1)
         self.revision += 1
-        self.last_change = time.monotonic()
+        self._note_unsaved()
 
     def _apply_mark(self, mark: Mark) -> None:
         if mark.label is None:
@@ -250,10 +253,16 @@ class Session:
     # labels.csv
 
     @property
+    def seconds_behind(self) -> float:
+        """The age of the oldest change that labels.csv lacks; 0 without one."""
+        since = self.behind_since
+        return 0.0 if since is None or self.read_only else time.monotonic() - since
+
+    @property
     def unsaved(self) -> bool:
         """Whether labels.csv is older than the journal, or was deleted."""
         deleted = bool(self._table) and stamp(self.table_path) is None
-        return deleted or self.revision != self._saved_revision
+        return deleted or self.behind_since is not None
 
     @property
     def edited_elsewhere(self) -> bool:
@@ -275,15 +284,23 @@ class Session:
             with self._lock:
                 if not self.unsaved:
                     return
-                revision, lines = self.revision, self._journal.lines
-                rows = list(self.labels.items())
+                revision, lines, moment = self.revision, self._journal.lines, time.monotonic()
+                table = dict(self.labels)
+            rows: list[tuple[str, str]] = []
+            items = iter(table.items())
+            while part := list(islice(items, 500)):  # in parts: all at once would stop the window
+                rows += part
             written = write_table(self.table_path, rows)
             with self._lock:
-                self._stamp, self._table = written, dict(rows)
-                self._note_saved(revision, lines)
+                self._stamp, self._table = written, table
+                self.behind_since = None if self.revision == revision else moment
+                self._note_saved(lines)
 
-    def _note_saved(self, revision: int, lines: int) -> None:
-        self._saved_revision = revision
+    def _note_unsaved(self) -> None:
+        if self.behind_since is None:
+            self.behind_since = time.monotonic()
+
+    def _note_saved(self, lines: int) -> None:
         if lines:
             self._journal.append([{"saved": lines}], flush=False)  # losing it costs only a replay
 
@@ -297,7 +314,7 @@ class Session:
             edited = read_table(self.table_path)
         except LabelerError as error:
             self._back_up_damaged(error)
-            self._saved_revision = -1
+            self._note_unsaved()
             return
         with self._lock:
             marks = [
@@ -312,9 +329,10 @@ class Session:
                 )
             self._table = edited
             if self.labels == edited:
-                self._note_saved(self.revision, self._journal.lines)
+                self.behind_since = None
+                self._note_saved(self._journal.lines)
             else:
-                self._saved_revision = -1
+                self._note_unsaved()
 
     def _back_up_damaged(self, error: LabelerError) -> None:
         """Copy a damaged labels.csv to another name, before it is rewritten."""

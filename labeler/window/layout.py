@@ -14,6 +14,7 @@ from labeler.window.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
 PER_ROW = 7  # class buttons, once there are more than two
 PAD = 16
+BEHIND = 5.0  # seconds; a younger labels.csv is what one expects
 
 
 class Layout(tk.Frame):
@@ -155,6 +156,8 @@ class Layout(tk.Frame):
         self.thumbnails.pack(side="left")
         help_text = "Space  skip      Ctrl+Z  undo      ?  all keys"
         self._text(row, text=help_text, font=self.style.small).pack(side="right", anchor="s")
+        self._behind = self._text(row, font=self.style.small)
+        self._behind.pack(side="right", anchor="s", padx=self.style.px(18))
 
     def _build_buttons(self, classes: Sequence[str]) -> list[ClassButton]:
         row = self._row("bottom", 0, 0)
@@ -221,6 +224,15 @@ class Layout(tk.Frame):
         self._file.configure(text=shorten(name, self.style.normal, self.style.px(460)))
         self._state.configure(text=state, fg=colour)
         self._position.configure(text=position)
+
+    def set_behind(self, seconds: float) -> None:
+        """Say quietly how old labels.csv is, if it is older than that."""
+        text = ""
+        if seconds >= BEHIND:
+            age = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+            text = f"labels.csv: {age} behind"
+        if text != self._behind["text"]:
+            self._behind.configure(text=text)
 
     def flash(self, number: int) -> None:
         """Flash the button of a class, and only that one."""

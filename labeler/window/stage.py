@@ -178,6 +178,7 @@ class Stage:
         elif new_pictures or desk.suggestions or desk.session.revision != self._revision:
             self.update()
         self._update_thumbnails()
+        self.layout.set_behind(desk.session.seconds_behind)
 
     # Zoom
 

@@ -288,6 +288,33 @@ def test_damaged_lines_of_the_journal_are_counted_in_a_message(open_session, tmp
     assert list(session.messages) == ["Damaged lines of the journal, ignored: 4."]
 
 
+def test_the_age_of_labels_csv_is_that_of_the_oldest_change_it_lacks(
+    open_session, tmp_path, monkeypatch
+):
+    now = [100.0]
+    monkeypatch.setattr("labeler.record.session.time.monotonic", lambda: now[0])
+    session = open_session()
+    assert session.seconds_behind == 0
+    for name in ("1.png", "2.png"):
+        session.label(name, "0")
+        now[0] += 10
+    assert session.seconds_behind == 20
+
+    def write_slowly(path, rows):
+        now[0] += 5
+        session.label("3.png", "0")
+        now[0] += 2
+        return write_table(path, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labeler.record.session.write_table", write_slowly)
+        session.save()
+    assert session.unsaved
+    assert session.seconds_behind == 7
+    session.save()
+    assert (session.unsaved, session.seconds_behind) == (False, 0)
+
+
 def test_no_folder_is_an_error(tmp_path):
     with pytest.raises(LabelerError, match="is not a folder"):
         Session(tmp_path / "nowhere")

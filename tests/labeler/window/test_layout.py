@@ -53,6 +53,16 @@ def test_class_buttons_fill_their_rows_evenly(open_window, pictures, classes, ro
     assert [places.count(row) for row in sorted(set(places))] == rows
 
 
+def test_the_age_of_labels_csv_is_shown_from_a_few_seconds_on(open_window, pictures):
+    layout = open_window(pictures()).window.layout
+    shown = []
+    for seconds in (0, 4.9, 5, 12.4, 99, 100, 200):
+        layout.set_behind(seconds)
+        shown.append(layout._behind["text"].removeprefix("labels.csv: "))
+    ages = ["5 s behind", "12 s behind", "99 s behind", "2 min behind", "3 min behind"]
+    assert shown == ["", "", *ages]
+
+
 def test_a_notice_lies_over_the_picture_until_it_is_removed(open_window, pictures):
     layout = open_window(pictures()).window.layout
     layout.set_notice("Written: labels.csv", warning=False)

@@ -84,6 +84,18 @@ def test_an_edit_made_elsewhere_appears(open_window, pictures):
     assert "edited by another program" in driver.window.notice
 
 
+def test_the_age_of_labels_csv_is_shown(open_window, pictures, monkeypatch):
+    driver = open_window(pictures())
+    driver.stage.desk._autosave.stop()
+    driver.press("a")
+    driver.session.behind_since -= 12
+    behind = driver.window.layout._behind
+    driver.wait(lambda: behind["text"].startswith("labels.csv: 1"))
+    assert behind["text"].endswith("s behind")
+    driver.session.save()
+    driver.wait(lambda: behind["text"] == "")
+
+
 def test_the_caption_gives_name_state_and_position(open_window, pictures):
     driver = open_window(pictures())
     layout = driver.window.layout
