@@ -113,7 +113,7 @@ class Desk:
         self.recent = [name, *(other for other in self.recent if other != name)][:RECENT]
 
     def undo(self) -> str | None:
-        """Undo the last change; return the name of its picture."""
+        """Undo the last change; return the name of its picture, see `Session.undo`."""
         name = self.session.undo()
         self._update_recent()
         return name

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
 from labeler.folder import natural_key
+from labeler.record.classes import Merging, check_classes, question, rename
 from labeler.record.disk import FolderLock, limits
 from labeler.record.journal import Journal, read_journal
 from labeler.record.table import LABELS, read_table, stamp, write_table
 
-MOST_CLASSES = 26  # one letter key each
 DEFAULT_CLASSES = ("0", "1")
 
 
@@ -38,14 +38,21 @@ class Mark(NamedTuple):
         return {"file": self.name, "label": self.label}
 
 
+class Step(NamedTuple):
+    """What undo brings back: the decisions before a change, and the classes if it changed them."""
+
+    marks: list[Mark]
+    classes: tuple[str, ...] | None = None
+
+
 class Session:
     """The labels of one folder, from opening to closing.
 
     Parameters
     ----------
     folder : Path      `labels.csv` and journal are read, and written unless another session has it
-    classes : names    classes of the keys A, B, ...; default: those in the folder's journal, else
-                       the labels in `labels.csv`, else `fallback`
+    classes : names    classes of the keys A, B, ..., and any number more; default: those in the
+                       folder's journal, else the labels in `labels.csv`, else `fallback`
     fallback : names   classes of a folder that has neither
 
     Attributes
@@ -83,7 +90,7 @@ class Session:
         self.names: list[str] = []
         self.counts: Counter[str] = Counter()
         self.skipped_count = 0
-        self._history: list[list[Mark]] = []
+        self._history: list[Step] = []
         self._lock = threading.RLock()  # guards labels, skips and the journal
         self._saving = threading.Lock()  # one writer of labels.csv at a time
         self._journal = Journal(self.folder)
@@ -121,13 +128,16 @@ class Session:
             self._apply_mark(Mark(name, label, name in journal.skipped))
         if self.labels != self._table:
             self._note_unsaved()
-        in_use = sorted(set(self.labels.values()), key=natural_key)
         given = tuple(classes) or journal.classes
-        if not given and set(in_use) <= set(fallback):
+        if not given and set(self.labels.values()) <= set(fallback):
             given = tuple(fallback)
-        self.classes = (*given, *(cls for cls in in_use if cls not in given))[:MOST_CLASSES]
+        self.classes = self._with_those_in_use(given)
         if classes and self.classes != journal.classes and not self.read_only:
             self._journal.append([{"classes": self.classes}])
+
+    def _with_those_in_use(self, classes: tuple[str, ...]) -> tuple[str, ...]:
+        others = set(self.labels.values()) - set(classes)
+        return (*classes, *sorted(others, key=natural_key))
 
     # State
 
@@ -174,49 +184,62 @@ class Session:
             self._change([Mark(name)])
 
     def undo(self) -> str | None:
-        """Undo the last change; return the name of its picture, None if there is none."""
+        """Undo the last change.
+
+        Returns the name of its picture, an empty one if the classes were changed, None if there is
+        nothing to undo.
+        """
         if not self._history:
             return None
-        before = self._history[-1]
-        self._change(before, remember=False)
+        step = self._history[-1]
+        self._change(step.marks, step.classes, remember=False)
         self._history.pop()
-        return before[0].name
+        return step.marks[0].name if step.classes is None else ""
 
-    def set_classes(self, classes: Sequence[str]) -> None:
-        """Rename classes, together with their labels, or add classes.
+    def set_classes(self, classes: Sequence[str], merge: bool = False) -> None:
+        """Rename classes, together with their labels, add or merge classes: one step for undo.
+
+        Parameters
+        ----------
+        classes : names   the new name of each class, in their order, then further classes
+        merge : bool      whether classes that get the same name may become one
 
         Raises
         ------
+        Merging        if classes would become one, and `merge` is False
         LabelerError   if a class with labels would be removed, or the names are invalid
         """
-        classes = check_classes(classes)
         with self._lock:
-            removed = set(self.classes[len(classes) :]) - set(classes)
-            for label in removed & set(self.labels.values()):
-                raise LabelerError(f"Class {label} has labels: it can be renamed, not removed.")
-            renamed = dict(zip(self.classes, classes, strict=False))
+            kept, renamed = rename(self.classes, classes)
+            sizes = Counter(self.labels.values())
+            if not merge and (asked := question(renamed, sizes)):
+                raise Merging(asked)
+            for label in self.classes[len(classes) :]:
+                if sizes[label] and label not in renamed:
+                    raise LabelerError(f"Class {label} has labels: it can be renamed, not removed.")
             marks = [
                 Mark(name, renamed[label])
                 for name, label in self.labels.items()
                 if renamed.get(label, label) != label
             ]
-            self._write([{"classes": classes}, *(mark.entry() for mark in marks)])
-            self.classes = classes
-            self._apply_marks(marks)
-            self._history = [
-                [mark._replace(label=renamed.get(mark.label or "", mark.label)) for mark in step]
-                for step in self._history
-            ]
+            if kept != self.classes:
+                self._change(marks, kept)
 
     # Changes
 
-    def _change(self, marks: list[Mark], remember: bool = True) -> None:
+    def _change(
+        self, marks: list[Mark], classes: tuple[str, ...] | None = None, remember: bool = True
+    ) -> None:
         with self._lock:
             before = [Mark(m.name, self.labels.get(m.name), m.name in self.skipped) for m in marks]
-            self._write([mark.entry() for mark in marks])
+            step = Step(before, None if classes is None else self.classes)
+            entries = [mark.entry() for mark in marks]
+            self._write(entries if classes is None else [{"classes": classes}, *entries])
             self._apply_marks(marks)
+            if classes is not None:
+                self.classes = self._with_those_in_use(classes)
             if remember:
-                self._history.append(before)
+                self._history.append(step)
 
     def _write(self, entries: list[dict[str, object]]) -> None:
         if self.read_only:
@@ -324,6 +347,7 @@ class Session:
             ]
             if marks:
                 self._change(marks)
+                self.classes = self._with_those_in_use(self.classes)
                 self.messages.append(
                     f"labels.csv was edited by another program. Changes read: {len(marks)}."
                 )
@@ -372,23 +396,3 @@ class Session:
             if lock:
                 lock.release()
         self.read_only = self.read_only or "This folder was closed."
-
-
-def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names without surrounding spaces.
-
-    Raises
-    ------
-    LabelerError   if there are fewer than 2 or more than 26, one is empty, or two are equal
-    """
-    names = tuple(name.strip() for name in classes)
-    if not 2 <= len(names) <= MOST_CLASSES:
-        raise LabelerError(
-            f"Number of class names: {len(names)}. Give 2 to {MOST_CLASSES}, one per key."
-        )
-    if not all(names):
-        raise LabelerError("A class name is empty: give each class a name.")
-    if len(set(names)) < len(names):
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise LabelerError(f"Two classes are called {duplicate}: give them different names.")
-    return names

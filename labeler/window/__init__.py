@@ -8,7 +8,8 @@ Each module imports only from those above it.
     keys.py           which key runs which command
     layout.py         all widgets of the window, from top to bottom
     stage.py          puts the current picture, its label and the counts into the layout
-    panels.py         keys, jump, class names, export, information
+    panels.py         keys, jump, export, information
+    class_panels.py   the list of classes, and their names
     commands.py       what each command does
     window.py         ties them together
 """

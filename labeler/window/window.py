@@ -17,6 +17,7 @@ from labeler.window.keys import (
     Binding,
     HeldKeys,
     is_plain,
+    keyless,
     needs_folder,
     variants,
 )
@@ -74,6 +75,7 @@ class Window:
         root.minsize(style.px(720), style.px(560))
         root.protocol("WM_DELETE_WINDOW", self.close)
         self.build(desk)
+        self._remark()
         self._bind()
         self._tick()
 
@@ -158,6 +160,8 @@ class Window:
             self.notify("")
         if self.stage:
             self.stage.refresh()
+            if self.stage.desk.session.classes != self.layout.classes:
+                self.build(self.stage.desk)  # an edit of labels.csv brought a new class
             self._show_messages(self.stage.desk.session.messages)
 
     def _show_messages(self, messages: deque[str]) -> None:
@@ -168,6 +172,11 @@ class Window:
         while messages:
             lines.append(messages.popleft())
         self.notify("\n".join(list(dict.fromkeys(lines))[-MOST_LINES:]), warning=True)
+
+    def _remark(self) -> None:
+        """Say how many classes of the folder just opened have no key."""
+        if self.stage and (remark := keyless(self.stage.desk.session.classes)):
+            self.stage.desk.session.messages.append(remark)
 
     # Theme and folder
 
@@ -194,6 +203,7 @@ class Window:
             self._close(old)
         self.notice = ""
         self.build(desk)
+        self._remark()
 
     def _close(self, desk: Desk) -> None:
         try:
