@@ -62,6 +62,7 @@ BINDINGS = (
 )
 CLASS_KEYS = ascii_uppercase  # one key per class, in this order; further classes have none
 BY_METHOD = {binding.method: binding for binding in BINDINGS}
+BY_EVENT = {event: binding for binding in BINDINGS for event in binding.events}
 MENU = (
     ("choose_folder", "reload", "save_copy", "open_export"),
     ("open_classes", "open_list", "undo", "clear", "open_jump", "open_info"),
@@ -80,6 +81,12 @@ def variants(event: str) -> tuple[str, ...]:
     if event.startswith("Control-") and event[-1].isalpha():
         return (f"<{event}>", f"<Control-{event[-1].upper()}>")
     return (f"<{event}>",)
+
+
+def binding_of(key: str, control: bool) -> Binding | None:
+    """The binding of a key, see `labeler.window.keyboard.Keyboard.key`, with or without Control."""
+    event = f"Key-{key}" if key.isdigit() else key
+    return BY_EVENT.get(f"Control-{event}" if control else event)
 
 
 def class_key(number: int) -> str:
@@ -120,7 +127,8 @@ class HeldKeys:
     """Tells a key press from the repeats of a held key, which must label nothing.
 
     X (`x11`) sends a release and a press with the same time for every repeat. Other systems send
-    only presses, in quick succession. A menu may swallow a release, so a pause counts as one.
+    only presses, in quick succession. A menu may swallow a release, so a pause counts as one. An
+    input method's press has the code 0, and its release that of the key.
     """
 
     def __init__(self, windowing: str) -> None:
@@ -132,7 +140,8 @@ class HeldKeys:
         """Record a press; return whether it is a repeat."""
         code, now = event.keycode, event.time
         if self._has_releases:
-            return bool(now) and self._released.get(code) == now
+            released = self._released.values() if code == 0 else (self._released.get(code),)
+            return bool(now) and now in released
         repeated = code in self._pressed and now - self._pressed[code] < REPEAT_GAP
         self._pressed[code] = now
         return repeated

@@ -11,11 +11,13 @@ from pathlib import Path
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
 from labeler.window.commands import Commands
+from labeler.window.keyboard import CONTROL, Keyboard
 from labeler.window.keys import (
     BINDINGS,
     CLASS_KEYS,
     Binding,
     HeldKeys,
+    binding_of,
     is_plain,
     keyless,
     needs_folder,
@@ -68,6 +70,7 @@ class Window:
         self._commands = Commands(self)
         self._windowing = root.tk.call("tk", "windowingsystem")
         self._held = HeldKeys(self._windowing)
+        self._keyboard = Keyboard(self._windowing)
         self._close_anyway = False
         self._next_tick = ""
         style = Style(root, THEMES[theme], scale)
@@ -122,11 +125,21 @@ class Window:
         return "break"  # else Tk's own binding of F10 opens the menu a second time
 
     def _on_key(self, event: tk.Event) -> None:
-        if self._held.press(event) or event.widget is not self.root or not event.char:
+        """Label, or run the command of a key that has another letter in this keyboard layout."""
+        repeated = self._held.press(event)
+        if event.widget is not self.root:
             return
-        number = CLASS_KEYS.find(event.char.upper())
-        if number >= 0 and is_plain(event, self._windowing):
-            self.run("label", number)
+        try:
+            key = self._keyboard.key(event)
+        except LabelerError as error:
+            self.notify(str(error), warning=True)
+            return
+        binding = binding_of(key, bool(int(event.state) & CONTROL)) if key else None
+        if binding:
+            if not repeated or binding.repeats:
+                self.run(binding.method, *binding.arguments)
+        elif key.isalpha() and len(key) == 1 and not repeated and is_plain(event, self._windowing):
+            self.run("label", CLASS_KEYS.index(key.upper()))
 
     def run(self, command: str, *arguments: object) -> None:
         """Run a command unless a panel is open; show its error."""

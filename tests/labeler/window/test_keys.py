@@ -9,6 +9,7 @@ from labeler.window.keys import (
     CLASS_KEYS,
     MENU,
     HeldKeys,
+    binding_of,
     class_key,
     help_rows,
     keyless,
@@ -43,6 +44,21 @@ def test_twenty_six_classes_have_a_key():
     assert keyless(["class"] * 30) == "Classes without a key: 4 of 30. Ctrl+L lists all classes."
 
 
+@pytest.mark.parametrize(
+    ("key", "control", "method"),
+    [
+        ("z", True, "undo"),
+        ("1", True, "go_to_recent"),
+        ("1", False, "zoom"),
+        ("question", False, "open_keys"),
+        ("a", False, None),
+        ("b", True, None),
+    ],
+)
+def test_a_key_has_the_binding_that_tk_knows_it_by(key, control, method):
+    assert getattr(binding_of(key, control), "method", None) == method
+
+
 def test_a_key_held_down_under_x_counts_once():
     keys = HeldKeys("x11")
     assert not keys.press(event(38, 1000))
@@ -50,6 +66,9 @@ def test_a_key_held_down_under_x_counts_once():
         keys.release(event(38, time))
         assert keys.press(event(38, time))
     keys.release(event(38, 1120))
+    assert not keys.press(event(0, 1121)), "an input method's key has no code"
+    keys.release(event(56, 1150))
+    assert keys.press(event(0, 1150))
     assert not keys.press(event(38, 1121))
     assert not keys.press(event(38, 1130)), "its release went to a menu"
 
