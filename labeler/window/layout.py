@@ -246,7 +246,7 @@ class Layout(tk.Frame):
         self._position.configure(text=position)
 
     def set_behind(self, seconds: float) -> None:
-        """Say quietly how old labels.csv is, if it is older than that."""
+        """Say quietly how old labels.csv is, from `BEHIND` seconds on."""
         text = ""
         if seconds >= BEHIND:
             age = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
