@@ -48,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(answers, indent=2))
     if options.explain and answers:
-        with replacing(options.explain) as temporary:
-            predictor.explain(sources[0][1]).save(temporary, kind)
+        overlay = predictor.explain(sources[0][1])
+        with replacing(options.explain) as file:
+            overlay.save(file, kind)
     return 0 if len(answers) == len(paths) else 2
 
 

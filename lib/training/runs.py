@@ -25,7 +25,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 import torch
@@ -109,9 +108,10 @@ class Run:
         model.load_state_dict(load_file(self.path / "model.safetensors"))
         return model.to(device).eval()
 
-    def lock(self) -> filelock.BaseFileLock:
-        """Held while training, so that two processes never train the same run."""
-        return filelock.FileLock(self.path / ".lock")
+    @property
+    def lock(self) -> Path:
+        """The file that is locked while the run trains, so that two processes never train it."""
+        return self.path / ".lock"
 
 
 class RunStore:

@@ -233,6 +233,30 @@ def test_a_store_that_cannot_be_written_is_one_line(tiny, quick, tmp_path):
         fit(quick, tiny, RunStore(tmp_path / "runs"))
 
 
+RECORD = ["checkpoint.pt", "history.csv", "model.safetensors", "predictions.npz", "summary.json"]
+
+
+def test_links_planted_in_a_runs_folder_are_not_followed(run, tiny, quick, tmp_path):
+    (tmp_path / "precious").write_text("old")
+    begun = RunStore(tmp_path / "runs").run(quick, tiny)
+    for name in RECORD:
+        for guess in (f".{name}.{os.getpid()}", f".{name}", f"{name}.tmp", f"{name}.new"):
+            (begun.path / guess).symlink_to(tmp_path / "precious")
+    trained = fit(quick, tiny, RunStore(tmp_path / "runs"), "cpu")
+    assert (tmp_path / "precious").read_text() == "old"
+    pd.testing.assert_frame_equal(trained.history[UNTIMED], run.history[UNTIMED])
+
+
+def test_a_link_in_the_locks_place_is_refused_in_one_line(tiny, quick, tmp_path):
+    (tmp_path / "precious").write_text("old")
+    begun = RunStore(tmp_path / "runs").run(quick, tiny)
+    begun.lock.symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=r"cannot lock .*\.lock: it is a link; remove it") as raised:
+        fit(quick, tiny, RunStore(tmp_path / "runs"), "cpu")
+    assert "\n" not in str(raised.value)
+    assert (tmp_path / "precious").read_text() == "old"
+
+
 def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
     recipe = quick.replace(augmentation="none", label_smoothing=0.0)
     state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
