@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from lib.intervals import accuracy_interval
 from lib.models.parts import Classifier, count_parameters, needs_two, predict
 from lib.models.resnet18 import load_backbone
 from lib.models.small_cnn import SMALLEST, whiten
-from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD
+from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD, reason
 from lib.training import backbones
 from lib.training.batches import batches_for
 from lib.training.hardware import (
@@ -121,7 +122,7 @@ def train(
     state = begin(recipe, dataset, store, device, precision)
     checkpoint = run.path / "checkpoint.pt"
     if checkpoint.exists():
-        state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+        resume(state, checkpoint, device)
     source = batches_for(state.model, recipe, dataset)
     steps = steps_per_epoch(recipe, dataset, state.model)
     if recipe.compile:
@@ -159,6 +160,22 @@ def train(
 
     finish(run, state, recipe, dataset, precision)
     checkpoint.unlink(missing_ok=True)
+
+
+def resume(state: State, checkpoint: Path, device: torch.device) -> None:
+    """Put the state back that the checkpoint holds; no code in it is run.
+
+    Raises
+    ------
+    UserError   if it is damaged, or of another run
+    """
+    try:
+        state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+    except Exception as error:  # a damaged pickle can make the unpickler raise anything
+        raise UserError(
+            f"{checkpoint}: not a checkpoint of this run ({reason(error)}); delete it to start the "
+            "run again"
+        ) from error
 
 
 def begin(
