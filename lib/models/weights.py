@@ -5,6 +5,7 @@ format is a pickle; it is loaded with `weights_only`, which runs no code.
 """
 
 import hashlib
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ def state_dict(content: bytes, path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             weights: Any = safetensors.torch.load(content)
         else:
-            weights = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about pickles that others wrote
+                weights = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can make the unpickler raise anything
         raise UserError(f"{path}: not a file of weights ({reason(error)})") from error
     if not isinstance(weights, dict) or not all(
