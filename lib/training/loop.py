@@ -167,10 +167,14 @@ def resume(state: State, checkpoint: Path, device: torch.device) -> None:
 
     Raises
     ------
-    UserError   if it is damaged, or of another run
+    UserError   if it cannot be read, is damaged, or of another run
     """
     try:
         state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+    except (MemoryError, torch.OutOfMemoryError):
+        raise  # no fault of the checkpoint's
+    except PermissionError as error:
+        raise UserError(f"cannot read {checkpoint}: {error.strerror}") from error
     except Exception as error:  # a damaged pickle can make the unpickler raise anything
         raise UserError(
             f"{checkpoint}: not a checkpoint of this run ({reason(error)}); delete it to start the "
