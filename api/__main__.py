@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     torch.set_num_threads(options.threads)
     with bind(options.host, options.port) as address:
-        app = create_app(Predictor.load(options.bundle, options.device), settings)
+        predictor = Predictor.load(options.bundle, options.device, options.bundle_sha256)
+        app = create_app(predictor, settings)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -81,6 +82,8 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument(name, default=default, help=text, **options)
 
     add("--bundle", Path("models/best"), "folder of the bundle", metavar="FOLDER")
+    pinned = "SHA-256 that its bundle.json must have (default: any)"
+    add("--bundle-sha256", None, pinned, metavar="DIGEST")
     add("--host", "127.0.0.1", "address to listen on; 0.0.0.0 for all interfaces")
     add("--port", 8000, "TCP port; 0 for any free port")
     add("--device", None, "cpu, cuda or mps (default: the fastest available)")
