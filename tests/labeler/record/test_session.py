@@ -5,9 +5,11 @@ from contextlib import suppress
 import pytest
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly
+from labeler.folder import walk
 from labeler.record.classes import Merging
 from labeler.record.session import Session
 from labeler.record.table import read_table, write_table
+from lib.data.folders import scan
 from lib.data.tables import Table
 
 
@@ -452,3 +454,22 @@ def test_a_folder_removed_while_open_leaves_the_labels_in_memory(open_session, t
     assert read_table(tmp_path / "copy.csv").values == {"1.png": "0"}
     with pytest.raises(NotSaved):
         session.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [" lead.png", "a, b.png", 'quo"te.png', "two\nlines.png", "cafe\u0301.png", " in /1.png"],
+)
+def test_the_study_reads_what_the_labeler_writes(open_session, tmp_path, name):
+    for file in (name, "other.png"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    names = [name for names in walk(tmp_path) for name in names]
+    session = open_session(classes=["cat", "dog"])
+    session.add_pictures(names)
+    for number, listed in enumerate(names):
+        assert session.path(listed).exists()
+        session.label(listed, ("cat", "dog")[number])
+    session.close()
+    assert scan(tmp_path).ids == sorted(names)
+    assert scan(tmp_path).classes == ["cat", "dog"]
