@@ -7,33 +7,24 @@ when a picture takes too long or its client has gone.
 """
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from api.decoder_process import FAILED, TOO_LONG, Answer, Worker
 from api.errors import Problem, busy
 from api.uploads import Limits, Upload
-from lib.inference import FORMATS, LENGTH, Structure, UnknownFormat, inspect
+from lib.inference import FORMATS, Structure, UnknownFormat, inspect
 
-ROOT = Path(__file__).parents[1]
 SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536  # of a request's pictures together
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 LOOKED_AT = 65_536  # bytes of a file that the event loop walks through itself
 # What decoding takes at the most, as measured; readers of WebP and AVIF keep several copies.
 BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10}
 USUAL_BYTES_PER_PIXEL = 6
-BASE_BYTES = 600_000_000  # addresses that a process has reserved before it decodes
-START_SECONDS = 60.0
-
-Answer = bytes | str  # pixels uint8 (S, S, 3), or the reason why there are none
-TOO_LONG = "decoding it takes too long"
-FAILED = "its decoder failed"
 
 
 async def announced(upload: Upload, limits: Limits) -> Structure:
@@ -151,43 +142,54 @@ class Decoder:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
 
+@dataclass(frozen=True)
+class Job:
+    """One request's files, and the future that receives what becomes of them."""
+
+    datas: list[bytes]
+    result: asyncio.Future[list[Answer]]
+
+
 class Batches:
     """Small pictures, which one process decodes together with all others that wait.
 
     If it fails at a batch, each request's pictures are tried once more without the others.
     """
 
-    def __init__(self, worker: "Worker") -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._waiting: list[tuple[list[bytes], asyncio.Future[list[Answer]]]] = []
-        self._arrival = asyncio.Event()
+        self._waiting: list[Job] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await self._worker.start()
-        self._task = asyncio.create_task(self._serve())
 
     def decode(self, datas: list[bytes]) -> asyncio.Future[list[Answer]]:
         """What becomes of each file; those of a cancelled future are not decoded."""
-        result: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((datas, result))
-        self._arrival.set()
-        return result
+        loop = asyncio.get_running_loop()
+        job = Job(datas, loop.create_future())
+        self._waiting.append(job)
+        if self._task is None:
+            self._task = loop.create_task(self._decode_waiting())
+        return job.result
 
-    async def _serve(self) -> None:
-        while True:
-            await self._arrival.wait()
-            self._arrival.clear()
-            jobs = [(datas, result) for datas, result in self._waiting if not result.done()]
-            self._waiting.clear()
-            together = [data for datas, _ in jobs for data in datas]
-            answers = iter(await self._worker.decode(together))
-            for datas, result in jobs:
-                own = [next(answers) for _ in datas]
-                if {FAILED, TOO_LONG} & set(own) and len(jobs) > 1:
-                    own = await self._worker.decode(datas)
-                if not result.done():
-                    result.set_result(own)
+    async def _decode_waiting(self) -> None:
+        jobs: list[Job] = []
+        try:
+            while self._waiting:
+                jobs = [job for job in self._waiting if not job.result.done()]
+                self._waiting.clear()
+                answers = iter(await self._worker.decode([d for job in jobs for d in job.datas]))
+                for job in jobs:
+                    own = [next(answers) for _ in job.datas]
+                    if {FAILED, TOO_LONG} & set(own) and len(jobs) > 1:
+                        own = await self._worker.decode(job.datas)
+                    if not job.result.done():
+                        job.result.set_result(own)
+        finally:
+            self._task = None
+            for job in (*jobs, *self._waiting):  # none is left but when this was cancelled
+                job.result.cancel()
 
     async def close(self) -> None:
         if self._task:
@@ -218,68 +220,3 @@ class MemoryGate:
             self._taken -= size
             async with self._changed:
                 self._changed.notify_all()
-
-
-class Worker:
-    """A process of `lib.data.worker`, started again after it was killed."""
-
-    def __init__(self, side: int, limits: Limits) -> None:
-        self._seconds = limits.decoding_seconds
-        most_bytes = BASE_BYTES + limits.decoding_bytes
-        self._arguments = [str(side), str(limits.pixels), str(most_bytes)]
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        """Start the process, and wait until it can decode."""
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lib.data.worker", *self._arguments),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl+C is for the service, which ends its processes itself
-        )
-        async with asyncio.timeout(START_SECONDS):
-            await self._answer()
-
-    async def decode(self, datas: list[bytes]) -> list[Answer]:
-        """What becomes of each file. When it is cancelled, the process is killed."""
-        if self._process is None:
-            await self.start()
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._exchange(datas)
-        except TimeoutError:
-            await self.stop()
-            return [TOO_LONG] * len(datas)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            await self.stop()
-            return [FAILED] * len(datas)
-        except BaseException:  # its client has gone, or the service ends
-            await self.stop()
-            raise
-
-    async def _exchange(self, datas: list[bytes]) -> list[Answer]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        parts = (part for data in datas for part in (LENGTH.pack(len(data)), data))
-        self._process.stdin.write(b"".join([LENGTH.pack(len(datas)), *parts]))
-        await self._process.stdin.drain()
-        return [await self._answer() for _ in datas]
-
-    async def _answer(self) -> Answer:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        read = self._process.stdout.readexactly
-        head = await read(2 + LENGTH.size)
-        (length,) = LENGTH.unpack(head[2:])
-        answer = await read(length)
-        return answer if head.startswith(b"ok") else answer.decode()
-
-    async def stop(self) -> None:
-        """Kill the process, if it runs."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()

@@ -4,9 +4,9 @@ import asyncio
 import dataclasses
 import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TypeVar
@@ -15,6 +15,7 @@ import torch
 from fastapi import Request
 from PIL import Image
 from starlette.requests import ClientDisconnect
+from starlette.types import Message
 from torch import Tensor
 
 from api.batching import Batcher, QueueFull
@@ -90,14 +91,16 @@ class Service:
         with self.memory.reservation() as reservation:
             with self.stage("reading"):
                 uploads = await read_files(request, reservation, self.limits)
-            images = await self._decoded(request, uploads)
-        return [upload.name for upload in uploads], await self.probabilities(request, images)
+            async with while_connected(request):
+                images = await self._decoded(uploads)
+                rows = await self._predicted(images)
+        return [upload.name for upload in uploads], rows
 
-    async def _decoded(self, request: Request, uploads: list[Upload]) -> Tensor:
+    async def _decoded(self, uploads: list[Upload]) -> Tensor:
         """Pictures uint8 (n, 3, S, S); raises Problem for the first damaged or too large one."""
         with self.stage("decoding"):
             structures = [await announced(upload, self.limits) for upload in uploads]
-            return await while_connected(request, self._decoder.decode(uploads, structures))
+            return await self._decoder.decode(uploads, structures)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call a function that would block the event loop."""
@@ -111,9 +114,13 @@ class Service:
         Problem            503 if the queue is full
         ClientDisconnect   if the client closes the connection
         """
+        async with while_connected(request):
+            return await self._predicted(images)
+
+    async def _predicted(self, images: Tensor) -> Tensor:
         with queue_full_as_problem():
             result = self.batcher.submit(images)
-        rows = await while_connected(request, result)
+        rows = await result
         for confidence in rows.amax(dim=1).tolist():
             self.metrics.confidence(confidence)
         return rows
@@ -126,8 +133,9 @@ class Service:
         with self.memory.reservation() as reservation:
             limits = dataclasses.replace(self.limits, files=1)
             uploads = await read_files(request, reservation, limits)
-            images = await self._decoded(request, uploads)
-        return await while_connected(request, self._explain(images[0], target))
+            async with while_connected(request):
+                images = await self._decoded(uploads)
+                return await self._explain(images[0], target)
 
     def _check_explainer(self) -> None:
         """Raises Problem 503 if as many explanations as may wait are waiting."""
@@ -173,8 +181,9 @@ def queue_full_as_problem() -> Iterator[None]:
         raise busy(error.seconds) from None
 
 
-async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when the request's client has gone.
+@asynccontextmanager
+async def while_connected(request: Request) -> AsyncIterator[None]:
+    """Cancels what it contains when the request's client has gone.
 
     The request's body has been read, so the next message can only be the disconnection.
 
@@ -182,14 +191,24 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
     ------
     ClientDisconnect   if the client closes the connection
     """
-    task = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    def cancel(message: asyncio.Future[Message]) -> None:
+        nonlocal gone
+        if not message.cancelled():
+            gone = True
+            task.cancel()
+
     disconnected = asyncio.ensure_future(request.receive())
-    disconnected.add_done_callback(lambda _: task.cancel())
+    disconnected.add_done_callback(cancel)
     try:
-        return await task
+        yield
     except asyncio.CancelledError:
-        if disconnected.done() and not disconnected.cancelled():
+        if gone and task.uncancel() == 0:  # and nobody else cancelled it
             raise ClientDisconnect from None
         raise
     finally:
+        disconnected.remove_done_callback(cancel)
         disconnected.cancel()

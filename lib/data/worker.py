@@ -2,15 +2,16 @@
 
     python -m lib.data.worker SIDE MOST_PIXELS MOST_BYTES
 
-A request is a number of files, 8 bytes, and for each its length, 8 bytes, and its content. The
-response has for each `ok` or `no` (2 bytes), a length, 8 bytes, and that many bytes: pixels uint8
-(SIDE, SIDE, 3), or the reason in UTF-8; it is sent when all files have been decoded. The
-process ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused.
+A message is its length, 8 bytes, and then its parts, each after its own length. Those of a request
+are picture files. Those of the response are what became of them: `ok` and pixels uint8 (SIDE, SIDE,
+3), or `no` and the reason in UTF-8. A response without parts says that the process is ready. It
+ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused.
 """
 
 import struct
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from lib.data.picture_files import UnreadablePicture
@@ -19,19 +20,38 @@ from lib.data.pictures import decode
 LENGTH = struct.Struct(">Q")
 
 
+def message(parts: Sequence[bytes]) -> bytes:
+    """The parts as one message, with its length."""
+    pieces = [piece for part in parts for piece in (LENGTH.pack(len(part)), part)]
+    return b"".join([LENGTH.pack(sum(map(len, pieces))), *pieces])
+
+
+def parts(content: bytes) -> Iterator[bytes]:
+    """The parts of a message, from what follows its length."""
+    start = 0
+    while start < len(content):
+        (length,) = LENGTH.unpack_from(content, start)
+        start += LENGTH.size + length
+        yield content[start - length : start]
+
+
 def serve(requests: BinaryIO, responses: BinaryIO, side: int, most_pixels: int) -> None:
-    """Say that it is ready, with an empty answer; then answer requests until there are no more."""
-    responses.write(b"ok" + LENGTH.pack(0))
-    responses.flush()
-    while header := requests.read(LENGTH.size):
-        for _ in range(*LENGTH.unpack(header)):
-            data = requests.read(*LENGTH.unpack(requests.read(LENGTH.size)))
-            try:
-                mark, answer = b"ok", decode(data, side, most_pixels).tobytes()
-            except UnreadablePicture as error:
-                mark, answer = b"no", error.reason.encode("utf-8", "replace")
-            responses.write(mark + LENGTH.pack(len(answer)) + answer)
+    """Say that it is ready; then answer requests until there are no more."""
+
+    def answer(data: bytes) -> bytes:
+        try:
+            return b"ok" + decode(data, side, most_pixels).tobytes()
+        except UnreadablePicture as error:
+            return b"no" + error.reason.encode("utf-8", "replace")
+
+    answers: list[bytes] = []
+    while True:
+        responses.write(message(answers))
         responses.flush()
+        length = requests.read(LENGTH.size)
+        if not length:
+            return
+        answers = [answer(data) for data in parts(requests.read(*LENGTH.unpack(length)))]
 
 
 def limit_memory(most_bytes: int) -> None:

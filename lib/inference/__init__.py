@@ -8,15 +8,14 @@
 `Predictor` and what belongs to it can be imported from here, as every exported model card does.
 """
 
+from lib.data import worker
 from lib.data.picture_files import FORMATS, SUFFIXES, UnreadablePicture
 from lib.data.picture_structure import Structure, UnknownFormat, inspect
-from lib.data.worker import LENGTH
 from lib.inference.bundle import SCHEMA_VERSION, Bundle
 from lib.inference.predictor import Prediction, Predictor
 
 __all__ = [
     "FORMATS",
-    "LENGTH",
     "SCHEMA_VERSION",
     "SUFFIXES",
     "Bundle",
@@ -26,4 +25,5 @@ __all__ = [
     "UnknownFormat",
     "UnreadablePicture",
     "inspect",
+    "worker",
 ]

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from api.decoding import FAILED, Decoder, MemoryGate, are_small, structure_of
+from api.decoder_process import FAILED
+from api.decoding import Decoder, MemoryGate, are_small, structure_of
 from api.errors import Problem
 from api.uploads import Limits, Upload
 from lib.data.pictures import decode
@@ -92,7 +93,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused(monkeypatch):
         assert refused.value.status == 422
         return await decoded(decoder, encoded(noise((40, 40))))
 
-    monkeypatch.setattr("api.decoding.BASE_BYTES", 350_000_000)
+    monkeypatch.setattr("api.decoder_process.BASE_BYTES", 350_000_000)
     assert len(with_decoder(scenario, decoding_bytes=0)) == 1
 
 
