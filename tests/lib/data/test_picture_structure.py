@@ -1,7 +1,5 @@
 """What a file announces is what Pillow finds, and no structure makes reading it slow."""
 
-import struct
-import zlib
 from contextlib import suppress
 from io import BytesIO
 
@@ -9,6 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks._hostile import (
+    JPEG_OTHER,
+    bmp_of_runs,
+    gif_with,
+    jpeg_of_scans,
+    jpeg_with,
+    png_with,
+    tiff_with,
+    webp_bomb,
+)
 from lib.data import picture_structure
 from lib.data.picture_files import FORMATS
 from lib.data.picture_structure import Structure, UnknownFormat, inspect
@@ -69,46 +77,12 @@ def test_other_formats_are_unknown(data):
         inspect(data)
 
 
-def png_with(chunks):
-    empty = struct.pack(">I", 0) + b"teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
-    png = encoded("PNG")
-    return png[:33] + empty * chunks + png[33:]
-
-
-def jpeg_with(segments, marker=0xE1, content=b"Exif\0\0"):
-    segment = bytes([0xFF, marker]) + struct.pack(">H", 2 + len(content)) + content
-    jpeg = encoded("JPEG")
-    return jpeg[:2] + segment * segments + jpeg[2:]
-
-
-def jpeg_of_scans(scans):
-    jpeg = encoded("JPEG", progressive=True)
-    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
-    return jpeg[:-2] + last * scans + b"\xff\xd9"
-
-
-def gif_with(blocks):
-    gif = encoded("GIF", noise(mode="L"))
-    table = 13 + 3 * 256
-    return gif[:table] + b"\x21\xfe" + b"\1x" * blocks + b"\0" + gif[table:]
-
-
-def bmp_of_runs(length):
-    header = b"BM" + struct.pack("<IIIIiiHHII", 54 + length, 0, 54, 40, 1000, 1000, 1, 8, 1, 0)
-    return header + bytes(16) + b"\1\0" * (length // 2)
-
-
-def tiff_with(entries):
-    entry = struct.pack("<HHII", 700, 4, 1, 0)
-    return b"II*\0" + struct.pack("<IH", 8, entries) + entry * entries
-
-
 @pytest.mark.parametrize(
     ("fine", "too_much", "message"),
     [
         (png_with(1000), png_with(400_000), "chunks"),
         (jpeg_with(100), jpeg_with(100_000), "segments"),
-        (jpeg_with(100, 0xE5, b""), jpeg_with(100_000, 0xE5, b""), "segments"),
+        (jpeg_with(100, JPEG_OTHER, b""), jpeg_with(100_000, JPEG_OTHER, b""), "segments"),
         (jpeg_of_scans(10), jpeg_of_scans(2500), "scans"),
         (gif_with(1000), gif_with(1_000_000), "blocks"),
         (bmp_of_runs(1000), bmp_of_runs(1_500_000), "save it as PNG"),
@@ -130,7 +104,7 @@ def test_marker_filling_takes_no_longer_than_its_limit():
 
 
 def test_a_lossless_webp_of_few_bytes_announces_its_pixels():
-    data = encoded("WEBP", Image.new("RGB", (5000, 5000)), lossless=True)
+    data = webp_bomb()
     assert len(data) < 2000
     assert inspect(data).pixels == 25_000_000
 
