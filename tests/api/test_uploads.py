@@ -78,7 +78,7 @@ def test_a_compressed_body_is_refused(server, path, coding):
 
 def test_a_compressed_body_is_refused_before_it_has_arrived(server):
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n"
         b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n"
     )
@@ -104,7 +104,7 @@ def test_too_much_is_refused(guarded, pngs):
 def test_bytes_are_counted_as_they_arrive(guarded):
     """A body without a length that never ends is refused at the limit, not at its end."""
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
