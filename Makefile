@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PROFILE ?=
+QUARTO := $(shell sed -n 's/^quarto-cli==\([0-9.]*\).*/\1/p' quarto.txt)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -26,17 +27,21 @@ check:
 system:
 	@tests/install-system-packages
 
-.venv/installed: requirements.txt constraints.txt
+.venv/installed: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		-r constraints.txt
 	touch $@
 
-# The quarto-cli package downloads Quarto's own release. It is tried once; Pandoc stands in without it.
+# Where Quarto is missing, the quarto-cli package is installed, whose set-up downloads that version of
+# Quarto from its publisher's releases. It is tried once; Pandoc stands in without it.
 .venv/quarto: | .venv/installed
-	@command -v quarto >/dev/null || \
-		timeout 300 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps quarto-cli >/dev/null 2>&1 || \
+	@command -v quarto >/dev/null || { \
+		echo "installing Quarto $(QUARTO) from the package quarto-cli, which downloads it"; \
+		timeout 300 $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes \
+			-r quarto.txt && quarto --version; } || \
 		echo "Quarto cannot be installed here; the site will be rendered by Pandoc instead."
 	@touch $@
 

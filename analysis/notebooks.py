@@ -159,8 +159,8 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
             )
         record["seconds"] = round(time.monotonic() - started, 1)
         tidy(executed, record)
-        with replacing(notebook.executed) as temporary:
-            nbformat.write(executed, str(temporary))
+        with replacing(notebook.executed) as file:
+            file.write(f"{nbformat.writes(executed)}\n".encode())
     except UserError:
         raise
     except Exception as error:

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     hosts = (*LOOPBACK, options.host, *options.allow_host)
     with bind(options.host, options.port) as address:
-        predictor = Predictor.load(options.bundle, options.device)
+        predictor = Predictor.load(options.bundle, options.device, options.bundle_sha256)
         app = create_app(predictor, settings, hosts, options.request_seconds)
         # uvicorn raises the signal that stopped it once more; a regular stop is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
         parser.add_argument(name, default=default, help=text, **options)
 
     add("--bundle", Path("models/best"), "folder of the bundle", metavar="FOLDER")
+    pinned = "SHA-256 that its bundle.json must have (default: any)"
+    add("--bundle-sha256", None, pinned, metavar="DIGEST")
     add("--host", "127.0.0.1", "address to listen on; 0.0.0.0 for all interfaces")
     add("--port", 8000, "TCP port; 0 for any free port")
     add("--device", None, "cpu, cuda or mps (default: the fastest available)")

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from PIL import Image
-
 from lib.inference import FORMATS
 
 DESCRIPTION = """
@@ -24,7 +22,8 @@ TEXT: dict[str, Any] = {
     "description": "The Prometheus text format.",
     "content": {"text/plain": {"schema": {"type": "string"}}},
 }
-CONTENT_TYPES = ", ".join(Image.MIME[format] for format in FORMATS if format in Image.MIME)
+SUBTYPES = {"PPM": "x-portable-anymap"}  # the others are called as their formats are
+CONTENT_TYPES = ", ".join(f"image/{SUBTYPES.get(name, name.lower())}" for name in FORMATS)
 
 
 def picture_form(many: bool) -> dict[str, Any]:

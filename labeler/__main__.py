@@ -23,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--classes",
         default="",
         metavar="NAMES",
-        help="class names for the keys A, B, ..., separated by commas, such as cat,dog"
-        " (default: those used in the folder, else those of the model, else 0,1)",
+        help="names of two or more classes, separated by commas, such as cat,dog; the first 26 have"
+        " the keys A to Z, Ctrl+L lists all (default:"
+        " those used in the folder, else those of the model, else 0,1)",
     )
     parser.add_argument(
         "--suggest",

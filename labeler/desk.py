@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,17 +37,26 @@ class Desk:
         suggestions: "Suggestions | None" = None,
     ) -> None:
         fallback = suggestions.classes if suggestions else DEFAULT_CLASSES
-        self.session = Session(folder, classes, fallback)
-        self._autosave = Autosave(self.session)
         self.title = folder.resolve().name
-        self.order = Order(self.session)
-        self.prefetcher = Prefetcher(folder)
-        self.pace = Pace()
-        self.recent = list(self.session.labels)[: -RECENT - 1 : -1]
         self.suggestions = suggestions
-        self._scan = Scan(folder)
+        self.pace = Pace()
         self._last_sort = 0.0
-        self._stop_suggestions = suggestions.start(folder) if suggestions else lambda: None
+        self._closing = ExitStack()  # releases what is open, the session last
+        with self._closing:
+            self.session = Session(folder, classes, fallback)
+            self._closing.callback(self.session.close)
+            self._autosave = Autosave(self.session)
+            self._closing.callback(self._autosave.stop)
+            self._autosave.start()
+            self.order = Order(self.session)
+            self.recent = list(self.session.labels)[: -RECENT - 1 : -1]
+            if suggestions:
+                self._closing.callback(suggestions.start(folder))
+            self.prefetcher = Prefetcher(folder)
+            self._closing.callback(self.prefetcher.close)
+            self._scan = Scan(folder)
+            self._closing.callback(self._scan.stop)
+            self._closing = self._closing.pop_all()  # nothing failed: all stays open
 
     @property
     def scanning(self) -> bool:
@@ -103,7 +113,7 @@ class Desk:
         self.recent = [name, *(other for other in self.recent if other != name)][:RECENT]
 
     def undo(self) -> str | None:
-        """Undo the last change; return the name of its picture."""
+        """Undo the last change; return the name of its picture, see `Session.undo`."""
         name = self.session.undo()
         self._update_recent()
         return name
@@ -152,8 +162,4 @@ class Desk:
 
     def close(self) -> None:
         """Release the folder, see `Session.close`."""
-        self._scan.stop()
-        self.prefetcher.close()
-        self._stop_suggestions()
-        self._autosave.stop()
-        self.session.close()
+        self._closing.close()

@@ -1,32 +1,55 @@
-"""Files and folders that are either whole or not there; JSON without NaN; a file's digest."""
+"""Files and folders that are either whole or not there; locks; JSON without NaN; digests.
+
+Whoever may write into a folder can put a link under any name that can be guessed. So nothing is
+written by such a name: what is new gets a name drawn at random, is created exclusively, and is
+written through the descriptor of its creation; locks are opened without following links.
+"""
 
 import hashlib
 import json
 import math
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
+
+import filelock
 
 from lib.errors import UserError
 
+# Windows lacks the second flag and needs the third one.
+EXCLUSIVELY = (
+    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error.
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file, open for writing, that takes the place of `path` when the block ends.
+
+    If the block ends with an error, `path` stays as it was. The new file has the permissions of the
+    file that it replaces; where there was none, those that the umask leaves. A link at `path` is
+    replaced itself, not what it points to.
 
     Raises
     ------
     UserError   if the folder cannot be written or the disk is full; `path` is then as it was
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
-            os.fsync(file.fileno())
+        mode = _permissions(path)
+        descriptor = os.open(temporary, EXCLUSIVELY, 0o666 if mode is None else mode)
+        with os.fdopen(descriptor, "w+b") as file:
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, mode)  # the umask may have taken some of them
+            yield file
+            file.flush()
+            os.fsync(descriptor)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -35,11 +58,21 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def _permissions(path: Path) -> int | None:
+    """The permissions of the regular file at `path`, if there is one."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return None
+    return mode & 0o777 if stat.S_ISREG(mode) else None
+
+
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """An empty folder beside `path` that takes its place when the block ends without an error.
 
-    Nothing of what `path` held before is left then.
+    Nothing of what `path` held before is left then. Until then the folder lies in one that only
+    this user may enter, so others can put nothing into it.
 
     Raises
     ------
@@ -51,11 +84,33 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             new = Path(scratch, "new")
             new.mkdir()
             yield new
-            if path.exists():
+            if os.path.lexists(path):  # also a link to nowhere
                 path.rename(Path(scratch, "old"))
             new.rename(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time, which the others wait for; the lock is the file `path`.
+
+    Raises
+    ------
+    UserError   if the lock cannot be made, or a link lies in its place
+    """
+    lock = filelock.FileLock(path)  # follows no link
+    try:
+        lock.acquire()
+    except OSError as error:
+        reason = "it is a link" if path.is_symlink() else error.strerror or str(error)
+        raise UserError(
+            f"cannot lock {path}: {reason}; remove it, or make its folder writable"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
@@ -77,8 +132,8 @@ def write_text(path: Path, text: str) -> None:
         raise UserError(
             f"cannot write {path}: {unencodable(error)}; rename the file or folder that it names"
         ) from error
-    with replacing(path) as temporary:
-        temporary.write_bytes(encoded)
+    with replacing(path) as file:
+        file.write(encoded)
 
 
 def unencodable(error: UnicodeEncodeError) -> str:

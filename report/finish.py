@@ -15,6 +15,7 @@ import urllib.parse
 from pathlib import Path
 
 from lib.errors import UserError, command
+from lib.files import write_text
 
 MAX_INLINE_CHART = 8_000  # characters
 
@@ -45,7 +46,7 @@ def finish(site: Path) -> None:
         before = path.read_text(encoding="utf-8")
         text = finished(before, path, site, pages)
         if text != before:
-            path.write_text(text, encoding="utf-8")
+            write_text(path, text)
 
 
 def finished(text: str, path: Path, site: Path, pages: set[str]) -> str:
@@ -97,7 +98,7 @@ def extract_charts(text: str, page: Path) -> str:
             return match[0]
         script = page.with_name(f"{page.stem}_charts") / f"{name}.js"
         script.parent.mkdir(exist_ok=True)
-        script.write_text(f"daybook.specs[{json.dumps(name)}] = {spec};\n", encoding="utf-8")
+        write_text(script, f"daybook.specs[{json.dumps(name)}] = {spec};\n")
         return f'{head} data-src="{script.parent.name}/{script.name}"></script>'
 
     return CHART.sub(extract, text)

@@ -2,8 +2,8 @@
 
 Three files are stored beside the pictures:
 
-`labels.csv`       for other programs (see `labeler.record.table`). Replaced on a pause and at
-                   closing, not at each key: writing it takes longer the larger the folder.
+`labels.csv`       for other programs (see `labeler.record.table`). Replaced in the background and
+                   at closing, not at each key: writing it takes longer the larger the folder.
 `.labels.journal`  each change, flushed to the disk before the next picture is shown. One JSON
                    object per line; lines are only appended while the folder is open.
 `.labels.lock`     locked by the one window that may write. The system releases it when the process
@@ -26,22 +26,15 @@ off. Skips and classes are not part of `labels.csv`: closing rewrites the journa
 import errno
 import json
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.record.table import flush_folder, remove
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from labeler.record.disk import flush_folder, remove
 
 JOURNAL = ".labels.journal"
-LOCK = ".labels.lock"
 
 
 @dataclass
@@ -57,7 +50,8 @@ class Replay:
 
 def replay(data: bytes) -> Replay:
     """Read a journal; an incomplete last line does not count."""
-    entries = [_parse(line) for line in data.split(b"\n")[:-1]]
+    lines = data.split(b"\n")[:-1]
+    entries = [_parse(line, number) for number, line in enumerate(lines)]
     result = Replay(lines=len(entries), damaged=entries.count({}))
     saved = max((entry["saved"] for entry in entries if "saved" in entry), default=0)
     for number, entry in enumerate(entries):
@@ -74,12 +68,42 @@ def replay(data: bytes) -> Replay:
     return result
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def _parse(line: bytes, number: int) -> dict[str, Any]:
+    """The entry of line `number`, counted from 0; empty if it is damaged."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return entry if isinstance(entry, dict) else {}
+    return entry if isinstance(entry, dict) and _is_entry(entry, number) else {}
+
+
+def _is_entry(entry: dict[str, Any], number: int) -> bool:
+    """Whether an entry is one of those in the module's docstring."""
+    if "saved" in entry:
+        saved = entry["saved"]
+        return type(saved) is int and 0 <= saved <= number  # it counts lines before it
+    if "classes" in entry:
+        names = entry["classes"]
+        if not isinstance(names, list) or not all(map(_is_text, names)):
+            return False
+        return len(set(names)) == len(names)
+    label, skip = entry.get("label"), entry.get("skip", False)
+    return (
+        _is_text(entry.get("file"))
+        and (label is None or _is_text(label))
+        and isinstance(skip, bool)
+    )
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that labels.csv can hold: UTF-8, and not empty."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_journal(folder: Path) -> Replay:
@@ -96,7 +120,7 @@ def read_journal(folder: Path) -> Replay:
 class Journal:
     """The journal of one folder, open for appending. It is created at the first change."""
 
-    def __init__(self, folder: Path, lines: int) -> None:
+    def __init__(self, folder: Path, lines: int = 0) -> None:
         self.path = folder / JOURNAL
         self.lines = lines
         self._file: int | None = None
@@ -150,19 +174,21 @@ class Journal:
 
     def close(self) -> None:
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            descriptor, self._file = self._file, None  # even a close that fails has closed it
+            os.close(descriptor)
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self.path, flags, 0o644)
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(
-                descriptor, whole
-            )  # an incomplete line: the next one must start a new line
-        flush_folder(self.path.parent)
+        try:
+            content = self.path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):  # an incomplete line: the next one must start a new line
+                os.ftruncate(descriptor, whole)
+            flush_folder(self.path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def _check_not_replaced(self, descriptor: int) -> None:
@@ -178,31 +204,3 @@ def _line(entry: dict[str, Any]) -> bytes:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-class FolderLock:
-    """Exclusive right to write in a folder, released even by `kill -9`."""
-
-    def __init__(self, folder: Path) -> None:
-        """Acquire the lock.
-
-        Raises
-        ------
-        BlockingIOError   if another process has it
-        OSError           if the folder cannot be written
-        """
-        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            if sys.platform == "win32":
-                try:
-                    msvcrt.locking(self._file, msvcrt.LK_NBLCK, 1)
-                except OSError as error:
-                    raise BlockingIOError from error
-            else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise
-
-    def release(self) -> None:
-        os.close(self._file)

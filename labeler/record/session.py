@@ -4,6 +4,7 @@ A change is on the disk before it is acknowledged (see `labeler.record.journal`)
 when the journal has the label, or raises `NotSaved` and changes nothing.
 """
 
+import contextlib
 import shutil
 import threading
 import time
@@ -15,12 +16,13 @@ from typing import NamedTuple
 
 from labeler.errors import LabelerError, NotSaved, ReadOnly, reason
 from labeler.folder import natural_key
-from labeler.record.journal import FolderLock, Journal, read_journal
+from labeler.record.classes import Merging, check_classes, question, rename
+from labeler.record.disk import FolderLock, limits
+from labeler.record.journal import Journal, read_journal
 from labeler.record.table import LABELS, read_table, stamp, write_table
 from lib.data.names import Locator, normal
 from lib.data.tables import Table
 
-MOST_CLASSES = 26  # one letter key each
 DEFAULT_CLASSES = ("0", "1")
 
 
@@ -38,14 +40,21 @@ class Mark(NamedTuple):
         return {"file": self.name, "label": self.label}
 
 
+class Step(NamedTuple):
+    """What undo brings back: the decisions before a change, and the classes if it changed them."""
+
+    marks: list[Mark]
+    classes: tuple[str, ...] | None = None
+
+
 class Session:
     """The labels of one folder, from opening to closing.
 
     Parameters
     ----------
     folder : Path      `labels.csv` and journal are read, and written unless another session has it
-    classes : names    classes of the keys A, B, ...; default: those in the folder's journal, else
-                       the labels in `labels.csv`, else `fallback`
+    classes : names    classes of the keys A, B, ..., and any number more; default: those in the
+                       folder's journal, else the labels in `labels.csv`, else `fallback`
     fallback : names   classes of a folder that has neither
 
     Attributes
@@ -57,6 +66,7 @@ class Session:
     read_only : str          why nothing may be written, or empty
     messages : deque         lines for the person, about events in the background
     revision : int           increases with every change
+    behind_since : float     time (`time.monotonic`) since when labels.csv lacks a change, or None
 
     Raises
     ------
@@ -78,35 +88,41 @@ class Session:
         self.messages: deque[str] = deque()
         self.read_only = ""
         self.revision = 0
-        self.last_change = time.monotonic()
+        self.behind_since: float | None = None
         self.pictures: dict[str, int] = {}
         self.names: list[str] = []
         self.counts: Counter[str] = Counter()
         self.skipped_count = 0
-        self._history: list[list[Mark]] = []
+        self._history: list[Step] = []
         self._lock = threading.RLock()  # guards labels, skips and the journal
         self._saving = threading.Lock()  # one writer of labels.csv at a time
+        self._journal = Journal(self.folder)
         self._folder_lock = self._acquire_lock()
         try:
             self._read(classes, fallback)
-        except LabelerError:
+        except BaseException:
             self._release()
             raise
 
     def _acquire_lock(self) -> FolderLock | None:
         try:
-            return FolderLock(self.folder)
+            lock = FolderLock(self.folder)
         except BlockingIOError:
             self.read_only = "Read-only: this folder is open in another window."
+            return None
         except OSError as error:
             self.read_only = f"Read-only: {self.folder} cannot be written: {reason(error)}."
-        return None
+            return None
+        with contextlib.suppress(OSError):  # a disk that fails is reported at the first change
+            if remark := limits(self.folder, lock):
+                self.messages.append(remark)
+        return lock
 
     def _read(self, classes: Sequence[str], fallback: Sequence[str]) -> None:
         journal = read_journal(self.folder)  # before the table, which may be replaced meanwhile
         if journal.damaged:
             self.messages.append(f"Damaged lines of the journal, ignored: {journal.damaged}.")
-        self._journal = Journal(self.folder, journal.lines)
+        self._journal.lines = journal.lines
         self._stamp = stamp(self.table_path)
         self._file = read_table(self.table_path)  # labels.csv as last read
         self._table = self._file.values  # its labels as last read or written
@@ -115,14 +131,18 @@ class Session:
         self.skipped = {name: None for name in skipped if name not in self._table}
         for name, label in journal.changes.items():
             self._apply_mark(Mark(normal(name), label and normal(label), normal(name) in skipped))
-        self._saved_revision = 0 if self.labels == self._table else -1
-        in_use = sorted(set(self.labels.values()), key=natural_key)
+        if self.labels != self._table:
+            self._note_unsaved()
         given = tuple(classes) or journal.classes
-        if not given and set(in_use) <= set(fallback):
+        if not given and set(self.labels.values()) <= set(fallback):
             given = tuple(fallback)
-        self.classes = (*given, *(cls for cls in in_use if cls not in given))[:MOST_CLASSES]
+        self.classes = self._with_those_in_use(given)
         if classes and self.classes != journal.classes and not self.read_only:
             self._journal.append([{"classes": self.classes}])
+
+    def _with_those_in_use(self, classes: tuple[str, ...]) -> tuple[str, ...]:
+        others = set(self.labels.values()) - set(classes)
+        return (*classes, *sorted(others, key=natural_key))
 
     # State
 
@@ -173,49 +193,62 @@ class Session:
             self._change([Mark(name)])
 
     def undo(self) -> str | None:
-        """Undo the last change; return the name of its picture, None if there is none."""
+        """Undo the last change.
+
+        Returns the name of its picture, an empty one if the classes were changed, None if there is
+        nothing to undo.
+        """
         if not self._history:
             return None
-        before = self._history[-1]
-        self._change(before, remember=False)
+        step = self._history[-1]
+        self._change(step.marks, step.classes, remember=False)
         self._history.pop()
-        return before[0].name
+        return step.marks[0].name if step.classes is None else ""
 
-    def set_classes(self, classes: Sequence[str]) -> None:
-        """Rename classes, together with their labels, or add classes.
+    def set_classes(self, classes: Sequence[str], merge: bool = False) -> None:
+        """Rename classes, together with their labels, add or merge classes: one step for undo.
+
+        Parameters
+        ----------
+        classes : names   the new name of each class, in their order, then further classes
+        merge : bool      whether classes that get the same name may become one
 
         Raises
         ------
+        Merging        if classes would become one, and `merge` is False
         LabelerError   if a class with labels would be removed, or the names are invalid
         """
-        classes = check_classes(classes)
         with self._lock:
-            removed = set(self.classes[len(classes) :]) - set(classes)
-            for label in removed & set(self.labels.values()):
-                raise LabelerError(f"Class {label} has labels: it can be renamed, not removed.")
-            renamed = dict(zip(self.classes, classes, strict=False))
+            kept, renamed = rename(self.classes, classes)
+            sizes = Counter(self.labels.values())
+            if not merge and (asked := question(renamed, sizes)):
+                raise Merging(asked)
+            for label in self.classes[len(classes) :]:
+                if sizes[label] and label not in renamed:
+                    raise LabelerError(f"Class {label} has labels: it can be renamed, not removed.")
             marks = [
                 Mark(name, renamed[label])
                 for name, label in self.labels.items()
                 if renamed.get(label, label) != label
             ]
-            self._write([{"classes": classes}, *(mark.entry() for mark in marks)])
-            self.classes = classes
-            self._apply_marks(marks)
-            self._history = [
-                [mark._replace(label=renamed.get(mark.label or "", mark.label)) for mark in step]
-                for step in self._history
-            ]
+            if kept != self.classes:
+                self._change(marks, kept)
 
     # Changes
 
-    def _change(self, marks: list[Mark], remember: bool = True) -> None:
+    def _change(
+        self, marks: list[Mark], classes: tuple[str, ...] | None = None, remember: bool = True
+    ) -> None:
         with self._lock:
             before = [Mark(m.name, self.labels.get(m.name), m.name in self.skipped) for m in marks]
-            self._write([mark.entry() for mark in marks])
+            step = Step(before, None if classes is None else self.classes)
+            entries = [mark.entry() for mark in marks]
+            self._write(entries if classes is None else [{"classes": classes}, *entries])
             self._apply_marks(marks)
+            if classes is not None:
+                self.classes = self._with_those_in_use(classes)
             if remember:
-                self._history.append(before)
+                self._history.append(step)
 
     def _write(self, entries: list[dict[str, object]]) -> None:
         if self.read_only:
@@ -231,7 +264,7 @@ class Session:
             if in_folder:
                 self._count(mark.name, +1)
         self.revision += 1
-        self.last_change = time.monotonic()
+        self._note_unsaved()
 
     def _apply_mark(self, mark: Mark) -> None:
         if mark.label is None:
@@ -252,10 +285,16 @@ class Session:
     # labels.csv
 
     @property
+    def seconds_behind(self) -> float:
+        """The age of the oldest change that labels.csv lacks; 0 without one."""
+        since = self.behind_since
+        return 0.0 if since is None or self.read_only else time.monotonic() - since
+
+    @property
     def unsaved(self) -> bool:
         """Whether labels.csv is older than the journal, or was deleted."""
         deleted = bool(self._table) and stamp(self.table_path) is None
-        return deleted or self.revision != self._saved_revision
+        return deleted or self.behind_since is not None
 
     @property
     def edited_elsewhere(self) -> bool:
@@ -277,20 +316,24 @@ class Session:
             with self._lock:
                 if not self.unsaved:
                     return
-                revision, lines = self.revision, self._journal.lines
+                revision, lines, moment = self.revision, self._journal.lines, time.monotonic()
                 labels = dict(self.labels)
             written = write_table(self.table_path, self._as_table(labels))
             with self._lock:
                 self._stamp, self._table = written, labels
-                self._note_saved(revision, lines)
+                self.behind_since = None if self.revision == revision else moment
+                self._note_saved(lines)
 
     def _as_table(self, labels: dict[str, str]) -> Table:
         """The labels with what else labels.csv held when it was read: other columns."""
         empty = tuple(name for name in self._file.empty if name not in labels)
         return replace(self._file, values=labels, empty=empty)
 
-    def _note_saved(self, revision: int, lines: int) -> None:
-        self._saved_revision = revision
+    def _note_unsaved(self) -> None:
+        if self.behind_since is None:
+            self.behind_since = time.monotonic()
+
+    def _note_saved(self, lines: int) -> None:
         if lines:
             self._journal.append([{"saved": lines}], flush=False)  # losing it costs only a replay
 
@@ -304,7 +347,7 @@ class Session:
             self._file = read_table(self.table_path)
         except LabelerError as error:
             self._back_up_damaged(error)
-            self._saved_revision = -1
+            self._note_unsaved()
             return
         edited = self._file.values
         with self._lock:
@@ -315,14 +358,16 @@ class Session:
             ]
             if marks:
                 self._change(marks)
+                self.classes = self._with_those_in_use(self.classes)
                 self.messages.append(
                     f"labels.csv was edited by another program. Changes read: {len(marks)}."
                 )
             self._table = edited
             if self.labels == edited:
-                self._note_saved(self.revision, self._journal.lines)
+                self.behind_since = None
+                self._note_saved(self._journal.lines)
             else:
-                self._saved_revision = -1
+                self._note_unsaved()
 
     def _back_up_damaged(self, error: LabelerError) -> None:
         """Copy a damaged labels.csv to another name, before it is rewritten."""
@@ -355,28 +400,10 @@ class Session:
             self._release()
 
     def _release(self) -> None:
-        if self._folder_lock:
+        lock, self._folder_lock = self._folder_lock, None
+        try:
             self._journal.close()
-            self._folder_lock.release()
-            self._folder_lock = None
+        finally:
+            if lock:
+                lock.release()
         self.read_only = self.read_only or "This folder was closed."
-
-
-def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names without surrounding spaces, in one Unicode form.
-
-    Raises
-    ------
-    LabelerError   if there are fewer than 2 or more than 26, one is empty, or two are equal
-    """
-    names = tuple(normal(name.strip()) for name in classes)
-    if not 2 <= len(names) <= MOST_CLASSES:
-        raise LabelerError(
-            f"Number of class names: {len(names)}. Give 2 to {MOST_CLASSES}, one per key."
-        )
-    if not all(names):
-        raise LabelerError("A class name is empty: give each class a name.")
-    if len(set(names)) < len(names):
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise LabelerError(f"Two classes are called {duplicate}: give them different names.")
-    return names

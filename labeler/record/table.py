@@ -4,12 +4,11 @@ A file is always replaced as a whole: another program that reads it sees either 
 new one.
 """
 
-import contextlib
 import os
-import sys
 from pathlib import Path
 
 from labeler.errors import LabelerError, NotSaved, reason
+from labeler.record.disk import flush_folder, remove
 from lib.data import tables
 from lib.data.tables import Table, TableError, table_rows, write_rows
 
@@ -66,19 +65,3 @@ def stamp(path: Path) -> Stamp:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush a folder to the disk, so that new names in it survive a power loss."""
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def remove(temporary: Path) -> None:
-    """Delete an unfinished file, if that is still possible."""
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)

@@ -15,11 +15,11 @@ from labeler.desk import Desk
 from labeler.errors import LabelerError
 from labeler.order import ALL, is_choice
 from labeler.pictures import Unreadable
-from labeler.window import panels
-from labeler.window.keys import help_rows
-from labeler.window.layout import Layout
+from labeler.window import class_panels, panels
+from labeler.window.keys import class_key, help_rows, keyless
+from labeler.window.layout import Layout, filter_title
 from labeler.window.stage import Stage
-from labeler.window.theme import class_colour
+from labeler.window.theme import class_colour, display_name
 
 
 class Host(Protocol):
@@ -30,6 +30,7 @@ class Host(Protocol):
     stage: Stage | None
     panel: panels.Panel | None
 
+    def run(self, command: str, *arguments: object) -> None: ...
     def notify(self, text: str, warning: bool = False) -> None: ...
     def build(self, desk: Desk | None) -> None: ...
     def panel_closed(self) -> None: ...
@@ -90,7 +91,11 @@ class Commands:
     def undo(self) -> None:
         """Undo the last change, and go to its picture."""
         name = self._desk.undo()
-        self._window.notify("" if name else "Nothing to undo.")
+        if name == "":
+            self._classes_changed()
+            self._window.notify("Undone: the classes are as before.")
+            return
+        self._window.notify("Nothing to undo." if name is None else "")
         if name in self._desk.session.pictures:
             self.go_to(name)
         else:
@@ -162,7 +167,36 @@ class Commands:
         self._open(panels.Jump, self._jump)
 
     def open_classes(self) -> None:
-        self._open(panels.Classes, self._desk.session.classes, self._set_classes)
+        self._open(class_panels.Classes, self._desk.session.classes, self._set_classes)
+
+    def open_list(self) -> None:
+        """Label with a class from the list of all, whether or not it has a key."""
+        session, current = self._desk.session, self._desk.order.current or ""
+        prediction = self._desk.prediction(current)
+        likely = session.labels.get(current) or (prediction.label if prediction else "")
+        rows = []
+        for number, name in enumerate(session.classes):
+            shown, key = display_name(name), class_key(number)
+            rows.append((shown, f"{shown}  ({session.counts[name]:,})", key))
+        first = session.classes.index(likely) if likely in session.classes else 0
+
+        def label(number: int) -> None:
+            self._window.run("label", number)
+
+        self._open(class_panels.ClassList, "Label as", rows, first, label)
+
+    def open_filter_list(self) -> None:
+        """Filter by one of all filters, those of classes without a key included."""
+        filters = self._desk.order.filters()
+        names = [name for name, _ in filters]
+        rows = [(filter_title(n), f"{filter_title(n)}  ({count:,})", "") for n, count in filters]
+
+        def choose(number: int) -> None:
+            self._window.run("choose", names[number])
+
+        self._open(
+            class_panels.ClassList, "Show", rows, names.index(self._desk.order.filter), choose
+        )
 
     def open_export(self) -> None:
         self._open(panels.Export, self._desk.session)
@@ -183,8 +217,12 @@ class Commands:
             self.go_to(name)
         return name is not None
 
-    def _set_classes(self, names: list[str]) -> None:
-        self._desk.session.set_classes(names)
+    def _set_classes(self, names: list[str], merge: bool) -> None:
+        self._desk.session.set_classes(names, merge)
+        self._classes_changed()
+        self._window.notify(keyless(self._desk.session.classes))
+
+    def _classes_changed(self) -> None:
         if not is_choice(self._desk.order.filter, self._desk.session.classes):
             self._desk.order.choose(ALL)
         self._window.build(self._desk)

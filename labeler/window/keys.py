@@ -23,6 +23,7 @@ class Binding(NamedTuple):
 ARROWS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 BINDINGS = (
     Binding("Space", ("space",), "skip (class unclear)", "skip"),
+    Binding("Ctrl+L", ("Control-l",), "label as any class (list)", "open_list"),
     Binding("Delete", ("Delete", "BackSpace"), "remove the label or skip", "clear"),
     Binding("Ctrl+Z", ("Control-z",), "undo (any number of steps)", "undo", repeats=True),
     Binding("→", ("Right",), "next picture", "step", (1,), repeats=True),
@@ -49,7 +50,7 @@ BINDINGS = (
         for to, by in ARROWS.items()
     ),
     Binding("Ctrl+I", ("Control-i",), "picture information", "open_info"),
-    Binding("Ctrl+K", ("Control-k",), "name or add classes", "open_classes"),
+    Binding("Ctrl+K", ("Control-k",), "name, add or merge classes", "open_classes"),
     Binding("Ctrl+E", ("Control-e",), "export splits", "open_export"),
     Binding("Ctrl+O", ("Control-o",), "open a folder", "choose_folder", needs_folder=False),
     Binding("F5", ("F5",), "reload the folder", "reload"),
@@ -59,11 +60,12 @@ BINDINGS = (
     Binding("?", ("question", "F1"), "show all keys", "open_keys", needs_folder=False),
     Binding("Ctrl+Q", ("Control-q",), "close the window", "close", needs_folder=False),
 )
-CLASS_KEYS = ascii_uppercase  # one key per class, in this order
+CLASS_KEYS = ascii_uppercase  # one key per class, in this order; further classes have none
 BY_METHOD = {binding.method: binding for binding in BINDINGS}
+BY_EVENT = {event: binding for binding in BINDINGS for event in binding.events}
 MENU = (
     ("choose_folder", "reload", "save_copy", "open_export"),
-    ("open_classes", "undo", "clear", "open_jump", "open_info"),
+    ("open_classes", "open_list", "undo", "clear", "open_jump", "open_info"),
     ("switch_theme", "open_keys", "close"),
 )
 REPEAT_GAP = 1200  # milliseconds; systems repeat a held key sooner than that
@@ -81,11 +83,37 @@ def variants(event: str) -> tuple[str, ...]:
     return (f"<{event}>",)
 
 
+def binding_of(key: str, control: bool) -> Binding | None:
+    """The binding of a key, see `labeler.window.keyboard.Keyboard.key`, with or without Control."""
+    event = f"Key-{key}" if key.isdigit() else key
+    return BY_EVENT.get(f"Control-{event}" if control else event)
+
+
+def class_key(number: int) -> str:
+    """The key of the class of this number, empty if it has none."""
+    return CLASS_KEYS[number] if number < len(CLASS_KEYS) else ""
+
+
+def keyless(classes: Sequence[str]) -> str:
+    """A line on the classes that have no key, empty if each has one."""
+    number = len(classes) - len(CLASS_KEYS)
+    return (
+        f"Classes without a key: {number:,} of {len(classes):,}. {BY_METHOD['open_list'].keys}"
+        " lists all classes."
+        if number > 0
+        else ""
+    )
+
+
 def help_rows(classes: Sequence[str]) -> list[tuple[str, str]]:
     """Every key and its description, for the help panel."""
     rows = [(CLASS_KEYS[n], f"label as {display_name(name)}") for n, name in enumerate(classes[:4])]
     if len(classes) > 4:
-        rows.append((f"E … {CLASS_KEYS[len(classes) - 1]}", "and so on, one key per class"))
+        last = CLASS_KEYS[min(len(classes), len(CLASS_KEYS)) - 1]
+        keys = f"E … {last}" if last > "E" else "E"
+        without = len(classes) - len(CLASS_KEYS)
+        more = f"; {without:,} have none" if without > 0 else ""
+        rows.append((keys, f"and so on, one key per class{more}"))
     rows += [(binding.keys, binding.description) for binding in BINDINGS]
     return list(dict.fromkeys(rows))
 
@@ -99,7 +127,8 @@ class HeldKeys:
     """Tells a key press from the repeats of a held key, which must label nothing.
 
     X (`x11`) sends a release and a press with the same time for every repeat. Other systems send
-    only presses, in quick succession. A menu may swallow a release, so a pause counts as one.
+    only presses, in quick succession. A menu may swallow a release, so a pause counts as one. An
+    input method's press has the code 0, and its release that of the key.
     """
 
     def __init__(self, windowing: str) -> None:
@@ -111,7 +140,8 @@ class HeldKeys:
         """Record a press; return whether it is a repeat."""
         code, now = event.keycode, event.time
         if self._has_releases:
-            return bool(now) and self._released.get(code) == now
+            released = self._released.values() if code == 0 else (self._released.get(code),)
+            return bool(now) and now in released
         repeated = code in self._pressed and now - self._pressed[code] < REPEAT_GAP
         self._pressed[code] = now
         return repeated

@@ -7,13 +7,15 @@ from functools import partial
 from typing import Any, Literal
 
 from labeler.order import CLASS
-from labeler.window.keys import BY_METHOD, CLASS_KEYS, MENU
+from labeler.window.keys import BY_METHOD, CLASS_KEYS, MENU, class_key
 from labeler.window.picture_view import PictureView
-from labeler.window.theme import Style, display_name
+from labeler.window.theme import Style, class_colour, display_name
 from labeler.window.widgets import ClassButton, ProgressBar, Thumbnails, shorten
 
 PER_ROW = 7  # class buttons, once there are more than two
 PAD = 16
+LONGEST_MENU = 20  # entries; Tk cannot scroll a menu that is longer than the screen
+BEHIND = 5.0  # seconds; a younger labels.csv is what one expects
 
 
 class Layout(tk.Frame):
@@ -23,11 +25,16 @@ class Layout(tk.Frame):
     ----------
     root : Tk
     style : Style
-    classes : names of the classes, one button each
+    classes : names of the classes, one button each for those that have a key
     warning : str   a line that stays over the picture, or empty
     recent : int    maximum number of thumbnails
     run : called with the name of a command and its arguments when it is selected with the mouse
     filters : returns the filters, each with the number of its pictures
+
+    Attributes
+    ----------
+    buttons : list         one for each class that has a key
+    more : ClassButton     for all other classes; None if there are none
     """
 
     def __init__(
@@ -45,7 +52,10 @@ class Layout(tk.Frame):
         self._build_progress()
         self._build_bar()
         self._build_footer(recent)
-        self.buttons = self._build_buttons(classes)
+        self.classes = tuple(classes)
+        self.buttons: list[ClassButton] = []
+        self.more: ClassButton | None = None
+        self._build_buttons()
         self._build_caption()
         if warning:
             self._message(warning).pack(side="top", fill="x")
@@ -155,22 +165,21 @@ class Layout(tk.Frame):
         self.thumbnails.pack(side="left")
         help_text = "Space  skip      Ctrl+Z  undo      ?  all keys"
         self._text(row, text=help_text, font=self.style.small).pack(side="right", anchor="s")
+        self._behind = self._text(row, font=self.style.small)
+        self._behind.pack(side="right", anchor="s", padx=self.style.px(18))
 
-    def _build_buttons(self, classes: Sequence[str]) -> list[ClassButton]:
+    def _build_buttons(self) -> None:
         row = self._row("bottom", 0, 0)
-        rows = max(1, math.ceil(len(classes) / PER_ROW))
-        columns = math.ceil(len(classes) / rows)  # so that the rows are evenly filled
-        buttons = []
-        for number, name in enumerate(classes):
-            button = ClassButton(
-                row,
-                self.style,
-                number,
-                CLASS_KEYS[number],
-                display_name(name),
-                command=partial(self._run, "label", number),
-                compact=len(classes) > 2,
-            )
+        with_key = self.classes[: len(CLASS_KEYS)]
+        others = len(self.classes) - len(with_key)
+        count = len(with_key) + bool(others)
+        rows = max(1, math.ceil(count / PER_ROW))
+        columns = math.ceil(count / rows)  # so that the rows are evenly filled
+
+        def add(colour: str, key: str, name: str, command: Callable[[], object]) -> ClassButton:
+            number = len(self.buttons)
+            compact = len(self.classes) > 2
+            button = ClassButton(row, self.style, colour, key, name, command, compact)
             button.configure(bg=self.style.palette.page)
             line, column = divmod(number, columns)
             gap = self.style.px(4)
@@ -182,8 +191,17 @@ class Layout(tk.Frame):
                 pady=(self.style.px(6) if line else 0, 0),
             )
             row.columnconfigure(column, weight=1, uniform="class")
-            buttons.append(button)
-        return buttons
+            return button
+
+        for number, name in enumerate(with_key):
+            command = partial(self._run, "label", number)
+            button = add(class_colour(number), class_key(number), display_name(name), command)
+            self.buttons.append(button)
+        if others:
+            colour = self.style.palette.muted
+            key = f"+{others}" if others < 100 else "…"
+            name = BY_METHOD["open_list"].keys
+            self.more = add(colour, key, name, partial(self._run, "open_list"))
 
     def _build_caption(self) -> None:
         row = self._row("bottom", 8, 8)
@@ -196,9 +214,14 @@ class Layout(tk.Frame):
 
     def _fill_filters(self, menu: tk.Menu) -> None:
         menu.delete(0, "end")
-        for name, count in self._filters():
-            text = f"{_filter_title(name)}  ({count:,})"
+        filters = self._filters()
+        shown = len(filters) if len(filters) <= LONGEST_MENU else LONGEST_MENU - 1
+        for name, count in filters[:shown]:
+            text = f"{filter_title(name)}  ({count:,})"
             menu.add_command(label=text, command=partial(self._run, "choose", name))
+        if shown < len(filters):
+            text = f"{len(filters) - shown:,} more …"
+            menu.add_command(label=text, command=partial(self._run, "open_filter_list"))
 
     def pop_up(self, button: tk.Menubutton) -> None:
         """Open the menu of a button for use with the keyboard."""
@@ -215,17 +238,27 @@ class Layout(tk.Frame):
         self.winfo_toplevel().title(f"{folder} · {counts}")
         self._title.configure(text=shorten(folder, self.style.strong, self.style.px(360)))
         self._counts.configure(text=counts)
-        self.filter.configure(text=f"Show: {_filter_title(filter_name)} ▾")
+        self.filter.configure(text=f"Show: {filter_title(filter_name)} ▾")
 
     def set_caption(self, name: str, state: str, colour: str, position: str) -> None:
         self._file.configure(text=shorten(name, self.style.normal, self.style.px(460)))
         self._state.configure(text=state, fg=colour)
         self._position.configure(text=position)
 
+    def set_behind(self, seconds: float) -> None:
+        """Say quietly how old labels.csv is, from `BEHIND` seconds on."""
+        text = ""
+        if seconds >= BEHIND:
+            age = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+            text = f"labels.csv: {age} behind"
+        if text != self._behind["text"]:
+            self._behind.configure(text=text)
+
     def flash(self, number: int) -> None:
         """Flash the button of a class, and only that one."""
-        for other, button in enumerate(self.buttons):
-            button.flash(other == number)
+        buttons = [*self.buttons, *([self.more] if self.more else [])]
+        for other, button in enumerate(buttons):
+            button.flash(other == min(number, len(buttons) - 1))
 
     def set_notice(self, text: str, warning: bool) -> None:
         """Show a line over the top of the picture; an empty text removes it."""
@@ -242,5 +275,5 @@ class Layout(tk.Frame):
         self._notice.lift()
 
 
-def _filter_title(filter_name: str) -> str:
+def filter_title(filter_name: str) -> str:
     return display_name(filter_name.removeprefix(CLASS))

@@ -1,4 +1,4 @@
-"""Panels over the picture: keys, information, jump, classes, export."""
+"""Panels over the picture: keys, information, jump, export."""
 
 import threading
 import tkinter as tk
@@ -9,8 +9,7 @@ from typing import Any
 from labeler import splits
 from labeler.errors import LabelerError
 from labeler.record.session import Session
-from labeler.window.keys import CLASS_KEYS
-from labeler.window.theme import Style, class_colour, text_colour_on
+from labeler.window.theme import Style
 from labeler.window.widgets import flat_button
 
 CLOSE = "Press Esc to close."
@@ -140,56 +139,6 @@ class Jump(Panel):
                 else "Enter a number or a name.",
                 True,
             )
-
-
-class Classes(Panel):
-    """Name, rename and add classes."""
-
-    def __init__(self, root, style, on_close, names: Sequence[str], change: Callable) -> None:
-        super().__init__(root, style, "Classes", on_close)
-        self._change = change
-        self._entries: list[tk.Entry] = []
-        self._add_class_button = self.add_button("Add a class", lambda: self._add("").focus_set())
-        self.add_button("Done", self._done)
-        for name in names:
-            self._add(name)
-        self._entries[0].focus_set()
-        self._entries[0].selection_range(0, "end")
-        self.set_note(
-            "Existing labels are renamed together with their class. Empty last lines are ignored."
-        )
-
-    def _add(self, name: str) -> tk.Entry:
-        number, style = len(self._entries), self.style
-        colour = class_colour(number)
-        block, row = divmod(number, 9)
-        key = tk.Label(
-            self.body,
-            text=CLASS_KEYS[number],
-            width=2,
-            font=style.key,
-            bg=colour,
-            fg=text_colour_on(colour),
-        )
-        key.grid(row=row, column=2 * block, pady=style.px(3), padx=(style.px(12 * (block > 0)), 0))
-        entry = self.entry(self.body, name, width=22)
-        entry.grid(row=row, column=2 * block + 1, padx=(style.px(8), 0), ipady=style.px(3))
-        entry.bind("<Return>", lambda _: self._done())
-        self._entries.append(entry)
-        if len(self._entries) == len(CLASS_KEYS):
-            self._add_class_button.configure(state="disabled")
-        return entry
-
-    def _done(self) -> None:
-        names = [entry.get() for entry in self._entries]
-        while names and not names[-1].strip():
-            names.pop()
-        try:
-            self._change(names)
-        except LabelerError as error:
-            self.set_note(str(error), True)
-        else:
-            self.close()
 
 
 class Export(Panel):

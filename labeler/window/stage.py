@@ -135,14 +135,16 @@ class Stage:
             counts += f" · {session.skipped_count:,} skipped"
         pace = desk.pace.describe(session.unlabelled_count)
         self.layout.set_progress(desk.progress, pace)
-        for button, cls in zip(self.layout.buttons, session.classes, strict=True):
-            predicted = prediction and prediction.label == cls
-            hint = (
-                f"{100 * prediction.confidence:.0f}\N{NO-BREAK SPACE}% likely"
-                if prediction and predicted
-                else ""
-            )
-            button.show(session.counts[cls], label == cls, hint)
+        likely = ""
+        if prediction:
+            likely = f"{100 * prediction.confidence:.0f}\N{NO-BREAK SPACE}% likely"
+        predicted = prediction.label if prediction else None
+        for button, cls in zip(self.layout.buttons, self.layout.classes, strict=False):
+            button.show(session.counts[cls], label == cls, likely if cls == predicted else "")
+        if self.layout.more:
+            others = self.layout.classes[len(self.layout.buttons) :]
+            count = sum(session.counts[cls] for cls in others)
+            self.layout.more.show(count, label in others, likely if predicted in others else "")
         state = display_name(label) if label else ("skipped" if name in session.skipped else "")
         position = f"{order.position + 1:,} of {len(order.view):,}" if name else ""
         colour = palette.text if label else palette.muted
@@ -179,6 +181,7 @@ class Stage:
         elif new_pictures or desk.suggestions or desk.session.revision != self._revision:
             self.update()
         self._update_thumbnails()
+        self.layout.set_behind(desk.session.seconds_behind)
 
     # Zoom
 

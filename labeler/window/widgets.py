@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import ImageTk
 
-from labeler.window.theme import Style, class_colour, text_colour_on
+from labeler.window.theme import Style, text_colour_on
 
 FLASH = 160  # milliseconds
 
@@ -92,7 +92,7 @@ class ClassButton(tk.Canvas):
         self,
         parent: tk.Misc,
         style: Style,
-        number: int,
+        colour: str,
         key: str,
         name: str,
         command: Callable[[], object],
@@ -103,7 +103,7 @@ class ClassButton(tk.Canvas):
         super().__init__(
             parent, height=height, width=style.px(90), highlightthickness=0, cursor="hand2"
         )
-        self.colour = class_colour(number)
+        self.colour = colour
         palette = style.palette
         self._frame = self.create_rectangle(0, 0, 0, 0, outline=palette.line, fill=palette.surface)
         self._cap = self.create_rectangle(0, 0, 0, 0, width=0, fill=self.colour)

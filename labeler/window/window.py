@@ -3,6 +3,7 @@
 import sys
 import time
 import tkinter as tk
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 from labeler.desk import RECENT, Desk
 from labeler.errors import LabelerError, NotSaved
 from labeler.window.commands import Commands
+from labeler.window.keyboard import CONTROL, Keyboard
 from labeler.window.keys import (
     BINDINGS,
     CLASS_KEYS,
     Binding,
     HeldKeys,
+    binding_of,
     is_plain,
+    keyless,
     needs_folder,
     variants,
 )
@@ -27,6 +31,7 @@ from labeler.window.theme import THEMES, Style
 TICK = 100  # milliseconds between checks for news from the background
 NOTICE = 6.0  # seconds for which a notice is shown
 FOREVER = float("inf")
+MOST_LINES = 4  # of a notice
 SIZE = (1120, 820)
 
 
@@ -65,6 +70,7 @@ class Window:
         self._commands = Commands(self)
         self._windowing = root.tk.call("tk", "windowingsystem")
         self._held = HeldKeys(self._windowing)
+        self._keyboard = Keyboard(self._windowing)
         self._close_anyway = False
         self._next_tick = ""
         style = Style(root, THEMES[theme], scale)
@@ -72,6 +78,7 @@ class Window:
         root.minsize(style.px(720), style.px(560))
         root.protocol("WM_DELETE_WINDOW", self.close)
         self.build(desk)
+        self._remark()
         self._bind()
         self._tick()
 
@@ -118,11 +125,21 @@ class Window:
         return "break"  # else Tk's own binding of F10 opens the menu a second time
 
     def _on_key(self, event: tk.Event) -> None:
-        if self._held.press(event) or event.widget is not self.root or not event.char:
+        """Label, or run the command of a key that has another letter in this keyboard layout."""
+        repeated = self._held.press(event)
+        if event.widget is not self.root:
             return
-        number = CLASS_KEYS.find(event.char.upper())
-        if number >= 0 and is_plain(event, self._windowing):
-            self.run("label", number)
+        try:
+            key = self._keyboard.key(event)
+        except LabelerError as error:
+            self.notify(str(error), warning=True)
+            return
+        binding = binding_of(key, bool(int(event.state) & CONTROL)) if key else None
+        if binding:
+            if not repeated or binding.repeats:
+                self.run(binding.method, *binding.arguments)
+        elif key.isalpha() and len(key) == 1 and not repeated and is_plain(event, self._windowing):
+            self.run("label", CLASS_KEYS.index(key.upper()))
 
     def run(self, command: str, *arguments: object) -> None:
         """Run a command unless a panel is open; show its error."""
@@ -156,9 +173,23 @@ class Window:
             self.notify("")
         if self.stage:
             self.stage.refresh()
-            messages = self.stage.desk.session.messages
-            while messages:
-                self.notify(messages.popleft(), warning=True)
+            if self.stage.desk.session.classes != self.layout.classes:
+                self.build(self.stage.desk)  # an edit of labels.csv brought a new class
+            self._show_messages(self.stage.desk.session.messages)
+
+    def _show_messages(self, messages: deque[str]) -> None:
+        """Show what happened in the background, below a warning that is still on the screen."""
+        if not messages:
+            return
+        lines = self.notice.splitlines() if self._notice_until == FOREVER else []
+        while messages:
+            lines.append(messages.popleft())
+        self.notify("\n".join(list(dict.fromkeys(lines))[-MOST_LINES:]), warning=True)
+
+    def _remark(self) -> None:
+        """Say how many classes of the folder just opened have no key."""
+        if self.stage and (remark := keyless(self.stage.desk.session.classes)):
+            self.stage.desk.session.messages.append(remark)
 
     # Theme and folder
 
@@ -185,6 +216,7 @@ class Window:
             self._close(old)
         self.notice = ""
         self.build(desk)
+        self._remark()
 
     def _close(self, desk: Desk) -> None:
         try:

@@ -9,19 +9,19 @@ whole or not at all.
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import numpy as np
 
 from lib.data.folders import Listing, short_hash
 from lib.data.picture_files import UnreadablePicture
 from lib.data.splits import arrange
 from lib.errors import UserError
-from lib.files import read_json, write_json
+from lib.files import locked, read_json, write_json
 
 CHUNK = 2**24  # bytes of pixels copied at a time
 
@@ -81,7 +81,7 @@ def cached(
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
             # Whoever comes while another process makes a cache waits, and then finds it made.
-            with filelock.FileLock(cache.parent / "lock"):
+            with locked(cache.parent / "lock"):
                 if not cache.exists():
                     _make(cache, choices, decode)
         except OSError as error:
@@ -95,10 +95,12 @@ def cached(
 
 def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> None:
     for abandoned in cache.parent.glob("*.unfinished"):  # by a process that was killed
-        shutil.rmtree(abandoned)
-    unfinished = cache.with_name(f"{cache.name}.unfinished")
-    unfinished.mkdir()
+        shutil.rmtree(abandoned, ignore_errors=True)
+    # Only this user may enter it, so others can put no link where something is written.
+    scratch = tempfile.mkdtemp(".unfinished", f"{cache.name}-", cache.parent)
     try:
+        unfinished = Path(scratch, "cache")
+        unfinished.mkdir()
         listing, digests, damaged = decode(unfinished / "decoded.raw")
         decoded = _map(unfinished / "decoded.raw", len(listing.ids), choices.size)
         whole = np.setdiff1d(np.arange(len(decoded)), list(damaged))
@@ -119,7 +121,7 @@ def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> N
         write_json(unfinished / "contents.json", asdict(contents))
         unfinished.rename(cache)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _refuse_lost_splits(

@@ -17,9 +17,11 @@ Needs the standard library alone, so that the labeler can use it.
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from lib.data.names import normal
 from lib.errors import UserError
@@ -128,23 +130,25 @@ def _rows(data: bytes, name: str) -> Iterable[tuple[int, list[str]]]:
         raise TableError(f"{name}, line {reader.line_num} is not CSV ({error})") from error
 
 
-def table_rows(table: Table, column: str) -> list[tuple[str, ...]]:
+def table_rows(table: Table, column: str) -> Iterator[tuple[str, ...]]:
     """The header and rows that say what a table holds; unlabelled ones only with other columns."""
     blank = ("",) * len(table.columns)
-    rows = [(FILENAME, column, *table.columns)]
-    rows += [(name, value, *table.cells.get(name, blank)) for name, value in table.values.items()]
-    rows += [(name, "", *table.cells[name]) for name in table.empty if name in table.cells]
-    return rows
+    yield (FILENAME, column, *table.columns)
+    for name, value in table.values.items():
+        yield (name, value, *table.cells.get(name, blank))
+    for name in table.empty:
+        if name in table.cells:
+            yield (name, "", *table.cells[name])
 
 
-def write_rows(lines: io.TextIOBase, rows: list[tuple[str, ...]]) -> None:
+def write_rows(lines: TextIO, rows: Iterable[tuple[str, ...]]) -> None:
     """Write rows as CSV that `read_table` reads back as they are.
 
     `lines` is a text file that was opened with `newline=""`.
     """
-    bare_return = any("\r" in cell for row in rows for cell in row)  # else it would not be quoted
-    writer = csv.writer(
-        lines, lineterminator="\n", quoting=csv.QUOTE_ALL if bare_return else csv.QUOTE_MINIMAL
-    )
-    for start in range(0, len(rows), 500):  # in parts, so that other threads get their turn
-        writer.writerows(rows[start : start + 500])
+    plain = csv.writer(lines, lineterminator="\n")
+    quoted = csv.writer(lines, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    rows = iter(rows)
+    while part := list(islice(rows, 500)):  # in parts, so that other threads get their turn
+        bare_return = any("\r" in cell for row in part for cell in row)  # not quoted otherwise
+        (quoted if bare_return else plain).writerows(part)

@@ -2,6 +2,7 @@
 
 python -m lib.inference cat.jpg holiday/                files, and all pictures of a folder
 python -m lib.inference - --explain heat.png < cat.jpg  standard input, with a Grad-CAM heatmap
+python -m lib.inference --digest                        check the bundle, print what pins it
 """
 
 import argparse
@@ -19,6 +20,7 @@ from lib.data import names
 from lib.data.picture_files import SUFFIXES, Source, UnreadablePicture
 from lib.errors import UserError, command
 from lib.files import replacing
+from lib.inference.bundle import Bundle
 from lib.inference.predictor import BATCH, Prediction, Predictor
 
 
@@ -30,13 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     UserError   for a bundle, a folder or an option that will not do
     """
     options = parse(arguments)
+    if options.digest:
+        print(Bundle.load(options.bundle, options.bundle_sha256).digest())
+        return 0
     paths = [path for given in options.pictures for path in pictures_in(given)]
     if options.top < 1:
         raise UserError(f"--top must be at least 1 (got {options.top})")
     if options.explain and len(paths) > 1:
         raise UserError(f"--explain takes one picture (got {len(paths)})")
     kind = picture_format(options.explain) if options.explain else None
-    predictor = Predictor.load(options.bundle)
+    predictor = Predictor.load(options.bundle, sha256=options.bundle_sha256)
     sources = [(path, sys.stdin.buffer.read() if path == "-" else path) for path in paths]
     width = max(map(len, paths))
     answers = []
@@ -48,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(answers, indent=2))
     if options.explain and answers:
-        with replacing(options.explain) as temporary:
-            predictor.explain(sources[0][1]).save(temporary, kind)
+        overlay = predictor.explain(sources[0][1])
+        with replacing(options.explain) as file:
+            overlay.save(file, kind)
     return 0 if len(answers) == len(paths) else 2
 
 
@@ -59,10 +65,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m lib.inference", description=__doc__.partition("\n")[0]
     )
     parser.add_argument(
-        "pictures", nargs="+", metavar="PICTURE", help="a file, a folder, or - for standard input"
+        "pictures", nargs="*", metavar="PICTURE", help="a file, a folder, or - for standard input"
     )
     parser.add_argument(
         "--bundle", default="models/best", help="folder of the bundle (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--bundle-sha256",
+        metavar="DIGEST",
+        help="SHA-256 that its bundle.json must have (default: any)",
+    )
+    parser.add_argument(
+        "--digest",
+        action="store_true",
+        help="compare every file of the bundle with bundle.json, and print the digest that "
+        "--bundle-sha256 takes",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of lines")
     parser.add_argument(
@@ -75,7 +92,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="write a Grad-CAM heatmap of the picture to this file, in the format that its name "
         "ends in (.png, .jpg, .webp, ...)",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.digest == bool(options.pictures):
+        parser.error("name pictures, or --digest alone")
+    return options
 
 
 def picture_format(path: Path) -> str:

@@ -7,13 +7,16 @@
 | `model.onnx` | the same for other runtimes: uint8 pictures in, logits and probabilities out |
 | `README.md` | the model card |
 
-Nothing in it is a pickle, so reading a bundle runs no code of its maker's. `lib.inference.export`
-writes one.
+Nothing in it is a pickle, so reading a bundle runs no code of its maker's. `bundle.json` lists the
+SHA-256 of every other file, which guards against damage; whoever can write into the folder can
+change that list too, so against them only a digest of `bundle.json` helps that is kept elsewhere.
+`lib.inference.export` writes a bundle.
 """
 
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -25,6 +28,7 @@ from safetensors import SafetensorError
 
 from lib.data.pictures import LARGEST
 from lib.errors import UserError, explained
+from lib.files import sha256
 from lib.models import parts
 from lib.training import network
 from lib.training.recipe import Recipe
@@ -39,6 +43,14 @@ def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("two of them are alike")
     return names
+
+
+def plain(hashes: dict[str, str]) -> dict[str, str]:
+    """The hashes, if their keys are names of files in the bundle's own folder."""
+    for name in hashes:
+        if name in ("", ".", "..", FACTS) or "/" in name or "\\" in name:
+            raise ValueError(f"{name!r} is not the name of another file of the bundle")
+    return hashes
 
 
 def as_recipe(value: Any) -> Recipe:
@@ -79,11 +91,17 @@ class Bundle:
     training: dict[str, Any]
     environment: dict[str, Any]
     onnx: dict[str, Any]  # inputs and outputs, and by how much it differs from PyTorch
-    sha256: dict[str, str]  # of the weights and of the ONNX network, by file name
+    sha256: Annotated[
+        dict[str, str], AfterValidator(plain)
+    ]  # of every other file, by name; bundles of earlier versions leave out the card
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, sha256: str | None = None) -> Self:
         """The bundle in that folder, its weights compared with their hash and with its recipe.
+
+        Parameters
+        ----------
+        sha256 : str   what the SHA-256 of `bundle.json` should be, in hexadecimal digits
 
         Raises
         ------
@@ -91,8 +109,20 @@ class Bundle:
         """
         folder = Path(path)
         file = folder / FACTS
+        if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+            raise UserError(
+                f"bundle SHA-256 {sha256!r}: should be 64 hexadecimal digits, as "
+                "`python -m lib.inference --digest` prints them"
+            )
         try:
-            values = json.loads(file.read_bytes())
+            content = file.read_bytes()
+            found = hashlib.sha256(content).hexdigest()
+            if sha256 is not None and found != sha256.lower():
+                raise UserError(
+                    f"{file}: its SHA-256 is {found}, not {sha256.lower()}; use the bundle that "
+                    "this digest was made of, or pin the new one if you trust it"
+                )
+            values = json.loads(content)
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(
                 f"{folder}: no {FACTS} in this folder; `python -m analysis` creates a bundle in "
@@ -123,6 +153,28 @@ class Bundle:
         values = dataclasses.asdict(self)
         del values["path"]
         return values
+
+    def digest(self) -> str:
+        """The SHA-256 of `bundle.json`, after a check of all files of the bundle.
+
+        Raises
+        ------
+        UserError   if a file is missing, changed, or not listed in `bundle.json`; names them all
+        """
+        faults: dict[str, list[str]] = {"missing": [], "changed": [], "not listed": []}
+        present = {entry.name for entry in self.path.iterdir()} - {FACTS}
+        for name in sorted(present | set(self.sha256)):
+            shown = name if name.isprintable() else ascii(name)
+            if name not in present:
+                faults["missing"].append(shown)
+            elif name not in self.sha256:
+                faults["not listed"].append(shown)
+            elif sha256(self.path / name) != self.sha256[name]:
+                faults["changed"].append(shown)
+        if any(faults.values()):
+            found = "; ".join(f"{kind}: {', '.join(n)}" for kind, n in faults.items() if n)
+            raise UserError(f"{self.path}: not as {FACTS} lists it ({found}); {REMEDY}")
+        return sha256(self.path / FACTS)
 
     def read(self, name: str) -> bytes:
         """The content of one of its files, if it is still what was exported.

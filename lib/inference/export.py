@@ -23,8 +23,8 @@ from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import Calibration, calibrate, softmax
 from lib.diagnosis.mistakes import per_class
 from lib.errors import UserError
-from lib.files import replacing_folder, sha256, write_json
-from lib.inference.bundle import FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
+from lib.files import replacing_folder, sha256, write_json, write_text
+from lib.inference.bundle import CARD, FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.intervals import accuracy_interval
 from lib.models import parts
 from lib.models.parts import predict
@@ -119,6 +119,20 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
         sha256={name: sha256(folder / name) for name in (WEIGHTS, ONNX)},
     )
     write_json(folder / FACTS, bundle.to_dict())
+
+
+def add_card(bundle: Bundle, text: str) -> Bundle:
+    """Write the model card into the bundle's folder, and its hash into `bundle.json`.
+
+    Raises
+    ------
+    UserError   if one of the two cannot be written
+    """
+    write_text(bundle.path / CARD, text)
+    hashes = bundle.sha256 | {CARD: sha256(bundle.path / CARD)}
+    listed = dataclasses.replace(bundle, sha256=hashes)
+    write_json(bundle.path / FACTS, listed.to_dict())
+    return listed
 
 
 def check_record(run: Run, model: parts.Classifier, images: Tensor) -> None:

@@ -63,15 +63,22 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, path: str | Path = "models/best", device: str | torch.device | None = None
+        cls,
+        path: str | Path = "models/best",
+        device: str | torch.device | None = None,
+        sha256: str | None = None,
     ) -> Self:
         """The predictor of the bundle in that folder; default device: the fastest available.
 
+        Parameters
+        ----------
+        sha256 : str   what the SHA-256 of its `bundle.json` should be; default: any
+
         Raises
         ------
-        UserError   if there is no bundle, or it is damaged
+        UserError   if there is no bundle, or it is damaged or another one
         """
-        return cls(Bundle.load(path), device)
+        return cls(Bundle.load(path, sha256), device)
 
     def prepare(self, picture: Source) -> Tensor:
         """A picture as the network takes it, uint8 (3, S, S); `lib.data.pictures` has the rules.

@@ -1,57 +1,107 @@
-"""Pretrained weights of a ResNet-18, from torchvision or a file."""
+"""Pretrained weights of a ResNet-18, from torchvision or a file.
 
-import pickle
+A file is read once: the bytes that are compared with a hash are those that are loaded. Torch's own
+format is a pickle; it is loaded with `weights_only`, which runs no code.
+"""
+
+import hashlib
+import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-import safetensors
+import safetensors.torch
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.errors import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Of ResNet18_Weights.IMAGENET1K_V1; torchvision's address for it has the first eight digits.
+IMAGENET_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 
 
 def imagenet() -> dict[str, Tensor]:
-    """Torchvision's ResNet-18, from torch's cache or the network.
+    """Torchvision's ResNet-18, from torch's cache or the network, its hash checked either way.
 
     Raises
     ------
-    UserError   if it is in neither; says which file belongs where
+    UserError   if it is in neither, and says which file belongs where; if the file is another one
     """
     from torchvision.models import ResNet18_Weights
 
-    source = ResNet18_Weights.IMAGENET1K_V1
+    url = ResNet18_Weights.IMAGENET1K_V1.url
+    file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     try:
-        return dict(source.get_state_dict(progress=False, check_hash=True))
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), IMAGENET_SHA256, progress=False)
+        content = file.read_bytes()
     except (OSError, RuntimeError) as error:
-        file = source.url.rpartition("/")[2]
         raise UserError(
-            f"the imagenet weights cannot be downloaded ({error}); put {file} from {source.url} "
-            f"into {torch.hub.get_dir()}/checkpoints, or choose the weights rotation"
+            f"the imagenet weights cannot be downloaded ({error}); put {file.name} from {url} "
+            f"into {file.parent}, or choose the weights rotation"
         ) from error
+    if hashlib.sha256(content).hexdigest() != IMAGENET_SHA256:
+        raise UserError(
+            f"{file}: not torchvision's file (sha256); remove it, and it is downloaded again, or "
+            f"put {file.name} from {url} there"
+        )
+    return state_dict(content, file)
 
 
-def read_file(path: Path) -> dict[str, Tensor]:
+def read_file(path: Path, sha256: str = "") -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a state dict saved by torch; no code is run.
+
+    Parameters
+    ----------
+    sha256 : str   what the SHA-256 of the file begins with
 
     Raises
     ------
-    UserError   if the file is not there or holds something else
+    UserError   if the file is not there, is another one than that, or holds something else
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such weights; name a .safetensors or .pth file") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    if not hashlib.sha256(content).hexdigest().startswith(sha256):
+        raise UserError(f"{path}: the weights have changed since the recipe was made from them")
+    return state_dict(content, path)
+
+
+def state_dict(content: bytes, path: Path) -> dict[str, Tensor]:
+    """The tensors in the content of the file of weights at `path`, whose name says the format.
+
+    Raises
+    ------
+    UserError   if it holds anything but named, dense tensors
     """
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such weights; name a .safetensors or .pth file") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: not a file of weights ({reason})") from error
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+            weights: Any = safetensors.torch.load(content)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about pickles that others wrote
+                weights = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can make the unpickler raise anything
+        raise UserError(f"{path}: not a file of weights ({reason(error)})") from error
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
         raise UserError(f"{path}: should hold a state dict, a mapping of names to tensors")
+    for name, value in weights.items():
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise UserError(f"{path}: {name} should be a dense tensor without quantisation")
     return weights
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in one line without torch's advice to unpickle in spite of it."""
+    first = str(error).strip().partition("\n")[0].partition(". ")[0]
+    return " ".join(first.split()) or type(error).__name__
 
 
 def backbone(weights: dict[str, Tensor]) -> dict[str, Tensor]:

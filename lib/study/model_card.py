@@ -18,7 +18,7 @@ from pybtex.database import parse_string
 
 from lib.diagnosis.calibration import BINS
 from lib.files import write_text
-from lib.inference.bundle import CARD
+from lib.inference.export import add_card
 from lib.intervals import Interval
 from lib.pages import links
 from lib.pages.palette import label
@@ -45,7 +45,7 @@ def write(facts: Facts, page: Path = PAGE) -> ModelCard:
     UserError   if one of the two cannot be written
     """
     made = card(facts)
-    write_text(facts.bundle.path / CARD, str(made))
+    add_card(facts.bundle, str(made))
     write_text(page, site_page(facts))
     return made
 

@@ -6,7 +6,6 @@ run's id changes with the weights; `lib.training.pretraining` makes such names.
 
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.errors import UserError
@@ -43,8 +42,8 @@ def load(name: str, store: RunStore) -> dict[str, Tensor]:
         return weights.backbone(weights.imagenet())
     if name.startswith("run:"):
         run = store.get(name.removeprefix("run:"))
-        return weights.backbone(load_file(run.path / "model.safetensors"))
-    path = Path(name.removeprefix("file:").rpartition("#")[0])
-    if file_name(path) != name:
-        raise UserError(f"{path}: the weights have changed since the recipe was made from them")
-    return weights.backbone(weights.read_file(path))
+        return weights.backbone(weights.read_file(run.path / "model.safetensors"))
+    path, _, digits = name.removeprefix("file:").rpartition("#")
+    if len(digits) != DIGITS:
+        raise UserError(f"{name}: should end in # and {DIGITS} digits of the file's SHA-256")
+    return weights.backbone(weights.read_file(Path(path), digits))

@@ -11,24 +11,25 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib import progress
 from lib.data.dataset import Dataset
 from lib.errors import UserError
-from lib.files import replacing, write_json
+from lib.files import locked, replacing, write_json, write_text
 from lib.intervals import accuracy_interval
 from lib.models.parts import Classifier, count_parameters, needs_two, predict
 from lib.models.resnet18 import load_backbone
 from lib.models.small_cnn import SMALLEST, whiten
-from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD
+from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD, reason
 from lib.training import backbones
 from lib.training.batches import batches_for
 from lib.training.hardware import (
@@ -74,7 +75,7 @@ def fit(
     label = f"{recipe.model} {recipe.strategy} {recipe.augmentation} seed {recipe.seed}"
     progress.report("run", run_id=run.run_id, label=label, epochs=recipe.epochs)
     if not run.finished:
-        with run.lock():  # a second process waits here, then finds the run finished
+        with locked(run.lock):  # a second process waits here, then finds the run finished
             if not run.finished:
                 train(run, recipe, dataset, store, torch.device(device or best_device()))
     progress.report("finished", run_id=run.run_id)
@@ -121,7 +122,7 @@ def train(
     state = begin(recipe, dataset, store, device, precision)
     checkpoint = run.path / "checkpoint.pt"
     if checkpoint.exists():
-        state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+        resume(state, checkpoint, device)
     source = batches_for(state.model, recipe, dataset)
     steps = steps_per_epoch(recipe, dataset, state.model)
     if recipe.compile:
@@ -153,12 +154,32 @@ def train(
             )
         state.history.append(row)
         keep_best(state)
-        with replacing(checkpoint) as temporary:
-            torch.save(state.state_dict(), temporary)
+        with replacing(checkpoint) as file:
+            torch.save(state.state_dict(), file)
         progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, **row)
 
     finish(run, state, recipe, dataset, precision)
     checkpoint.unlink(missing_ok=True)
+
+
+def resume(state: State, checkpoint: Path, device: torch.device) -> None:
+    """Put the state back that the checkpoint holds; no code in it is run.
+
+    Raises
+    ------
+    UserError   if it cannot be read, is damaged, or of another run
+    """
+    try:
+        state.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True))
+    except (MemoryError, torch.OutOfMemoryError):
+        raise  # no fault of the checkpoint's
+    except PermissionError as error:
+        raise UserError(f"cannot read {checkpoint}: {error.strerror}") from error
+    except Exception as error:  # a damaged pickle can make the unpickler raise anything
+        raise UserError(
+            f"{checkpoint}: not a checkpoint of this run ({reason(error)}); delete it to start the "
+            "run again"
+        ) from error
 
 
 def begin(
@@ -276,17 +297,16 @@ def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: 
     state.model.load_state_dict(state.best.pop("weights"), strict=False)
     weights = state.model.state_dict()
     history = pd.DataFrame(state.history)
-    with replacing(run.path / "history.csv") as temporary:
-        history.to_csv(temporary, index=False)
-    with replacing(run.path / "model.safetensors") as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
+    write_text(run.path / "history.csv", history.to_csv(index=False, lineterminator="\n"))
+    with replacing(run.path / "model.safetensors") as file:
+        file.write(save({name: value.cpu().contiguous() for name, value in weights.items()}))
 
     arrays: dict[str, np.ndarray] = {}
     for name, split in (("val", dataset.val), ("test", dataset.test)):
         arrays[f"{name}_ids"] = np.array(split.ids)
         arrays[f"{name}_labels"] = split.labels.cpu().numpy()
         arrays[f"{name}_logits"] = predict(state.model, split.images)
-    with replacing(run.path / "predictions.npz") as temporary, temporary.open("wb") as file:
+    with replacing(run.path / "predictions.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     test_loss, test_accuracy = loss_and_accuracy(arrays["test_logits"], dataset.test.labels)

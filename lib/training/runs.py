@@ -25,15 +25,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 
 from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.files import read_json, write_json, write_text
+from lib.models import weights
 from lib.models.parts import Classifier
 from lib.training.network import build
 from lib.training.recipe import Recipe
@@ -103,15 +102,25 @@ class Run:
             return Predictions(*(arrays[f"{split}_{name}"] for name in ("ids", "labels", "logits")))
 
     def load_model(self, device: str | torch.device = "cpu") -> Classifier:
-        """The network with its best weights, in evaluation mode."""
-        facts = self.dataset
+        """The network with its best weights, in evaluation mode.
+
+        Raises
+        ------
+        UserError   if the weights are missing, damaged or of another network
+        """
+        facts, file = self.dataset, self.path / "model.safetensors"
         model = build(self.recipe, len(facts["classes"]), facts["mean"], facts["std"])
-        model.load_state_dict(load_file(self.path / "model.safetensors"))
+        try:
+            model.load_state_dict(weights.read_file(file))
+        except RuntimeError as error:
+            wrong = str(error).splitlines()[-1].strip()
+            raise UserError(f"{file}: not the weights of the run's recipe ({wrong})") from error
         return model.to(device).eval()
 
-    def lock(self) -> filelock.BaseFileLock:
-        """Held while training, so that two processes never train the same run."""
-        return filelock.FileLock(self.path / ".lock")
+    @property
+    def lock(self) -> Path:
+        """The file that is locked while the run trains, so that two processes never train it."""
+        return self.path / ".lock"
 
 
 class RunStore:

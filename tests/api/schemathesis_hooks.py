@@ -4,6 +4,7 @@ import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
 
+from api.openapi import SUBTYPES
 from tests.api.service import encoded
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -13,6 +14,9 @@ MODES = {
     "WEBP": ["RGB", "RGBA"],
     "BMP": ["L", "RGB"],
     "GIF": ["L", "P"],
+    "TIFF": ["1", "L", "RGB", "CMYK"],
+    "AVIF": ["RGB", "RGBA"],
+    "PPM": ["1", "L", "RGB"],
 }
 
 for kind, modes in MODES.items():
@@ -22,4 +26,4 @@ for kind, modes in MODES.items():
         st.sampled_from(modes),
         SIZES,
     )
-    schemathesis.openapi.media_type(f"image/{kind.lower()}", picture)
+    schemathesis.openapi.media_type(f"image/{SUBTYPES.get(kind, kind.lower())}", picture)

@@ -32,6 +32,15 @@ def test_a_missing_bundle_is_one_line(tmp_path):
     assert ended.stderr.count("\n") == 1
 
 
+def test_another_bundle_than_the_pinned_one_is_one_line(bundle):
+    command = [sys.executable, "-m", "api", "--port", "0", "--bundle", str(bundle)]
+    command += ["--bundle-sha256", "0" * 64]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: {bundle / 'bundle.json'}: its SHA-256 is ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_port_in_use_is_named(server):
     with pytest.raises(UserError, match=f"{server.port}: Address already in use; choose another"):
         bind("127.0.0.1", server.port)

@@ -46,6 +46,15 @@ def read_csv():
 
 
 @pytest.fixture
+def descriptors():
+    """Counts the files that this process has open."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("this system does not list a process's open files")
+    return lambda: len(os.listdir(folder))
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A disk of 128 KiB, and what can be done to it: `fill()`, `free()`, `freeze()`."""
     folder = tmp_path / "disk"

@@ -40,6 +40,20 @@ def wait_until(condition, seconds=10.0):
         time.sleep(0.005)
 
 
+def test_a_desk_that_cannot_be_opened_releases_its_folder(
+    open_desk, pictures, monkeypatch, descriptors
+):
+    folder = pictures()
+    before = descriptors()
+    for part in ("Autosave", "Order", "Prefetcher", "Scan"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"labeler.desk.{part}", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                Desk(folder)
+    assert descriptors() == before
+    assert open_desk(folder).session.read_only == ""
+
+
 def test_labelled_pictures_are_recent_until_their_label_is_removed(open_desk, pictures):
     desk = open_desk(pictures())
     for name in ("0.png", "1.png", "0.png"):

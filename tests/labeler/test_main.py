@@ -48,6 +48,13 @@ def test_the_session_needs_no_window(root_folder):
     )
 
 
+def test_the_help_says_how_many_classes_have_a_key(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the first 26 have the keys A to Z, Ctrl+L lists all" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

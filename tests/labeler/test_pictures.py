@@ -70,6 +70,15 @@ def test_pictures_stand_upright_as_pillow_turns_them(tmp_path, orientation, suff
     assert decode(path, (32, 32)).image.size == fit(expected.size, (32, 32))
 
 
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_orientation_that_is_none_turns_nothing(tmp_path, value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    gradient((64, 48)).save(tmp_path / "odd.jpg", exif=exif)
+    picture = decode(tmp_path / "odd.jpg", (32, 32))
+    assert (picture.size, picture.image.size) == ((64, 48), (32, 24))
+
+
 def test_transparent_pixels_show_the_background(tmp_path):
     clear = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
     clear.putpixel((1, 0), (0, 0, 0, 0))

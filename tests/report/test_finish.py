@@ -74,6 +74,18 @@ def test_heavy_charts_move_beside_the_page(tmp_path):
     assert extract_charts(text, page) == text
 
 
+def test_a_link_in_a_files_place_is_replaced_and_not_written_through(tmp_path):
+    (tmp_path / "precious").write_text("old")
+    site = tmp_path / "site"
+    (site / "day1_charts").mkdir(parents=True)
+    (site / "day1_charts" / "heavy.js").symlink_to(tmp_path / "precious")
+    heavy = json.dumps({"values": ["x"] * MAX_INLINE_CHART})
+    (site / "day1.html").write_text(figure("heavy", heavy))
+    finish(site)
+    assert (tmp_path / "precious").read_text() == "old"
+    assert heavy in (site / "day1_charts" / "heavy.js").read_text()
+
+
 FOREIGN = (
     '<script src="https://cdnjs.cloudflare.com/ajax/libs/require.js/2.3.6/require.min.js" '
     'integrity="sha512-x" crossorigin="anonymous"></script>\n'

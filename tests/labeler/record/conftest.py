@@ -1,8 +1,21 @@
 """Sessions of one folder of six pictures."""
 
+import time
+
 import pytest
 
 from labeler.record.session import Session
+
+
+@pytest.fixture
+def wait_until():
+    def wait(condition, seconds=20.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

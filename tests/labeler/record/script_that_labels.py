@@ -26,7 +26,7 @@ def report(word, number):
 
 def label_on(folder, number):
     session = Session(folder, ["0", "1", "2"])
-    Autosave(session, pause=0.002, interval=0.01)
+    Autosave(session, shortest=0.002, longest=0.01).start()
     while True:
         action, name, label = step_at(number)
         if action == "undo":

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from labeler.errors import NotSaved
-from labeler.record.journal import FolderLock, Journal, read_journal, replay
+from labeler.record.journal import Journal, read_journal, replay
 
 LINES = [
     {"classes": ["cat", "dog"]},
@@ -36,13 +36,51 @@ def test_a_journal_cut_anywhere_has_its_complete_lines():
         assert replay(data[:end]) == replay(encode(LINES[:whole]))
 
 
-@pytest.mark.parametrize("damage", [b"\0\0\0\0\n", b'{"file": "x.p\n', b"[1]\n", b"\xff\n"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\0\0\0\0",
+        b'{"file": "x.p',
+        b"\xff",
+        b'{"file": "\xe9.png", "label": "cat"}',
+        b"[1]",
+        b"7",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b'{"file":' * 100_000,
+        b'{"file": 7}',
+        b'{"file": ["a"], "label": "cat"}',
+        b'{"file": "", "label": "cat"}',
+        b'{"file": "\\ud800.png", "label": "cat"}',
+        b'{"file": "a.png", "label": 3}',
+        b'{"file": "a.png", "label": ""}',
+        b'{"file": "a.png", "label": {"cat": 1}}',
+        b'{"file": "a.png", "skip": "yes"}',
+        b'{"classes": 5}',
+        b'{"classes": "cat"}',
+        b'{"classes": {"cat": 1}}',
+        b'{"classes": ["cat", 5]}',
+        b'{"classes": ["cat", ""]}',
+        b'{"classes": ["cat", "cat"]}',
+        b'{"saved": "x"}',
+        b'{"saved": null}',
+        b'{"saved": true}',
+        b'{"saved": 1.5}',
+        b'{"saved": -1}',
+        b'{"saved": 1000}',
+        b'{"saved": %s}' % (b"9" * 5000),
+    ],
+    ids=lambda damage: damage[:40].decode(errors="replace"),
+)
 def test_a_damaged_line_is_counted_and_loses_no_other(damage):
     good = encode(LINES)
     first = good.index(b"\n") + 1
-    result = replay(good[:first] + damage + good[first:])
+    result = replay(good[:first] + damage + b"\n" + good[first:])
     assert result.damaged == 1
-    assert result.changes["c.png"] == "dog"
+    assert result.classes == ("cat", "dog")
+    assert {"b.png": None, "c.png": "dog", "d.png": None}.items() <= result.changes.items()
+    assert list(result.skipped) == ["d.png"]
 
 
 def test_entries_are_on_the_disk_when_append_returns(tmp_path, monkeypatch):
@@ -55,6 +93,16 @@ def test_entries_are_on_the_disk_when_append_returns(tmp_path, monkeypatch):
     journal.append(LINES[1:3])
     assert flushed[-1] == journal.path.stat().st_size
     assert read_journal(tmp_path).lines == journal.lines == 3
+
+
+def test_a_journal_that_cannot_be_begun_is_closed_again(tmp_path, monkeypatch, descriptors):
+    journal = Journal(tmp_path)
+    before = descriptors()
+    monkeypatch.setattr(os, "fsync", lambda _: 1 / 0)  # any error, even one that nobody expects
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            journal.append(LINES[:1])
+    assert descriptors() == before
 
 
 def test_a_torn_line_is_cut_off_before_the_next_one(tmp_path):
@@ -97,11 +145,3 @@ def test_rewriting_leaves_only_the_given_entries(tmp_path):
     journal.rewrite([LINES[0], LINES[6]])
     assert read_journal(tmp_path).skipped == {"d.png": None}
     assert os.listdir(tmp_path) == [".labels.journal"]
-
-
-def test_only_one_process_has_the_lock(tmp_path):
-    lock = FolderLock(tmp_path)
-    with pytest.raises(BlockingIOError):
-        FolderLock(tmp_path)
-    lock.release()
-    FolderLock(tmp_path).release()

@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from labeler.record.session import MOST_CLASSES
 from labeler.window.commands import Commands
 from labeler.window.keys import (
     BINDINGS,
@@ -10,7 +9,10 @@ from labeler.window.keys import (
     CLASS_KEYS,
     MENU,
     HeldKeys,
+    binding_of,
+    class_key,
     help_rows,
+    keyless,
     needs_folder,
 )
 
@@ -35,8 +37,26 @@ def test_the_bindings_of_a_command_differ_only_in_keys_and_arguments():
     assert not needs_folder("choose_folder")
 
 
-def test_every_class_has_a_key():
-    assert len(set(CLASS_KEYS)) == MOST_CLASSES
+def test_twenty_six_classes_have_a_key():
+    assert "".join(class_key(number) for number in range(30)) == CLASS_KEYS
+    assert len(set(CLASS_KEYS)) == 26
+    assert keyless(["class"] * 26) == ""
+    assert keyless(["class"] * 30) == "Classes without a key: 4 of 30. Ctrl+L lists all classes."
+
+
+@pytest.mark.parametrize(
+    ("key", "control", "method"),
+    [
+        ("z", True, "undo"),
+        ("1", True, "go_to_recent"),
+        ("1", False, "zoom"),
+        ("question", False, "open_keys"),
+        ("a", False, None),
+        ("b", True, None),
+    ],
+)
+def test_a_key_has_the_binding_that_tk_knows_it_by(key, control, method):
+    assert getattr(binding_of(key, control), "method", None) == method
 
 
 def test_a_key_held_down_under_x_counts_once():
@@ -46,6 +66,9 @@ def test_a_key_held_down_under_x_counts_once():
         keys.release(event(38, time))
         assert keys.press(event(38, time))
     keys.release(event(38, 1120))
+    assert not keys.press(event(0, 1121)), "an input method's key has no code"
+    keys.release(event(56, 1150))
+    assert keys.press(event(0, 1150))
     assert not keys.press(event(38, 1121))
     assert not keys.press(event(38, 1130)), "its release went to a menu"
 
@@ -60,12 +83,16 @@ def test_a_key_held_down_elsewhere_counts_once():
     assert not keys.press(event(65, 3000)), "its release went to a menu"
 
 
-@pytest.mark.parametrize(("classes", "last"), [(2, "B"), (4, "D"), (26, "E … Z")])
+@pytest.mark.parametrize(
+    ("classes", "last"), [(2, "B"), (4, "D"), (5, "E"), (26, "E … Z"), (30, "E … Z")]
+)
 def test_help_names_the_keys_of_the_classes(classes, last):
     rows = help_rows([f"class {n}" for n in range(classes)])
     keys = [key for key, _ in rows]
     assert keys[keys.index("Space") - 1] == last
     assert len(rows) == len(set(rows))
+    described = rows[keys.index("Space") - 1][1]
+    assert described.endswith("; 4 have none") == (classes == 30)
 
 
 def test_the_website_describes_the_keys_as_the_window_does(root_folder):

@@ -1,6 +1,3 @@
-from labeler.window.panels import Classes
-
-
 def test_jump_by_number_and_by_name(open_window, pictures):
     driver = open_window(pictures("cat.png", "dog.png", "sub/hen.png"))
     driver.press("Control-g")
@@ -35,26 +32,6 @@ def test_information_about_the_picture(open_window, pictures):
     driver.press("Escape")
 
 
-def test_classes_are_named_in_the_window(open_window, pictures):
-    driver = open_window(pictures())
-    driver.press("a", "Control-k")
-    panel = driver.window.panel
-    for entry, name in zip(panel._entries, ["cat", "cat"], strict=True):
-        entry.delete(0, "end")
-        entry.insert(0, name)
-    driver.press("Return")
-    assert "Two classes are called cat" in panel.note["text"]
-    panel._entries[1].delete(0, "end")
-    panel._entries[1].insert(0, "dog")
-    panel._add_class_button.invoke()
-    driver.type("bird")
-    driver.press("Return")
-    assert driver.session.classes == ("cat", "dog", "bird")
-    assert len(driver.window.layout.buttons) == 3
-    driver.press("c")
-    assert driver.session.labels == {"0.png": "cat", "1.png": "bird"}
-
-
 def test_export_writes_splits_and_shows_counts(open_window, pictures, read_csv):
     folder = pictures(*[f"{n}.png" for n in range(20)])
     driver = open_window(folder)
@@ -74,23 +51,6 @@ def test_export_writes_splits_and_shows_counts(open_window, pictures, read_csv):
     assert len(read_csv(folder / "splits.csv")) == 21
     assert len(read_csv(folder / "labels.csv")) == 21
     driver.press("Escape")
-
-
-def test_a_panel_closes_once(tk_root, style):
-    closed = []
-    panel = Classes(tk_root, style, lambda: closed.append(True), ["cat", "dog"], closed.append)
-    panel._add("")
-    panel._done()
-    assert closed == [["cat", "dog"], True]
-    assert not panel.winfo_exists()
-    tk_root.event_generate("<Escape>")
-    assert closed == [["cat", "dog"], True]
-
-
-def test_there_are_no_more_classes_than_keys(tk_root, style):
-    names = [f"class {n}" for n in range(26)]
-    panel = Classes(tk_root, style, lambda: None, names, lambda names: None)
-    assert panel._add_class_button["state"] == "disabled"
 
 
 def test_the_export_refuses_what_is_no_number(open_window, pictures):

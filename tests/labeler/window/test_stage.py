@@ -85,6 +85,43 @@ def test_an_edit_made_elsewhere_appears(open_window, pictures):
     assert "edited by another program" in driver.window.notice
 
 
+def test_a_class_that_an_edit_elsewhere_adds_gets_its_button(open_window, pictures):
+    folder = pictures()
+    driver = open_window(folder)
+    driver.press("a")
+    driver.wait(lambda: (folder / "labels.csv").exists())
+    write_table(folder / "labels.csv", Table({"0.png": "0", "1.png": "bird"}))
+    driver.wait(lambda: len(driver.window.layout.buttons) == 3)
+    assert driver.count(2) == "1"
+    assert "edited by another program" in driver.window.notice
+
+
+def test_the_age_of_labels_csv_is_shown(open_window, pictures, monkeypatch):
+    driver = open_window(pictures())
+    driver.stage.desk._autosave.stop()
+    driver.press("a")
+    driver.session.behind_since -= 12
+    behind = driver.window.layout._behind
+    driver.wait(lambda: behind["text"].startswith("labels.csv: 1"))
+    assert behind["text"].endswith("s behind")
+    driver.session.save()
+    driver.wait(lambda: behind["text"] == "")
+
+
+def test_predictions_without_a_key_are_hints_too(open_window, pictures):
+    class Model:
+        classes = tuple(f"class {n}" for n in range(30))
+
+        def predict(self, paths):
+            return [SimpleNamespace(label="class 28", confidence=0.9) for _ in paths]
+
+    driver = open_window(pictures(), suggestions=Suggestions(Model()))
+    more = driver.window.layout.more
+    driver.wait(lambda: more.itemcget(more._hint, "text") == "90\xa0% likely")
+    driver.press("Control-l", "Return")
+    assert driver.session.labels == {"0.png": "class 28"}
+
+
 def test_the_caption_gives_name_state_and_position(open_window, pictures):
     driver = open_window(pictures())
     layout = driver.window.layout

@@ -51,7 +51,9 @@ def test_the_bar_fills_with_the_share(tk_root, style):
 def test_a_class_button_shows_count_and_hint_and_shortens_a_long_name(tk_root, style):
     clicks = []
     name = "a class whose name is longer than its button is wide, by far " * 3
-    button = ClassButton(tk_root, style, 1, "B", name, lambda: clicks.append("B"), compact=True)
+    button = ClassButton(
+        tk_root, style, CLASS_COLOURS[1], "B", name, lambda: clicks.append("B"), compact=True
+    )
     button.pack()
     tk_root.update()
     button.show(1234, chosen=True, hint="99 %")

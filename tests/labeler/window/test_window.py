@@ -1,7 +1,12 @@
 """A real window on a virtual display, driven by key and mouse events."""
 
+import errno
+import os
 import shutil
+import stat
 from tkinter import filedialog
+
+import pytest
 
 from labeler.record.table import read_table
 
@@ -72,6 +77,7 @@ def test_the_second_window_is_read_only(open_window, pictures):
 def test_a_full_disk_is_reported_and_the_picture_stays(open_window, pictures, small_disk):
     driver = open_window(pictures(folder=small_disk.path))
     driver.press("a")
+    driver.stage.desk._autosave.stop()  # it would say so too, at some time of its own
     small_disk.fill()
     for _ in range(2000):  # there may still be room in the journal's last block
         driver.press("b")
@@ -88,6 +94,31 @@ def test_a_full_disk_is_reported_and_the_picture_stays(open_window, pictures, sm
     assert driver.window.notice == ""
     driver.window.close()
     assert read_table(small_disk.path / "labels.csv").values == {**labels, here: "0"}
+
+
+def test_a_file_system_without_locks_and_folder_sync_is_remarked_and_used(
+    open_window, pictures, monkeypatch
+):
+    fcntl = pytest.importorskip("fcntl")
+    fsync = os.fsync
+
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(
+        os, "fsync", lambda f: refuse() if stat.S_ISDIR(os.fstat(f).st_mode) else fsync(f)
+    )
+    folder = pictures()
+    driver = open_window(folder, classes=[f"class {n}" for n in range(30)])
+    driver.wait(lambda: driver.window.notice)
+    lines = driver.window.notice.splitlines()
+    assert len(lines) == 2, "one line does not hide the other"
+    assert "cannot lock files or sync folders. Do not open this folder in two" in lines[0]
+    assert "Classes without a key: 4 of 30" in lines[1]
+    driver.press("a", "b")
+    driver.window.close()
+    assert read_table(folder / "labels.csv").values == {"0.png": "class 0", "1.png": "class 1"}
 
 
 def test_a_read_only_folder_is_reported(open_window, pictures, small_disk):

@@ -1,5 +1,7 @@
 """A cache appears whole or not at all, whatever happens while it is made."""
 
+import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -136,9 +138,10 @@ def test_killed_process_leaves_nothing_half_valid(tmp_path):
     )
     killed.communicate()
     assert killed.returncode == -9
-    assert [path.name for path in tmp_path.glob("*it*")] == ["it.unfinished"]
+    [abandoned] = tmp_path.glob("*it*")
+    assert abandoned.name.startswith("it-")
     other, contents = cached(tmp_path / "other", CHOICES, decode)
-    assert not (tmp_path / "it.unfinished").exists()
+    assert not abandoned.exists()
     images, same = cached(tmp_path / "it", CHOICES, decode)
     assert (same, images.tolist()) == (contents, other.tolist())
 
@@ -182,6 +185,50 @@ def test_full_disk_gets_one_line_and_leaves_nothing(tmp_path):
     assert message.startswith(f"cannot write the picture cache {tmp_path / 'it'}: File too large;")
     assert trouble == ""
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("kind", ["a link", "a folder", "a file"])
+def test_what_lies_under_a_name_that_can_be_guessed_is_not_written_to(tmp_path, kind):
+    precious, shared = tmp_path / "precious", tmp_path / "shared"
+    for folder in (precious, shared):
+        folder.mkdir()
+    for name in ("decoded.raw", "pixels.raw", "contents.json"):
+        (precious / name).write_text("old")
+    for name in ("it.unfinished", ".it", "it.tmp", "new"):
+        if kind == "a link":
+            (shared / name).symlink_to(precious)
+        elif kind == "a file":
+            (shared / name).touch()
+        else:
+            (shared / name).mkdir()
+            for inner in ("decoded.raw", "pixels.raw", "contents.json"):
+                (shared / name / inner).symlink_to(precious / inner)
+    images, _ = cached(shared / "it", CHOICES, decode)
+    assert images.shape == PIXELS.shape
+    assert {path.read_text() for path in precious.iterdir()} == {"old"}
+    assert len(list(precious.iterdir())) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_only_this_user_enters_a_cache_that_is_being_made(tmp_path):
+    modes = []
+
+    def look(out):
+        modes.append(stat.S_IMODE(out.parent.parent.stat().st_mode))
+        return decode(out)
+
+    cached(tmp_path / "it", CHOICES, look)
+    (tmp_path / "usual").mkdir()
+    assert modes == [0o700]
+    assert (tmp_path / "it").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_link_in_the_locks_place_is_refused_in_one_line(tmp_path):
+    (tmp_path / "precious").write_text("old")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=r"cannot lock .*lock: it is a link"):
+        cached(tmp_path / "it", CHOICES, never)
+    assert (tmp_path / "precious").read_text() == "old"
 
 
 def test_place_that_cannot_be_written_gets_one_line(tmp_path):

@@ -307,6 +307,26 @@ def test_cifar10_from_the_publishers_files(publishers_copy, tmp_path, monkeypatc
     assert load("cifar10", 16, root=tmp_path / "data").train.images.shape[1:] == (3, 16, 16)
 
 
+class Opens:
+    """Unpickled, creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_a_changed_file_of_cifar10_is_not_unpickled(publishers_copy, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    file = tmp_path / "data" / CIFAR10.base_folder / name
+    file.write_bytes(pickle.dumps(Opens(tmp_path / "made")))
+    with pytest.raises(UserError, match="cannot download CIFAR-10"):
+        load("cifar10", root=tmp_path / "data")
+    assert not (tmp_path / "made").exists()
+
+
 def test_cifar10_as_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", no_network)
     draw(tmp_path / "cifar10" / "train")

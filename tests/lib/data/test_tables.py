@@ -58,7 +58,7 @@ def test_rows_without_a_label_and_other_columns_are_kept():
     assert table == Table(
         {"a.png": "cat"}, ("b.png",), ("width", "By"), {"a.png": ("3", "me"), "b.png": ("4", "you")}
     )
-    assert table_rows(table, "label") == [
+    assert list(table_rows(table, "label")) == [
         ("filename", "label", "width", "By"),
         ("a.png", "cat", "3", "me"),
         ("b.png", "", "4", "you"),

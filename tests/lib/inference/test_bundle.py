@@ -1,10 +1,12 @@
+import hashlib
 import json
 import shutil
 
 import pytest
 
 from lib.errors import UserError
-from lib.inference.bundle import FACTS, ONNX, WEIGHTS, Bundle
+from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
+from lib.inference.export import add_card
 
 
 @pytest.fixture
@@ -81,6 +83,72 @@ def test_a_file_that_is_not_a_bundles_is_refused_in_one_line(copy, text):
     with pytest.raises(UserError, match=r"bundle\.json") as raised:
         Bundle.load(copy)
     assert "\n" not in str(raised.value)
+
+
+def with_card(folder):
+    return add_card(Bundle.load(folder), "# A card\n")
+
+
+def test_every_other_file_is_listed_and_checked(copy):
+    bundle = with_card(copy)
+    assert set(bundle.sha256) == {path.name for path in copy.iterdir()} - {FACTS}
+    assert Bundle.load(copy) == bundle
+    assert bundle.digest() == hashlib.sha256((copy / FACTS).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (CARD, b"another", "changed: README.md"),
+        (ONNX, b"another", "changed: model.onnx"),
+        (CARD, None, "missing: README.md"),
+        (ONNX, None, "missing: model.onnx"),
+        ("evil.py", b"", "not listed: evil.py"),
+        (".hidden", b"", "not listed: .hidden"),
+        ("two\nlines", b"", "not listed: 'two"),
+    ],
+)
+def test_a_file_that_is_extra_missing_or_changed_is_named(copy, name, content, words):
+    bundle = with_card(copy)
+    (copy / name).unlink(missing_ok=True)
+    if content is not None:
+        (copy / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"not as bundle\.json lists it \({words}") as raised:
+        bundle.digest()
+    assert "\n" not in str(raised.value)
+    assert Bundle.load(copy) == bundle  # none of them is read then
+
+
+def test_an_older_bundle_loads_and_its_card_is_named_as_not_listed(copy):
+    (copy / CARD).write_text("# A card")
+    hashes = json.loads((copy / FACTS).read_text())["sha256"]
+    change(copy, sha256={name: hashes[name] for name in (WEIGHTS, ONNX)})
+    with pytest.raises(UserError, match=r"not listed: README\.md\); export the run again"):
+        Bundle.load(copy).digest()
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", "", "a\\b", FACTS])
+def test_a_listed_file_outside_the_folder_is_refused(copy, name):
+    change(copy, sha256={name: "0" * 64})
+    with pytest.raises(UserError, match="is not the name of another file of the bundle"):
+        Bundle.load(copy)
+
+
+def test_a_pinned_digest_admits_one_bundle(copy):
+    digest = with_card(copy).digest()
+    assert Bundle.load(copy, digest) == Bundle.load(copy, digest.upper())
+    (copy / WEIGHTS).write_bytes(b"forged")
+    hashes = json.loads((copy / FACTS).read_text())["sha256"]
+    change(copy, sha256=hashes | {WEIGHTS: hashlib.sha256(b"forged").hexdigest()})
+    with pytest.raises(UserError, match=rf"its SHA-256 is \w{{64}}, not {digest}; use") as raised:
+        Bundle.load(copy, digest)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "g" * 64, "0" * 63, "0" * 65, "sha256:" + "0" * 64])
+def test_what_is_no_digest_is_refused(copy, digest):
+    with pytest.raises(UserError, match="should be 64 hexadecimal digits"):
+        Bundle.load(copy, digest)
 
 
 def change(folder, **values):

@@ -160,6 +160,43 @@ def test_names_that_standard_output_cannot_encode_are_escaped(
     assert b"/" + shown + b".png " in lines[1]
 
 
+def start(*words):
+    command = [sys.executable, "-m", "lib.inference", *map(str, words)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+
+
+def test_the_digest_that_it_prints_pins_the_bundle(bundle, files, tmp_path):
+    copy = shutil.copytree(bundle.path, tmp_path / "copy")
+    printed = start("--digest", "--bundle", copy)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    pinned = ["--bundle", copy, "--bundle-sha256", printed.stdout.strip()]
+    assert start(files / "00.png", *pinned).returncode == 0
+    facts = (copy / "bundle.json").read_text()
+    (copy / "bundle.json").write_text(facts + "\n")
+    for words in ([files / "00.png"], ["--digest"]):
+        done = start(*words, *pinned)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: {copy / 'bundle.json'}: its SHA-256 is ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_bundle_with_a_file_too_many_has_no_digest(bundle, tmp_path):
+    copy = shutil.copytree(bundle.path, tmp_path / "copy")
+    (copy / "more").touch()
+    done = start("--digest", "--bundle", copy)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "(not listed: more)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["a.png", "--digest"]])
+def test_pictures_and_digest_exclude_each_other(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "name pictures, or --digest alone" in capsys.readouterr().err
+
+
 def test_a_folder_says_what_it_passes_over(bundle, files, tmp_path, capsys):
     shutil.copyfile(files / "05.png", tmp_path / "1.png")
     (tmp_path / "2.heic").touch()

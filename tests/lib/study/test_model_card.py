@@ -18,7 +18,9 @@ from sklearn import metrics
 
 from lib.diagnosis.robustness import accuracy_under_attack
 from lib.errors import UserError
+from lib.files import sha256
 from lib.inference.__main__ import main
+from lib.inference.bundle import Bundle
 from lib.study.card_facts import Facts
 from lib.study.model_card import Bibliography, card, site_page, write
 from lib.training.loop import fit
@@ -408,6 +410,14 @@ def test_a_page_that_cannot_be_written_is_one_line(facts, tmp_path):
     elsewhere = dataclasses.replace(facts.bundle, path=tmp_path)
     with pytest.raises(UserError, match="cannot write"):
         write(dataclasses.replace(facts, bundle=elsewhere), tmp_path / "days" / "model_card.md")
+
+
+def test_the_card_is_listed_with_its_hash_in_the_bundle(facts, tmp_path):
+    copy = Bundle.load(shutil.copytree(facts.bundle.path, tmp_path / "best"))
+    write(dataclasses.replace(facts, bundle=copy), tmp_path / "model_card.md")
+    listed = Bundle.load(copy.path)
+    assert listed.sha256["README.md"] == sha256(copy.path / "README.md")
+    assert len(listed.digest()) == 64
 
 
 def test_sources_are_cited_as_authors_and_year_and_listed_once():

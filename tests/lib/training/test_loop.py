@@ -233,6 +233,63 @@ def test_a_store_that_cannot_be_written_is_one_line(tiny, quick, tmp_path):
         fit(quick, tiny, RunStore(tmp_path / "runs"))
 
 
+RECORD = ["checkpoint.pt", "history.csv", "model.safetensors", "predictions.npz", "summary.json"]
+
+
+def test_links_planted_in_a_runs_folder_are_not_followed(run, tiny, quick, tmp_path):
+    (tmp_path / "precious").write_text("old")
+    begun = RunStore(tmp_path / "runs").run(quick, tiny)
+    for name in RECORD:
+        for guess in (f".{name}.{os.getpid()}", f".{name}", f"{name}.tmp", f"{name}.new"):
+            (begun.path / guess).symlink_to(tmp_path / "precious")
+    trained = fit(quick, tiny, RunStore(tmp_path / "runs"), "cpu")
+    assert (tmp_path / "precious").read_text() == "old"
+    pd.testing.assert_frame_equal(trained.history[UNTIMED], run.history[UNTIMED])
+
+
+def test_a_link_in_the_locks_place_is_refused_in_one_line(tiny, quick, tmp_path):
+    (tmp_path / "precious").write_text("old")
+    begun = RunStore(tmp_path / "runs").run(quick, tiny)
+    begun.lock.symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match=r"cannot lock .*\.lock: it is a link; remove it") as raised:
+        fit(quick, tiny, RunStore(tmp_path / "runs"), "cpu")
+    assert "\n" not in str(raised.value)
+    assert (tmp_path / "precious").read_text() == "old"
+
+
+class Opens:
+    """Unpickled without care, creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("kind", ["code", "empty", "text", "cut off", "another's", "keys"])
+def test_a_checkpoint_that_will_not_do_is_one_line_and_runs_no_code(tiny, quick, tmp_path, kind):
+    checkpoint = RunStore(tmp_path / "runs").run(quick, tiny).path / "checkpoint.pt"
+    state = loop.begin(quick, tiny, RunStore(), torch.device("cpu"), "fp32")
+    if kind == "code":
+        torch.save(state.state_dict() | {"history": Opens(tmp_path / "made")}, checkpoint)
+    elif kind == "another's":
+        other = loop.begin(quick.replace(width=16), tiny, RunStore(), torch.device("cpu"), "fp32")
+        torch.save(other.state_dict(), checkpoint)
+    elif kind == "keys":
+        torch.save({"model": {}}, checkpoint)
+    else:
+        torch.save(state.state_dict(), checkpoint)
+        whole = checkpoint.read_bytes()
+        cut = whole[: len(whole) // 2]
+        checkpoint.write_bytes({"empty": b"", "text": b"hello", "cut off": cut}[kind])
+    with pytest.raises(UserError, match=r"checkpoint\.pt: not a checkpoint of this run") as raised:
+        fit(quick, tiny, RunStore(tmp_path / "runs"), "cpu")
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("; delete it to start the run again")
+    assert not (tmp_path / "made").exists()
+
+
 def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
     recipe = quick.replace(augmentation="none", label_smoothing=0.0)
     state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")

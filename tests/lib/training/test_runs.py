@@ -5,6 +5,8 @@ import sys
 
 import pandas as pd
 import pytest
+import safetensors.torch
+import torch
 
 from lib.errors import UserError
 from lib.training import runs
@@ -49,6 +51,24 @@ def test_a_store_finds_finished_runs_and_names_the_missing(run):
     assert store.get(run.run_id).recipe == run.recipe
     with pytest.raises(UserError, match="no finished run 'nothing'"):
         store.get("nothing")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a file of weights"),
+        (b"text", "not a file of weights"),
+        (safetensors.torch.save({"a": torch.zeros(1)}), "not the weights of the run's recipe"),
+        (None, "no such weights"),
+    ],
+)
+def test_damaged_weights_are_one_line(run, tmp_path, content, words):
+    copy = runs.Run(shutil.copytree(run.path, tmp_path / run.run_id))
+    file = copy.path / "model.safetensors"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(UserError, match=rf"model\.safetensors: {words}") as raised:
+        copy.load_model()
+    assert "\n" not in str(raised.value)
 
 
 def test_the_better_loss_decides_between_equal_accuracies(run):
