@@ -12,11 +12,12 @@ attributes in `USED`.
 
 import asyncio
 import uuid
+from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.clients import Shares, client_of
 from api.errors import Problem, busy
@@ -25,7 +26,7 @@ from api.pace import Pace
 from api.sites import SECURITY_HEADERS
 
 USED = ("client", "cycle", "loop", "transport")  # and of the cycle:
-USED_OF_CYCLE = ("response_started",)
+USED_OF_CYCLE = ("disconnected", "message_event", "response_started")
 
 LINGER = 2.0  # seconds in which a refused client may read why, before the connection is cut
 MAX_PIPELINED = 16  # requests that one connection may have open; browsers send one at a time
@@ -54,7 +55,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._place: str | None = None  # the client that holds a place
         self._refused = False
-        self._open_requests = 0  # with a complete head, and without a complete response
+        # Requests with a complete head, and without a complete response; the first one runs.
+        self._open_requests: deque[RequestResponseCycle] = deque()
         self._in_message = False  # between the first byte of a request and its last
         self._in_head = True
         self._head_completed = False  # by the data that is being parsed
@@ -77,6 +79,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        for cycle in self._open_requests:  # uvicorn tells the last one, not the one that runs
+            cycle.disconnected = True
+            cycle.message_event.set()
         self._unset("_head_timer")
         self._unset("_read_timer")
         if self._place is not None:
@@ -116,10 +121,10 @@ class Connection(HttpToolsProtocol):
         self._head_completed = True
         self._raw_bytes = 0
         self._unset("_head_timer")
-        if self._open_requests >= MAX_PIPELINED:
+        if len(self._open_requests) >= MAX_PIPELINED:
             self._stop_parsing(Problem(400, "pipelined", "too many requests at once"))
         super().on_headers_complete()
-        self._open_requests += 1
+        self._open_requests.append(self.cycle)
 
     def on_message_complete(self) -> None:
         self._in_message = False
@@ -129,7 +134,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._open_requests -= 1
+        self._open_requests.popleft()
         if self.transport.is_closing():
             self._await_reader()
         elif self._in_message and not self._open_requests:
@@ -159,7 +164,7 @@ class Connection(HttpToolsProtocol):
 
     def interrupt(self) -> None:
         """Cut the connection unless its request can still be refused, as the service ends."""
-        if not self._open_requests or self.cycle.response_started:
+        if not self._open_requests or self._open_requests[0].response_started:
             self.transport.abort()
 
     def _count(self, size: int) -> None:

@@ -142,7 +142,7 @@ def model_routes(service: Service, told: bool) -> APIRouter:
         service.check_room()
         check_encoding(request)
         body = bytearray()
-        with service.memory.reservation() as reservation:
+        with service.memory.reservation(request) as reservation:
             with service.stage("reading"):
                 await receive(request, reservation, service.limits, max_bytes, body.extend)
             with service.stage("decoding"):

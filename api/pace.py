@@ -13,7 +13,7 @@ class Pace:
 
     bytes_per_second: float = 2_000.0  # a modem's
     grace: float = 5.0  # seconds at the beginning that do not count
-    stall: float = 30.0  # seconds without any byte, however fast it was before
+    stall: float = 10.0  # seconds without any byte, however fast it was before
 
     def too_slow(self, received: int, seconds: float, silent: float = 0.0) -> bool:
         """Whether to give up.

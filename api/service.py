@@ -90,7 +90,7 @@ class Service:
     async def predict(self, request: Request) -> tuple[list[str], Tensor]:
         """Names of the request's pictures, and their probabilities (n, classes)."""
         self.check_room()
-        with self.memory.reservation() as reservation:
+        with self.memory.reservation(request) as reservation:
             with self.stage("reading"):
                 uploads = await read_files(request, reservation, self.limits)
             with self.stage("decoding"):
@@ -141,7 +141,7 @@ class Service:
             raise busy(1)
         self._explanations += 1
         try:
-            with self.memory.reservation() as reservation:
+            with self.memory.reservation(request) as reservation:
                 limits = dataclasses.replace(self.limits, files=1)
                 uploads = await read_files(request, reservation, limits)
                 count_pixels(uploads[0], self.limits)

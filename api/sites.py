@@ -19,7 +19,7 @@ from api.errors import Problem
 
 ANY = "*"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/?#@\\\s]+)(?::(\d{0,5}))?", re.IGNORECASE)
-SHOWN = 60  # characters of a name in a message
+SHOWN = 60  # characters of an origin in a message
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -77,7 +77,7 @@ class OwnSite:
             raise Problem(400, "bad_host", "send one header Host with the name of the service")
         name = host[1].lower().rstrip(".")
         if not (self._names & {name, ANY} or is_address(name)):
-            message = f"this service is not {name[:SHOWN]!r}; --allow-host admits the name"
+            message = "the name in the header Host is not this service's; --allow-host admits it"
             raise Problem(421, "foreign_host", message)
         return sent[0].lower()
 

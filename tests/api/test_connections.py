@@ -99,11 +99,13 @@ def test_what_is_used_of_uvicorn_is_there():
     ],
 )
 def test_a_head_beyond_the_limits_is_refused(server, head, expected):
+    before = server.memory()
     with connected(server) as connection:
         sent(connection, head)
         answer = until_closed(connection)
     assert status(answer) == 431
     assert code(answer) == expected
+    assert server.memory() - before < 10_000_000
 
 
 def test_a_head_within_the_limits_is_answered(server):

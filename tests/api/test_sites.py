@@ -33,10 +33,10 @@ def test_addresses_and_loopback_names_are_answered(server, host):
 
 @pytest.mark.parametrize("path", ["/healthz", "/predict", "/docs/", "/static-offline-docs", "/no"])
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_foreign_name_is_refused_and_not_repeated_in_a_redirect(server, host, path):
+def test_a_foreign_name_is_refused_and_not_repeated(server, host, path):
     answer = server.client.get(path, headers={"Host": host}, follow_redirects=False)
     assert "--allow-host" in refused(answer, 421, "foreign_host")
-    assert "Location" not in answer.headers
+    assert "evil" not in str(answer.headers) + answer.text
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
