@@ -88,7 +88,7 @@ class Service:
     async def predict(self, request: Request) -> tuple[list[str], Tensor]:
         """Names of the request's pictures, and their probabilities (n, classes)."""
         self.check_room()
-        with self.memory.reservation() as reservation:
+        with self.memory.reservation(request) as reservation:
             with self.stage("reading"):
                 uploads = await read_files(request, reservation, self.limits)
             async with while_connected(request):
@@ -130,7 +130,7 @@ class Service:
         if target is not None and target not in self.predictor.classes:
             raise Problem(422, "unknown_class", f"no class {target[:80]!r}; GET /model lists them")
         self._check_explainer()
-        with self.memory.reservation() as reservation:
+        with self.memory.reservation(request) as reservation:
             limits = dataclasses.replace(self.limits, files=1)
             uploads = await read_files(request, reservation, limits)
             async with while_connected(request):

@@ -1,7 +1,7 @@
 """Pictures from a multipart form, within limits on bytes and number.
 
 Bytes are counted as they arrive, whatever length the request declares; a body that exceeds a limit
-is refused at that byte.
+is refused at that byte, and one that falls behind the pace at that moment.
 """
 
 import asyncio
@@ -14,10 +14,13 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from api.clients import Shares, client_of
 from api.errors import Problem, busy
+from api.pace import Pace
 from api.preamble import Preamble
 
 FIELD = "file"  # the form field of a picture
+PACE = Pace()
 
 
 @dataclass(frozen=True)
@@ -45,38 +48,35 @@ class Upload:
 
 
 class MemoryBudget:
-    """The bytes of uploads in memory, over all requests."""
+    """The bytes of uploads in memory, over all requests; half of them are for one client."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._reserved = 0
+        self._shares = Shares(limits.total_bytes, limits.total_bytes // 2)
 
     @contextmanager
-    def reservation(self) -> Iterator["Reservation"]:
+    def reservation(self, request: Request) -> Iterator["Reservation"]:
         """One request's part of the budget, released when the block ends."""
-        reservation = Reservation(self)
+        reservation = Reservation(
+            self._shares, client_of(request.client.host if request.client else None)
+        )
         try:
             yield reservation
         finally:
-            self._reserved -= reservation.size
-
-    def reserve(self, size: int) -> None:
-        """Raises Problem 503 if the budget is exhausted."""
-        if self._reserved + size > self._limits.total_bytes:
-            raise busy(1)
-        self._reserved += size
+            self._shares.give_back(reservation.client, reservation.size)
 
 
 @dataclass
 class Reservation:
     """The bytes that one request has reserved."""
 
-    budget: MemoryBudget
+    shares: Shares
+    client: str
     size: int = 0
 
     def add(self, size: int) -> None:
-        """Raises Problem 503 if the budget is exhausted."""
-        self.budget.reserve(size)
+        """Raises Problem 503 if the budget, or the client's half of it, is exhausted."""
+        if not self.shares.take(self.client, size):
+            raise busy(1)
         self.size += size
 
 
@@ -91,20 +91,37 @@ async def receive(
 
     Raises
     ------
-    Problem   413 at the first byte beyond `max_bytes`, 408 after `limits.seconds`, 503 if the
-              memory budget is exhausted
+    Problem   413 at the first byte beyond `max_bytes`, 408 after `limits.seconds` or when the
+              sender falls behind the pace, 503 if the memory budget is exhausted
     """
+    now = asyncio.get_running_loop().time
+    started = now()
+    received = 0
     try:
-        async with asyncio.timeout(limits.seconds):
+        async with asyncio.timeout(min(limits.seconds, PACE.patience(0, 0))) as patience:
             async for chunk in request.stream():
                 if reservation.size + len(chunk) > max_bytes:
                     message = f"the body is larger than {max_bytes:,} bytes"
                     raise Problem(413, "too_large", message)
                 reservation.add(len(chunk))
                 write(chunk)
+                received += len(chunk)
+                wait = PACE.patience(received, now() - started)
+                patience.reschedule(min(started + limits.seconds, now() + wait))
     except TimeoutError:
-        message = f"the body did not arrive within {limits.seconds:g} s"
-        raise Problem(408, "too_slow", message) from None
+        raise _too_slow(received, now() - started, limits) from None
+
+
+def _too_slow(received: int, seconds: float, limits: Limits) -> Problem:
+    if seconds >= limits.seconds:
+        message = f"the body did not arrive within {limits.seconds:g} s; send fewer pictures"
+    else:
+        message = (
+            f"the body stopped or is too slow: {received:,} bytes in {seconds:.0f} s; send at "
+            f"least {PACE.bytes_per_second:,.0f} bytes per second, without pauses of "
+            f"{PACE.stall:g} s"
+        )
+    return Problem(408, "too_slow", message)
 
 
 def check_encoding(request: Request) -> None:

@@ -144,7 +144,7 @@ def test_the_page_passes_axe(server, visit, pngs, scheme):
 
 def test_the_documentation_needs_no_other_host_and_its_example_works(server, visit):
     page = visit(server, "/docs")
-    operation = page.locator("[id$='-infer_v2_models_digits_infer_post']")
+    operation = page.locator("[id$='-infer_v2_models__model__infer_post']")
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()

@@ -28,7 +28,7 @@ def test_a_client_that_leaves_costs_nothing(server, pngs):
     request = httpx.Request("POST", "http://x/predict", files={"file": ("a.png", pngs[0])})
     body = request.read()
     head = (
-        f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"Content-Type: {request.headers['Content-Type']}\r\n\r\n"
     ).encode()
     for sent in (len(head), len(head) + 50, len(head) + len(body)):
