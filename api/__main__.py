@@ -16,7 +16,7 @@ from PIL import Image
 from api import cores, logs
 from api.app import REQUEST_SECONDS, create_app
 from api.connections import ConnectionLimits
-from api.server import Server, allow_open_files
+from api.server import Server, allow_open_files, return_large_buffers
 from api.service import Settings
 from api.uploads import Limits
 from lib.errors import UserError, command
@@ -40,8 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         limits=Limits(
             file_bytes=int(options.max_file_mb * 1e6),
             files=options.max_files,
+            request_bytes=int(options.max_body_mb * 1e6),
+            total_bytes=int(options.max_bodies_mb * 1e6),
             pixels=int(options.max_megapixels * 1e6),
+            request_pixels=int(options.max_request_megapixels * 1e6),
+            waiting_pixels=int(options.max_waiting_megapixels * 1e6),
+            decoding_bytes=int(options.decoding_mb * 1e6),
+            decoding_seconds=options.decoding_seconds,
+            seconds=options.body_seconds,
         ),
+        decoders=options.decoders,
     )
     connections = ConnectionLimits(
         total=options.max_connections,
@@ -53,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_stall=options.read_seconds,
     )
     allow_open_files(connections.total)
+    return_large_buffers()
     torch.set_num_threads(options.threads)
     hosts = (*LOOPBACK, options.host, *options.allow_host)
     with bind(options.host, options.port) as address:
@@ -103,7 +112,19 @@ def parser() -> argparse.ArgumentParser:
     add("--max-queue", settings.max_queue, "maximum number of waiting pictures")
     add("--max-files", limits.files, "maximum number of files per request")
     add("--max-file-mb", limits.file_bytes / 1e6, "maximum size of a file in MB")
+    add("--max-body-mb", limits.request_bytes / 1e6, "maximum size of a request's body in MB")
+    bodies = "maximum size of all bodies over 1 MB at a time in MB, half of it for one client"
+    add("--max-bodies-mb", limits.total_bytes / 1e6, bodies)
+    add("--body-seconds", limits.seconds, "seconds until a body has arrived")
     add("--max-megapixels", limits.pixels / 1e6, "maximum size of a picture in megapixels")
+    together = "maximum size of a request's pictures together in megapixels"
+    add("--max-request-megapixels", limits.request_pixels / 1e6, together)
+    waiting = "maximum size of all pictures that wait for their decoding in megapixels"
+    add("--max-waiting-megapixels", limits.waiting_pixels / 1e6, waiting)
+    add("--decoders", settings.decoders, "number of processes that decode large pictures")
+    add("--decoding-mb", limits.decoding_bytes / 1e6, "memory for all decoding at a time in MB")
+    given_up = "seconds of decoding after which a picture is given up"
+    add("--decoding-seconds", limits.decoding_seconds, given_up)
     add("--max-connections", connections.total, "maximum number of connections")
     per_client = "maximum number of connections per client address"
     add("--max-connections-per-client", connections.per_client, per_client)
@@ -125,6 +146,12 @@ def check(options: argparse.Namespace) -> None:
     for name, value in vars(options).items():
         if name != "port" and isinstance(value, int | float) and not 0 < value < math.inf:
             raise UserError(f"--{name.replace('_', '-')} {value:g} is not a number above 0")
+    if options.max_bodies_mb / 2 < options.max_body_mb:
+        raise UserError(
+            f"--max-bodies-mb {options.max_bodies_mb:g} is less than twice --max-body-mb "
+            f"{options.max_body_mb:g}: a client that sends such a body would always be refused; "
+            "raise one or lower the other"
+        )
     if options.max_queue < options.max_files:
         raise UserError(
             f"--max-queue {options.max_queue} is less than --max-files {options.max_files}: a "

@@ -21,12 +21,18 @@ FAILED = "its decoder failed"
 
 
 class Worker:
-    """A process of `lib.data.worker`, started again after it was killed."""
+    """A process of `lib.data.worker`, started again after it was killed.
 
-    def __init__(self, side: int, limits: Limits) -> None:
+    Parameters
+    ----------
+    side : int       height and width of what comes out
+    niceness : int   by how much it leaves the cores to others
+    """
+
+    def __init__(self, side: int, limits: Limits, niceness: int = 0) -> None:
         self._seconds = limits.decoding_seconds
         most_bytes = BASE_BYTES + limits.decoding_bytes
-        self._arguments = [str(side), str(limits.pixels), str(most_bytes)]
+        self._arguments = list(map(str, (side, limits.pixels, most_bytes, niceness)))
         self._process: Process | None = None
 
     async def start(self) -> None:

@@ -21,6 +21,7 @@ from lib.inference import FORMATS, Structure, UnknownFormat, inspect
 
 SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536  # of a request's pictures together
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+NICENESS = 10  # of processes for large pictures, so that small ones and the model go first
 LOOKED_AT = 65_536  # bytes of a file that the event loop walks through itself
 # What decoding takes at the most, as measured; readers of WebP and AVIF keep several copies.
 BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10}
@@ -78,7 +79,7 @@ class Decoder:
     def __init__(self, side: int, limits: Limits, workers: int) -> None:
         self._side = side
         self._limits = limits
-        self._workers = [Worker(side, limits) for _ in range(workers)]
+        self._workers = [Worker(side, limits, NICENESS) for _ in range(workers)]
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._small = Batches(Worker(side, limits))
         self._pixels = 0  # waiting or being decoded

@@ -1,11 +1,13 @@
 """uvicorn's server with the limits of this service, and an end within a given time."""
 
 import asyncio
+import ctypes
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +16,8 @@ from api.connections import Connection, ConnectionLimits, limited
 from api.logs import log
 from lib.errors import UserError
 
+M_MMAP_THRESHOLD = -3  # of mallopt
+LARGE_BUFFER = 262_144  # bytes
 OTHER_FILES = 128  # descriptors for everything but connections
 
 
@@ -72,6 +76,16 @@ class Server(uvicorn.Server):
 def leave() -> None:
     log.error("stopped", extra={"fields": {"reason": "the time after SIGTERM is over"}})
     os._exit(1)
+
+
+def return_large_buffers() -> None:
+    """Let the C library give the memory of large buffers back as soon as they are freed.
+
+    glibc raises its threshold with every large buffer that is freed, and from then on keeps such
+    buffers in heaps that seldom shrink. https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
 
 
 def allow_open_files(connections: int) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from python_multipart import MultipartParser
@@ -19,8 +20,12 @@ from api.errors import Problem, busy
 from api.pace import Pace
 from api.preamble import Preamble
 
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
 FIELD = "file"  # the form field of a picture
 PACE = Pace()
+SMALL_BODY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,13 @@ class Limits:
     file_bytes: int = 10_000_000
     files: int = 32
     request_bytes: int = 64_000_000
-    total_bytes: int = 256_000_000
+    total_bytes: int = 192_000_000  # of all bodies in memory
+    small_bytes: int = 32_000_000  # of all bodies of up to `SMALL_BODY`, in addition
     seconds: float = 30.0  # until a body has arrived
     pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
     request_pixels: int = 100_000_000
     waiting_pixels: int = 100_000_000  # of all requests whose pictures wait for their decoding
-    decoding_bytes: int = 500_000_000  # memory of all decoding at a time
+    decoding_bytes: int = 450_000_000  # memory of all decoding at a time
     decoding_seconds: float = 5.0  # per picture, after which it is given up
 
 
@@ -48,36 +54,51 @@ class Upload:
 
 
 class MemoryBudget:
-    """The bytes of uploads in memory, over all requests; half of them are for one client."""
+    """The bytes of bodies in memory, over all requests; half of them are for one client.
+
+    Bodies of up to `SMALL_BODY` bytes have a part of their own, so that large ones which come
+    slowly do not keep them out.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._shares = Shares(limits.total_bytes, limits.total_bytes // 2)
+        self._small = Shares(limits.small_bytes, limits.small_bytes // 2)
+        self._large = Shares(limits.total_bytes, limits.total_bytes // 2)
 
     @contextmanager
     def reservation(self, request: Request) -> Iterator["Reservation"]:
         """One request's part of the budget, released when the block ends."""
-        reservation = Reservation(
-            self._shares, client_of(request.client.host if request.client else None)
-        )
+        client = client_of(request.client.host if request.client else None)
+        reservation = Reservation(self._small, self._large, client)
         try:
             yield reservation
         finally:
-            self._shares.give_back(reservation.client, reservation.size)
+            reservation.release()
 
 
-@dataclass
 class Reservation:
-    """The bytes that one request has reserved."""
+    """The bytes that one request has reserved: `size`."""
 
-    shares: Shares
-    client: str
-    size: int = 0
+    def __init__(self, small: Shares, large: Shares, client: str) -> None:
+        self._shares, self._large = small, large
+        self._client = client
+        self.size = 0
 
     def add(self, size: int) -> None:
         """Raises Problem 503 if the budget, or the client's half of it, is exhausted."""
-        if not self.shares.take(self.client, size):
-            raise busy(1)
-        self.size += size
+        grown = self.size + size
+        if self._shares is self._large or grown <= SMALL_BODY:
+            if not self._shares.take(self._client, size):
+                raise busy(1)
+        else:
+            if not self._large.take(self._client, grown):
+                raise busy(1)
+            self.release()
+            self._shares = self._large
+        self.size = grown
+
+    def release(self) -> None:
+        self._shares.give_back(self._client, self.size)
+        self.size = 0
 
 
 async def receive(
@@ -147,46 +168,60 @@ async def read_files(request: Request, reservation: Reservation, limits: Limits)
         message = f"send pictures as multipart/form-data, each in a field {FIELD!r}"
         raise Problem(415, "not_a_form", message)
     try:
-        form = _Form(options.get(b"boundary", b""), limits)
-        await receive(request, reservation, limits, limits.request_bytes, form.write)
+        form = _Form(limits)
+        reader = _FormReader(options.get(b"boundary", b""), form)
+        await receive(request, reservation, limits, limits.request_bytes, reader.write)
+        reader.end()
     except FormParserError as error:
         raise Problem(400, "damaged_form", f"the form is damaged: {error}") from error
     return form.files()
 
 
+class _FormReader:
+    """A form's bytes on their way to its parser.
+
+    The parser knows the form, and the form does not know the parser: what refers to itself in a
+    circle stays in memory until the next search for garbage, here with all its files.
+    """
+
+    def __init__(self, boundary: bytes, form: "_Form") -> None:
+        if not boundary:
+            raise Problem(400, "damaged_form", "the content type of the form has no boundary")
+        self._preamble = Preamble(boundary)
+        self._parser = MultipartParser(boundary, form.callbacks())
+
+    def write(self, chunk: bytes) -> None:
+        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
+
+    def end(self) -> None:
+        if not self._preamble.over:
+            self._parser.write(self._preamble.end())
+        if not self._preamble.over:
+            raise Problem(400, "damaged_form", self._preamble.missing())
+
+
 class _Form:
     """The files of a form, collected while python-multipart parses it."""
 
-    def __init__(self, boundary: bytes, limits: Limits) -> None:
-        if not boundary:
-            raise Problem(400, "damaged_form", "the content type of the form has no boundary")
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._files: list[Upload] = []
         self._header = (bytearray(), bytearray())  # name and value of the one being parsed
         self._disposition = b""
         self._complete = False
-        self._preamble = Preamble(boundary)
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, a, b: self._header[0].extend(data[a:b]),
-                "on_header_value": lambda data, a, b: self._header[1].extend(data[a:b]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._open,
-                "on_part_data": self._extend,
-                "on_end": self._end,
-            },
-        )
 
-    def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
+    def callbacks(self) -> "MultipartCallbacks":
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, a, b: self._header[0].extend(data[a:b]),
+            "on_header_value": lambda data, a, b: self._header[1].extend(data[a:b]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._open,
+            "on_part_data": self._extend,
+            "on_end": self._end,
+        }
 
     def files(self) -> list[Upload]:
-        if not self._preamble.over:
-            self._parser.write(self._preamble.end())
-        if not self._preamble.over:
-            raise Problem(400, "damaged_form", self._preamble.missing())
         if not self._complete:
             raise Problem(400, "damaged_form", "the form ends before its closing boundary")
         if not self._files:

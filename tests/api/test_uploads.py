@@ -126,8 +126,10 @@ def request_of(address, receive=None):
     return Request({"type": "http", "client": (address, 1)}, receive)
 
 
-def test_the_memory_of_all_requests_is_limited_and_released():
-    budget = MemoryBudget(Limits(total_bytes=100))
+@pytest.mark.parametrize(("small_body", "kind"), [(1_000, "small_bytes"), (0, "total_bytes")])
+def test_the_memory_of_all_requests_is_limited_and_released(monkeypatch, small_body, kind):
+    monkeypatch.setattr(uploads, "SMALL_BODY", small_body)
+    budget = MemoryBudget(Limits(**{kind: 100}))
     clients = [request_of(f"192.0.2.{number}") for number in range(3)]
     for _ in range(2):  # what was released can be reserved again
         with ExitStack() as opened:
@@ -143,6 +145,29 @@ def test_the_memory_of_all_requests_is_limited_and_released():
                     full.add(size)
                 assert (refused.value.status, refused.value.code) == (503, "busy")
             third.add(10)
+
+
+def test_small_bodies_have_memory_of_their_own(monkeypatch):
+    monkeypatch.setattr(uploads, "SMALL_BODY", 10)
+    budget = MemoryBudget(Limits(total_bytes=100, small_bytes=20))
+    with ExitStack() as opened:
+        one, other, third = (
+            opened.enter_context(budget.reservation(request_of(f"192.0.2.{number}")))
+            for number in range(3)
+        )
+        for reservation in (one, other):
+            reservation.add(10)  # all that is for small bodies
+        with pytest.raises(Problem):
+            third.add(1)
+        one.add(40)  # no longer small: it makes room for others
+        other.add(40)
+        third.add(10)
+        with pytest.raises(Problem):
+            third.add(1)  # all that is for large ones is taken
+        assert (one.size, other.size, third.size) == (50, 50, 10)
+    with budget.reservation(request_of("192.0.2.1")) as later:
+        later.add(10)
+        later.add(40)
 
 
 HEAD = (
@@ -168,7 +193,7 @@ def test_one_client_does_not_hold_the_memory_of_all(server):
         other.sendall(b"--x--\r\n" + b" " * (64_000_000 - len(large) + len(HEAD % b"/predict") - 7))
         assert other.recv(100).startswith(b"HTTP/1.1 415")  # all of it was read
         answers = sorted(connection.recv(100)[:12] for connection in stopped)
-    assert answers == [b"HTTP/1.1 408", b"HTTP/1.1 408", b"HTTP/1.1 503"]
+    assert answers == [b"HTTP/1.1 408", b"HTTP/1.1 503", b"HTTP/1.1 503"]
 
 
 def test_a_body_that_stops_is_refused(server):
