@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 BASE_BYTES = 600_000_000  # addresses that a process has reserved before it decodes
 START_SECONDS = 60.0
 
+Bytes = bytes | bytearray
 Answer = bytes | str  # pixels uint8 (S, S, 3), or the reason why there are none
 TOO_LONG = "decoding it takes too long"
 FAILED = "its decoder failed"
@@ -32,7 +33,8 @@ class Worker:
     def __init__(self, side: int, limits: Limits, niceness: int = 0) -> None:
         self._seconds = limits.decoding_seconds
         most_bytes = BASE_BYTES + limits.decoding_bytes
-        self._arguments = list(map(str, (side, limits.pixels, most_bytes, niceness)))
+        self._arguments = [str(side), str(limits.pixels), str(most_bytes)]
+        self._niceness = niceness
         self._process: Process | None = None
 
     async def start(self) -> None:
@@ -50,10 +52,12 @@ class Worker:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl+C is for the service, which ends its processes itself
         )
+        if self._niceness and hasattr(os, "setpriority"):  # before it has loaded its libraries
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
         async with asyncio.timeout(START_SECONDS):
             await self._process.message
 
-    async def decode(self, datas: list[bytes]) -> list[Answer]:
+    async def decode(self, datas: list[Bytes]) -> list[Answer]:
         """What becomes of each file. When it is cancelled, the process is killed."""
         try:
             if self._process is None:
@@ -118,6 +122,7 @@ class Process(asyncio.SubprocessProtocol):
         self._ended.set()
         if not self.message.done():
             self.message.set_exception(ConnectionError())
+            self.message.exception()  # seen, even if nobody waits for it any more
 
     async def kill(self) -> None:
         with suppress(ProcessLookupError):  # it has ended

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from api.decoder_process import FAILED, TOO_LONG, Answer, Worker
+from api.decoder_process import FAILED, TOO_LONG, Answer, Bytes, Worker
 from api.errors import Problem, busy
 from api.uploads import Limits, Upload
 from lib.inference import FORMATS, Structure, UnknownFormat, inspect
 
 SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536  # of a request's pictures together
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+WAITING_SMALL_PIXELS = 16_777_216  # of all requests; large pictures do not keep small ones out
+PIXELS_PER_SECOND = 20_000_000  # decoded by a process, roughly
 NICENESS = 10  # of processes for large pictures, so that small ones and the model go first
 LOOKED_AT = 65_536  # bytes of a file that the event loop walks through itself
 # What decoding takes at the most, as measured; readers of WebP and AVIF keep several copies.
@@ -45,7 +47,7 @@ def structure_of(upload: Upload, limits: Limits) -> Structure:
     if not upload.data:
         raise Problem(422, "unreadable", f"{upload.name}: the file is empty")
     try:
-        structure = inspect(bytes(upload.data))
+        structure = inspect(upload.data)
     except UnknownFormat:
         message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
         raise Problem(415, "unknown_format", message) from None
@@ -82,7 +84,8 @@ class Decoder:
         self._workers = [Worker(side, limits, NICENESS) for _ in range(workers)]
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._small = Batches(Worker(side, limits))
-        self._pixels = 0  # waiting or being decoded
+        self._small_room = Room(WAITING_SMALL_PIXELS)
+        self._room = Room(limits.waiting_pixels)
         self._memory = MemoryGate(limits.decoding_bytes)
 
     async def start(self) -> None:
@@ -102,13 +105,13 @@ class Decoder:
         if announced_pixels > self._limits.request_pixels:
             message = f"more than {self._limits.request_pixels:,} pixels in one request"
             raise Problem(413, "too_many_pixels", message)
-        with self._room(announced_pixels):
-            if are_small(uploads, structures):
-                answers = await self._small.decode([bytes(upload.data) for upload in uploads])
-            else:
-                answers = []
-                for upload, structure in zip(uploads, structures, strict=True):
-                    answers.append(await self._decode_large(bytes(upload.data), structure))
+        if are_small(uploads, structures):
+            with self._small_room.taken(announced_pixels):
+                answers = await self._small.decode([upload.data for upload in uploads])
+        else:
+            with self._room.taken(announced_pixels):
+                pairs = zip(uploads, structures, strict=True)
+                answers = [await self._decode_large(upload.data, one) for upload, one in pairs]
         pixels = bytearray()
         for upload, answer in zip(uploads, answers, strict=True):
             if isinstance(answer, str):
@@ -117,17 +120,7 @@ class Decoder:
         squares = torch.frombuffer(pixels, dtype=torch.uint8)
         return squares.reshape(-1, self._side, self._side, 3).permute(0, 3, 1, 2)
 
-    @contextmanager
-    def _room(self, pixels: int) -> Iterator[None]:
-        if self._pixels and self._pixels + pixels > self._limits.waiting_pixels:
-            raise busy(1 + self._pixels // self._limits.pixels)
-        self._pixels += pixels
-        try:
-            yield
-        finally:
-            self._pixels -= pixels
-
-    async def _decode_large(self, data: bytes, structure: Structure) -> Answer:
+    async def _decode_large(self, data: Bytes, structure: Structure) -> Answer:
         per_pixel = BYTES_PER_PIXEL.get(structure.format, USUAL_BYTES_PER_PIXEL)
         async with self._memory.taken(structure.pixels * per_pixel):
             worker = await self._idle.get()
@@ -147,7 +140,7 @@ class Decoder:
 class Job:
     """One request's files, and the future that receives what becomes of them."""
 
-    datas: list[bytes]
+    datas: list[Bytes]
     result: asyncio.Future[list[Answer]]
 
 
@@ -165,7 +158,7 @@ class Batches:
     async def start(self) -> None:
         await self._worker.start()
 
-    def decode(self, datas: list[bytes]) -> asyncio.Future[list[Answer]]:
+    def decode(self, datas: list[Bytes]) -> asyncio.Future[list[Answer]]:
         """What becomes of each file; those of a cancelled future are not decoded."""
         loop = asyncio.get_running_loop()
         job = Job(datas, loop.create_future())
@@ -198,6 +191,25 @@ class Batches:
             with suppress(asyncio.CancelledError):
                 await self._task
         await self._worker.stop()
+
+
+class Room:
+    """Place for so many pixels that wait for their decoding, and always for one request."""
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = pixels
+        self.taken_pixels = 0
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Raises Problem 503 if there is no room."""
+        if self.taken_pixels and self.taken_pixels + pixels > self._pixels:
+            raise busy(1 + self.taken_pixels // PIXELS_PER_SECOND)
+        self.taken_pixels += pixels
+        try:
+            yield
+        finally:
+            self.taken_pixels -= pixels
 
 
 class MemoryGate:

@@ -39,7 +39,7 @@ class UnknownFormat(ValueError):
     """The first bytes are those of no format that is read."""
 
 
-def inspect(data: bytes) -> Structure:
+def inspect(data: bytes | bytearray) -> Structure:
     """The structure of a picture file.
 
     Raises
@@ -59,7 +59,7 @@ def inspect(data: bytes) -> Structure:
     raise UnknownFormat("not a picture in a format that is read")
 
 
-def _png(data: bytes) -> Structure:
+def _png(data: bytes | bytearray) -> Structure:
     start = 8
     for _ in range(CHUNKS):
         if start + 8 > len(data):
@@ -68,7 +68,7 @@ def _png(data: bytes) -> Structure:
     raise ValueError(f"it has more than {CHUNKS:,} chunks; save it again")
 
 
-def _jpeg(data: bytes) -> Structure:
+def _jpeg(data: bytes | bytearray) -> Structure:
     if data.count(b"\xff\xda") > SCANS:
         raise ValueError(f"it has more than {SCANS} scans; save it again")
     size = None
@@ -90,7 +90,7 @@ def _jpeg(data: bytes) -> Structure:
     return Structure("JPEG", size[1], size[0])
 
 
-def _gif(data: bytes) -> Structure:
+def _gif(data: bytes | bytearray) -> Structure:
     width, height, packed = unpack_from("<HHB", data, 6)
     start = 13 + (3 << (1 + (packed & 7)) if packed & 0x80 else 0)
     for _ in range(BLOCKS):
@@ -104,7 +104,7 @@ def _gif(data: bytes) -> Structure:
     raise ValueError(f"it has more than {BLOCKS:,} blocks before its picture; save it again")
 
 
-def _bmp(data: bytes) -> Structure:
+def _bmp(data: bytes | bytearray) -> Structure:
     (header,) = unpack_from("<I", data, 14)
     if header == 12:
         return Structure("BMP", *unpack_from("<HH", data, 18))
@@ -115,7 +115,7 @@ def _bmp(data: bytes) -> Structure:
     return Structure("BMP", abs(width), abs(height))
 
 
-def _webp(data: bytes) -> Structure:
+def _webp(data: bytes | bytearray) -> Structure:
     kind = data[12:16]
     if kind == b"VP8X":
         low = unpack_from("<HBHB", data, 24)
@@ -127,7 +127,7 @@ def _webp(data: bytes) -> Structure:
     return Structure("WEBP", width & 0x3FFF, height & 0x3FFF)
 
 
-def _tiff(data: bytes) -> Structure:
+def _tiff(data: bytes | bytearray) -> Structure:
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in unpack_from(f"{order}H", data, 2)
     (start,) = unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
@@ -146,7 +146,7 @@ def _tiff(data: bytes) -> Structure:
     return Structure("TIFF", sizes[256], sizes[257])
 
 
-def _ppm(data: bytes) -> Structure:
+def _ppm(data: bytes | bytearray) -> Structure:
     if data[1:2] in b"123":  # digits instead of bytes
         _check_spelled(data)
     gap = rb"(?:\s|#[^\n]*\n)+"
@@ -156,7 +156,7 @@ def _ppm(data: bytes) -> Structure:
     return Structure("PPM", int(found[1]), int(found[2]))
 
 
-def _avif(data: bytes) -> Structure:
+def _avif(data: bytes | bytearray) -> Structure:
     """The largest of the picture's parts, one of which is the whole."""
     boxes = [
         unpack_from(">II", data, found.end() + 4) for found in re.finditer(b"ispe", data[: 2**16])
@@ -166,7 +166,7 @@ def _avif(data: bytes) -> Structure:
     return Structure("AVIF", *max(boxes, key=lambda size: size[0] * size[1]))
 
 
-def _check_spelled(data: bytes) -> None:
+def _check_spelled(data: bytes | bytearray) -> None:
     if len(data) > SPELLED_BYTES:
         raise ValueError(
             f"it is larger than {SPELLED_BYTES:,} bytes in a form that takes long to read; "

@@ -1,15 +1,14 @@
 """Decode pictures from standard input, in a process that its owner may kill at any time.
 
-    python -m lib.data.worker SIDE MOST_PIXELS MOST_BYTES NICENESS
+    python -m lib.data.worker SIDE MOST_PIXELS MOST_BYTES
 
 A message is its length, 8 bytes, and then its parts, each after its own length. Those of a request
 are picture files. Those of the response are what became of them: `ok` and pixels uint8 (SIDE, SIDE,
 3), or `no` and the reason in UTF-8. A response without parts says that the process is ready. It
-ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused. NICENESS
+ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused.
 is added to its own: others go before it when they want the same core.
 """
 
-import os
 import struct
 import sys
 import warnings
@@ -22,7 +21,7 @@ from lib.data.pictures import decode
 LENGTH = struct.Struct(">Q")
 
 
-def message(parts: Sequence[bytes]) -> bytes:
+def message(parts: Sequence[bytes | bytearray]) -> bytes:
     """The parts as one message, with its length."""
     pieces = [piece for part in parts for piece in (LENGTH.pack(len(part)), part)]
     return b"".join([LENGTH.pack(sum(map(len, pieces))), *pieces])
@@ -65,11 +64,9 @@ def limit_memory(most_bytes: int) -> None:
 
 
 def main() -> None:
-    side, most_pixels, most_bytes, niceness = map(int, sys.argv[1:5])
+    side, most_pixels, most_bytes = map(int, sys.argv[1:4])
     warnings.simplefilter("ignore")  # Pillow's, about pictures that are nobody's here
     limit_memory(most_bytes)
-    if sys.platform != "win32":
-        os.nice(niceness)
     serve(sys.stdin.buffer, sys.stdout.buffer, side, most_pixels)
 
 

@@ -134,14 +134,14 @@ def test_a_cancelled_decoding_ends_its_process():
             await task
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-        assert decoder._pixels == 0
+        assert decoder._room.taken_pixels == 0
         return await decoded(decoder, encoded(noise((40, 40))))
 
     assert len(with_decoder(scenario)) == 1
 
 
 def test_pixels_are_bounded_per_request_and_waiting():
-    data = encoded(noise((100, 100)))
+    data = encoded(noise((300, 300)))
 
     async def scenario(decoder):
         with pytest.raises(Problem) as too_many:
@@ -154,7 +154,20 @@ def test_pixels_are_bounded_per_request_and_waiting():
         assert len(refused) == 2
         assert {one.status for one in refused} == {503}
 
-    with_decoder(scenario, request_pixels=35_000, waiting_pixels=45_000)
+    with_decoder(scenario, request_pixels=350_000, waiting_pixels=400_000)
+
+
+def test_large_pictures_do_not_keep_small_ones_out():
+    async def scenario(decoder):
+        large = [asyncio.ensure_future(decoded(decoder, slow())) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert len(await decoded(decoder, encoded(noise((40, 40))))) == 1
+        assert not any(task.done() for task in large)
+        for task in large:
+            task.cancel()
+        await asyncio.gather(*large, return_exceptions=True)
+
+    with_decoder(scenario)
 
 
 def test_processes_end_with_the_decoder():
