@@ -54,7 +54,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI, Request, UploadFile
 
-from benchmarks._clients import Crowd, form, post, prepare, wait_for
+from benchmarks._clients import Crowd, prepare, wait_for
+from benchmarks._http import form, post
 from lib.inference import Prediction, Predictor
 
 PEERS = ("service", "plain def", "plain async", "LitServe")
