@@ -16,13 +16,22 @@ from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, FailFast, Strict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    FailFast,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 
 from api.errors import Problem
 
 INPUT, DATATYPE = "images", "UINT8"
 PROBABILITIES, LABELS = "probabilities", "labels"
 JSON_LENGTH = "Inference-Header-Content-Length"
+MOST = 16  # inputs, outputs and dimensions that are read; the model has one, two and four
 # What values take in the parser and as lists, counted by the signs that introduce or separate them.
 BYTES_OF_VALUES = {b",": 48, b"[": 160, b"{": 320, b'"': 80}
 
@@ -52,22 +61,24 @@ Parameters = Annotated[dict[str, bool | int | float | str], BeforeValidator(_wit
 
 class RequestInput(BaseModel):
     name: str
-    shape: list[Whole]
+    shape: Annotated[list[Whole], Field(max_length=MOST), FailFast()]
     datatype: str
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
     data: list[Any] | None = None
 
 
 class RequestOutput(BaseModel):
     name: str
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
 
 
 class InferRequest(BaseModel):
     id: str | None = None
-    parameters: Parameters = {}
-    inputs: list[RequestInput]
-    outputs: Annotated[list[RequestOutput], BeforeValidator(_or_empty)] = []
+    parameters: Parameters = Field(default_factory=dict)
+    inputs: Annotated[list[RequestInput], Field(max_length=MOST), FailFast()]
+    outputs: Annotated[
+        list[RequestOutput], Field(max_length=MOST), FailFast(), BeforeValidator(_or_empty)
+    ] = Field(default_factory=list)
 
 
 class ResponseOutput(BaseModel):
