@@ -1,5 +1,6 @@
 """What many tests need: a dataset that trains in milliseconds, its finished run and bundle."""
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +19,14 @@ from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
 CLASSES = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_event_loop():
+    """No module leaves an asyncio event loop running: `asyncio.run` refuses to work in one."""
+    yield
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
 
 
 def coloured_split(name, count, seed):
