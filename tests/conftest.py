@@ -17,6 +17,7 @@ from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
+from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
 
 CLASSES = ("red", "green", "blue")
 
