@@ -13,8 +13,9 @@ site: setup
 	python -m analysis $(if $(PROFILE),--profile $(PROFILE))
 	python -m report
 
+# Two processes share the tests; tests/sharing.py says which of them stay together.
 test: setup system check
-	python -m pytest --cov --cov-report=term:skip-covered
+	python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 setup: .venv/installed .venv/quarto
 

@@ -1,5 +1,6 @@
 """What many tests need: a dataset that trains in milliseconds, its finished run and bundle."""
 
+import asyncio
 import os
 import shutil
 from pathlib import Path
@@ -16,8 +17,17 @@ from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
+from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
 
 CLASSES = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_event_loop():
+    """No module leaves an asyncio event loop running: `asyncio.run` refuses to work in one."""
+    yield
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
 
 
 def coloured_split(name, count, seed):

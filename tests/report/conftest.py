@@ -75,9 +75,9 @@ def fullest_site(edition):
     return edition("quarto" if shutil.which("quarto") else "pandoc")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window."""
+    """Chromium without a window. Until it ends, Playwright's event loop runs in this thread."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)

@@ -190,28 +190,50 @@ def test_two_processes_never_train_the_same_run(tiny, quick, tmp_path, monkeypat
 
 
 KILLED = """
-import sys
+import os, sys
 from lib.data.dataset import load
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 from lib.training.loop import fit
 recipe = Recipe(width=4, epochs=30, batch_size=256)
-print("ready", flush=True)
-fit(recipe, load("digits"), RunStore(sys.argv[1]), "cpu")
+for _ in sys.stdin:  # a line starts a process, the next one waits for its end
+    process = os.fork()
+    if process == 0:
+        fit(recipe, load("digits"), RunStore(sys.argv[1]), "cpu")
+        os._exit(0)
+    print(process, flush=True)
+    sys.stdin.readline()
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
-def test_a_killed_process_never_leaves_an_unfinished_run_as_finished(tmp_path):
+@pytest.fixture
+def training(tmp_path):
+    """Trains in a process that is killed after so many seconds; returns its exit status."""
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as script:
+
+        def train(seconds=None):
+            script.stdin.write("\n")
+            process = int(script.stdout.readline())
+            if seconds is not None:
+                time.sleep(seconds)
+                os.kill(process, signal.SIGKILL)
+            script.stdin.write("\n")
+            return int(script.stdout.readline())
+
+        yield train
+        script.stdin.close()
+
+
+def test_a_killed_process_never_leaves_an_unfinished_run_as_finished(tmp_path, training):
     for delay in (0.1, 0.5, 1.0):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ})
-        process.stdout.readline()
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        training(delay)
         for finished in RunStore(tmp_path).finished():
             assert len(finished.history) == 30
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert training() == 0
     (finished,) = RunStore(tmp_path).finished()
     assert len(finished.history) == 30
 
