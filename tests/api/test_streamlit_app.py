@@ -1,12 +1,15 @@
 """The Streamlit app, by Streamlit's own test harness."""
 
+import socket
+import subprocess
 import sys
 
+import psutil
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.api.service import ROOT, encoded
+from tests.api.service import ROOT, encoded, wait_until
 
 
 @pytest.fixture
@@ -74,3 +77,24 @@ def test_what_is_no_picture_is_said_in_one_line(open_app, data, says):
 def test_a_missing_bundle_is_said_in_one_line(open_app, tmp_path):
     app = open_app(tmp_path / "none")
     assert "none: no bundle" in app.error[0].value
+
+
+def test_the_app_listens_on_this_machine_alone_wherever_it_is_started(bundle, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "api" / "streamlit_app.py")]
+    command += ["--server.headless", "true", "--server.port", str(port)]
+    with subprocess.Popen(
+        [*command, "--", "--bundle", str(bundle)], cwd=tmp_path, stdout=subprocess.DEVNULL
+    ) as process:
+
+        def addresses():
+            found = psutil.Process(process.pid).net_connections("tcp")
+            return [c.laddr for c in found if c.status == psutil.CONN_LISTEN]
+
+        try:
+            wait_until(addresses, 120)
+            assert addresses() == [("127.0.0.1", port)]
+        finally:
+            process.terminate()
