@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
@@ -23,6 +24,7 @@ from api.middleware import HeadAsGet, RequestRecorder
 from api.service import Service, Settings
 from lib.inference import Prediction, Predictor
 
+DOCS_FILES = "/static-offline-docs"
 PAGE = Path(__file__).parent / "page" / "index.html"
 
 
@@ -77,10 +79,13 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         title=f"Vision Daybook: {predictor.bundle.name}",
         description=openapi.DESCRIPTION,
         version="1",
+        docs_url=None,  # the library's own page has no policy
         redoc_url=None,
+        static_url=DOCS_FILES,
         lifespan=lifespan,
     )
     errors.install(app)
+    app.include_router(documentation(app))
     app.include_router(public_routes(service))
     app.include_router(open_inference.health_routes(service))
     guards = [Security(bearer(settings.token))] if settings.token else []
@@ -116,6 +121,34 @@ def bearer(token: str) -> Any:
     return check
 
 
+def documentation(app: FastAPI) -> APIRouter:
+    """The page /docs, by Swagger UI, which reads the names of classes as Markdown.
+
+    Swagger UI removes scripts from it; the policy keeps pictures in it from naming other hosts.
+    """
+    router = APIRouter()
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        root = request.scope.get("root_path", "")
+        page = get_swagger_ui_html(
+            openapi_url=f"{root}{app.openapi_url}",
+            title=app.title,
+            swagger_js_url=f"{root}{DOCS_FILES}/swagger-ui-bundle.js",
+            swagger_css_url=f"{root}{DOCS_FILES}/swagger-ui.css",
+            swagger_favicon_url=f"{root}{DOCS_FILES}/favicon.png",
+        )
+        code = bytes(page.body).decode().rpartition("<script>")[2].partition("</script>")[0]
+        page.headers["Content-Security-Policy"] = (
+            f"default-src 'self'; script-src 'self' 'sha256-{digest(code)}'; "
+            "style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "object-src 'none'; base-uri 'none'; form-action 'none'"
+        )
+        return page
+
+    return router
+
+
 def public_routes(service: Service) -> APIRouter:
     """The routes that need no token: the page and the health checks."""
     router = APIRouter()
@@ -145,12 +178,16 @@ def content_policy(html: str) -> str:
     allowed = {}
     for tag in ("script", "style"):
         inline = html.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
-        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
-        allowed[tag] = f"{tag}-src 'sha256-{digest}'"
+        allowed[tag] = f"{tag}-src 'sha256-{digest(inline)}'"
     return (
         f"default-src 'none'; {allowed['script']}; {allowed['style']}; img-src blob: data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'"
     )
+
+
+def digest(inline: str) -> str:
+    """The SHA-256 of an inline script or style, as a policy names it."""
+    return base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
 
 
 def model_routes(service: Service) -> APIRouter:
