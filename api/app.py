@@ -19,7 +19,6 @@ from api.errors import Problem, documented
 from api.middleware import HeadAsGet, RequestRecorder, Unanswered
 from api.service import Service, Settings
 from api.sites import ANY, OwnSite
-from lib.errors import UserError
 from lib.inference import Prediction, Predictor
 
 REQUEST_SECONDS = 120.0  # until a response begins
@@ -73,15 +72,9 @@ def create_app(
     ----------
     hosts : sequence of str     names in the header Host that are answered, or "*" for any
     request_seconds : float     time until a response begins
-
-    Raises
-    ------
-    UserError   if the bundle's name cannot be a part of a path
     """
     settings = settings or Settings()
     name = predictor.bundle.name
-    if not name or "/" in name:
-        raise UserError(f"{predictor.bundle.path}: the name {name!r} cannot be a part of a path")
     service = Service(predictor, settings)
 
     @asynccontextmanager

@@ -74,9 +74,8 @@ class Bundle:
 
     path: Path
     schema_version: int
-    name: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9._-]+$")
-    ]  # what servers call the model, in addresses and in the heading of their documentation
+    # What servers call the model, in addresses and in the heading of their documentation.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     run_id: str
     recipe: Annotated[Recipe, BeforeValidator(as_recipe)]
     classes: Names
