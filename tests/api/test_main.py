@@ -136,7 +136,7 @@ def test_a_bundle_whose_name_is_no_part_of_an_address_is_refused(bundle, tmp_pat
     copy = shutil.copytree(bundle, tmp_path / "copy")
     facts = json.loads((copy / "bundle.json").read_text())
     (copy / "bundle.json").write_text(json.dumps(facts | {"name": name}))
-    with pytest.raises(UserError, match="name: ") as refused:
+    with pytest.raises(UserError, match="name = ") as refused:
         Predictor.load(copy, "cpu")
     assert "\n" not in str(refused.value)
 
