@@ -5,8 +5,10 @@ and `lib.errors` only.
 
     app.py            the routes
     service.py        one request from admission to prediction
-    uploads.py        pictures from a multipart form, within limits on bytes, number and pixels
+    uploads.py        pictures from a multipart form, within limits on bytes, number and pace
     preamble.py       what a multipart form may have before its first boundary
+    decoding.py       pictures decoded under a budget of pixels, memory and time
+    decoder_process.py  a process that decodes, seen from the event loop
     batching.py       the queue that gathers requests into batches for the model
     open_inference.py the Open Inference Protocol
     tensors.py        that protocol's tensors, as JSON or as bytes
