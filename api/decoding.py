@@ -23,7 +23,7 @@ SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536  # of a request's pictures together
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 WAITING_SMALL_PIXELS = 16_777_216  # of all requests; large pictures do not keep small ones out
 PIXELS_PER_SECOND = 20_000_000  # decoded by a process, roughly
-NICENESS = 10  # of processes for large pictures, so that small ones and the model go first
+NICENESS = 19  # of processes for large pictures, so that small ones and the model go first
 LOOKED_AT = 65_536  # bytes of a file that the event loop walks through itself
 # What decoding takes at the most, as measured; readers of WebP and AVIF keep several copies.
 BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10}

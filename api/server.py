@@ -16,8 +16,9 @@ from api.connections import Connection, ConnectionLimits, limited
 from api.logs import log
 from lib.errors import UserError
 
-M_MMAP_THRESHOLD = -3  # of mallopt
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of mallopt
 LARGE_BUFFER = 262_144  # bytes
+HEAPS = 2  # for all threads, which otherwise have one each
 OTHER_FILES = 128  # descriptors for everything but connections
 
 
@@ -85,7 +86,9 @@ def return_large_buffers() -> None:
     buffers in heaps that seldom shrink. https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
+        mallopt(M_ARENA_MAX, HEAPS)
 
 
 def allow_open_files(connections: int) -> None:
