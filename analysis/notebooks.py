@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,7 @@ from lib.data.picture_files import UnreadablePicture
 from lib.data.sources import content_key
 from lib.errors import UserError
 from lib.files import read_json, replacing
+from lib.pages.markdown import raw_block
 from lib.pages.notebook import title
 
 ROOT = Path(__file__).parent.parent
@@ -180,7 +182,11 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
 
 
 def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:
-    """Drop what differs from one execution to the next, and what libraries wrote to stderr."""
+    """Drop what differs from one execution to the next, and what libraries wrote to stderr.
+
+    What cells printed and what parameters hold becomes text that Quarto does not interpret: it runs
+    what stands between `{{<` and `>}}` even in code, and ends the code at a fence in the output.
+    """
     executed["metadata"].pop("papermill", None)
     executed["metadata"]["daybook"] = record
     for number, cell in enumerate(executed["cells"], start=1):
@@ -188,7 +194,20 @@ def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:
         for transient in ("papermill", "execution"):
             cell["metadata"].pop(transient, None)
         if cell["cell_type"] == "code":
-            cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+            cell["outputs"] = [printed(o) for o in cell["outputs"] if o.get("name") != "stderr"]
+            if "injected-parameters" in cell["metadata"].get("tags", []):
+                source = "".join(cell["source"]).replace("{{<", r"{{\x3c")  # the same string
+                cell["source"] = source.splitlines(keepends=True)
+
+
+def printed(output: dict[str, Any]) -> dict[str, Any]:
+    """A cell's output; what it printed is shown as it is in a block of HTML."""
+    if output["output_type"] != "stream":
+        return output
+    text = "".join(output["text"])
+    shown = raw_block(f"<pre><code>{escape(text)}</code></pre>")
+    data = {"text/markdown": shown, "text/plain": text}
+    return type(output)(output_type="display_data", data=data, metadata={})
 
 
 def read_notebook(path: Path) -> dict[str, Any]:

@@ -1,12 +1,9 @@
 """The routes of the service."""
 
-import base64
-import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response, Security
@@ -17,13 +14,14 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
-from api import errors, open_inference, openapi
+from api import errors, open_inference, openapi, pages
 from api.errors import Problem, documented
-from api.middleware import HeadAsGet, RequestRecorder
+from api.middleware import HeadAsGet, RequestRecorder, Unanswered
 from api.service import Service, Settings
+from api.sites import ANY, OwnSite
 from lib.inference import Prediction, Predictor
 
-PAGE = Path(__file__).parent / "page" / "index.html"
+REQUEST_SECONDS = 120.0  # until a response begins
 
 
 class ClassProbability(BaseModel):
@@ -62,9 +60,21 @@ class HealthStatus(BaseModel):
     status: str
 
 
-def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAPI:
-    """The application that serves a predictor's bundle."""
+def create_app(
+    predictor: Predictor,
+    settings: Settings | None = None,
+    hosts: Sequence[str] = (ANY,),
+    request_seconds: float = REQUEST_SECONDS,
+) -> FastAPI:
+    """The application that serves a predictor's bundle.
+
+    Parameters
+    ----------
+    hosts : sequence of str     names in the header Host that are answered, or "*" for any
+    request_seconds : float     time until a response begins
+    """
     settings = settings or Settings()
+    name = predictor.bundle.name
     service = Service(predictor, settings)
 
     @asynccontextmanager
@@ -73,22 +83,28 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         yield
         await service.close()
 
+    # The description needs no token, so that /docs works; it then says nothing of the model.
+    told = settings.token is None
     app = FastAPIOffline(
-        title=f"Vision Daybook: {predictor.bundle.name}",
+        title=f"Vision Daybook: {name}" if told else "Vision Daybook",
         description=openapi.DESCRIPTION,
         version="1",
+        docs_url=None,
         redoc_url=None,
+        static_url=pages.ASSETS,
+        redirect_slashes=False,  # a redirect would repeat the name in the header Host
         lifespan=lifespan,
     )
     errors.install(app)
-    app.include_router(public_routes(service))
-    app.include_router(open_inference.health_routes(service))
+    app.include_router(public_routes(service, app.title))
+    app.include_router(open_inference.health_routes(service, told))
     guards = [Security(bearer(settings.token))] if settings.token else []
     unauthorized = documented(401) if settings.token else {}
-    for routes in (model_routes(service), open_inference.model_routes(service)):
+    for routes in (model_routes(service, told), open_inference.model_routes(service, told)):
         app.include_router(routes, dependencies=guards, responses=unauthorized)
-    app.add_middleware(HeadAsGet)  # within the recorder, which counts the request as HEAD
-    app.add_middleware(RequestRecorder, metrics=service.metrics)
+    # From the innermost to the outermost. The recorder counts HEAD as HEAD, and sees refusals.
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Unanswered, seconds=request_seconds)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -97,6 +113,8 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
             allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(OwnSite, names=hosts, origins=settings.origins)
+    app.add_middleware(RequestRecorder, metrics=service.metrics)
     return app
 
 
@@ -116,15 +134,18 @@ def bearer(token: str) -> Any:
     return check
 
 
-def public_routes(service: Service) -> APIRouter:
-    """The routes that need no token: the page and the health checks."""
+def public_routes(service: Service, title: str) -> APIRouter:
+    """The routes that need no token: the pages and the health checks."""
     router = APIRouter()
-    html = PAGE.read_text(encoding="utf-8")
-    headers = {"Content-Security-Policy": content_policy(html), "X-Content-Type-Options": "nosniff"}
+    at_root, documentation = pages.at_root(), pages.documentation(title)
 
     @router.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
-        return HTMLResponse(html, headers=headers)
+        return HTMLResponse(at_root.html, headers=at_root.headers)
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(documentation.html, headers=documentation.headers)
 
     @router.get("/healthz", tags=["health"])
     async def liveness() -> HealthStatus:
@@ -140,21 +161,13 @@ def public_routes(service: Service) -> APIRouter:
     return router
 
 
-def content_policy(html: str) -> str:
-    """A policy that allows only the page's own script and style, and requests to its origin."""
-    allowed = {}
-    for tag in ("script", "style"):
-        inline = html.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
-        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
-        allowed[tag] = f"{tag}-src 'sha256-{digest}'"
-    return (
-        f"default-src 'none'; {allowed['script']}; {allowed['style']}; img-src blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'"
-    )
+def model_routes(service: Service, told: bool) -> APIRouter:
+    """The routes of the model, which need the token if there is one.
 
-
-def model_routes(service: Service) -> APIRouter:
-    """The routes of the model, which need the token if there is one."""
+    Parameters
+    ----------
+    told : bool   whether their description names the classes
+    """
     router = APIRouter()
     bundle = service.predictor.bundle
     errors_of_forms = documented(400, 408, 413, 415, 422, 503)
@@ -187,7 +200,7 @@ def model_routes(service: Service) -> APIRouter:
             str | None,
             Query(
                 description="class to explain (default: the predicted class)",
-                json_schema_extra={"enum": [*bundle.classes]},
+                json_schema_extra={"enum": [*bundle.classes]} if told else None,
             ),
         ] = None,
     ) -> Response:

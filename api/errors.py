@@ -74,6 +74,7 @@ def install(app: FastAPI) -> None:
 DESCRIPTIONS = {
     400: "The multipart form or the tensor is malformed.",
     401: "Missing or wrong bearer token.",
+    404: "No model has this name.",
     408: "The request body did not arrive in time.",
     413: "Too many files, bytes or pixels.",
     415: "A compressed body, a body that is not the multipart form that the path requires, or a "

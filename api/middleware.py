@@ -1,8 +1,9 @@
-"""Request id, log line and metrics of every request; a 500 response when the application fails.
+"""Request id, log line and metrics of every request; a response when the application has none.
 
 HEAD is answered here for every path that has GET.
 """
 
+import asyncio
 import re
 import time
 import uuid
@@ -45,12 +46,9 @@ class RequestRecorder:
             await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
             status = CLIENT_CLOSED_REQUEST
-        except Exception:
-            log.exception("failed", extra={"fields": {"request_id": request_id}})
-            if status:  # the response has begun; a second one cannot be sent
-                raise
-            problem = Problem(500, "internal", "internal error of the service; see its log")
-            await problem.response(request_id)(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            # The service ends while the response is being sent. The server would log a traceback.
+            status = CLIENT_CLOSED_REQUEST
         finally:
             self._record(scope, request_id, status, time.perf_counter() - started)
 
@@ -65,6 +63,54 @@ class RequestRecorder:
             "milliseconds": round(1000 * seconds, 2),
         }
         log.info("request", extra={"fields": fields})
+
+
+class Unanswered:
+    """ASGI middleware that answers when the application fails, takes too long or is stopped.
+
+    Parameters
+    ----------
+    seconds : float   time until a response begins; from then on, the client's pace counts
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self.app = app
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+        request_id = scope["state"]["request_id"]
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            if not limit.expired():
+                limit.reschedule(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self.seconds) as limit:
+                await self.app(scope, receive, send_and_note)
+            return
+        except ClientDisconnect:
+            raise
+        except asyncio.CancelledError:
+            problem = Problem(503, "stopping", "the service stops; send the request again")
+            if begun:
+                raise
+        except Exception as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                message = f"the request was not answered within {self.seconds:g} s"
+                problem = Problem(503, "timeout", message)
+            else:
+                log.exception("failed", extra={"fields": {"request_id": request_id}})
+                problem = Problem(500, "internal", "internal error of the service; see its log")
+            if begun:  # a second response cannot be sent
+                raise
+        await problem.response(request_id)(scope, receive, send)
 
 
 class HeadAsGet:

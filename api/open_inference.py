@@ -4,14 +4,17 @@ One model with one input, `images`, UINT8 [N, 3, S, S], pictures of the network'
 two outputs, `probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
 """
 
+from typing import Annotated, Any
+
 import torch
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import Path as InPath
 from pydantic import BaseModel
 
 from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
-from api.uploads import check_encoding, receive
+from api.uploads import Reservation, check_encoding, receive
 
 
 class ServerMetadata(BaseModel):
@@ -46,8 +49,29 @@ class ModelReady(BaseModel):
     ready: bool
 
 
-def health_routes(service: Service) -> APIRouter:
-    """Metadata and health checks of the server, which need no token."""
+def known_model(name: str, told: bool) -> Any:
+    """A dependency that admits this name in the path, as it is, and no other.
+
+    As a part of the routes' own paths, a name with braces would be a template.
+    """
+    known = {"enum": [name]} if told else None
+
+    async def check(
+        model: Annotated[str, InPath(description="name of the model", json_schema_extra=known)],
+    ) -> None:
+        if model != name:
+            raise HTTPException(404)
+
+    return Depends(check)
+
+
+def health_routes(service: Service, told: bool) -> APIRouter:
+    """Metadata and health checks of the server, which need no token.
+
+    Parameters
+    ----------
+    told : bool   whether their description names the model
+    """
     router = APIRouter(prefix="/v2", tags=["open inference protocol"])
     name = service.predictor.bundle.name
 
@@ -67,7 +91,11 @@ def health_routes(service: Service) -> APIRouter:
         service.check_ready()
         return Ready(live=True, ready=True)
 
-    @router.get(f"/models/{name}/ready", responses=documented(503))
+    @router.get(
+        "/models/{model}/ready",
+        dependencies=[known_model(name, told)],
+        responses=documented(404, 503),
+    )
     async def model_readiness() -> ModelReady:
         """Readiness check of this model."""
         service.check_ready()
@@ -76,11 +104,16 @@ def health_routes(service: Service) -> APIRouter:
     return router
 
 
-def model_routes(service: Service) -> APIRouter:
-    """The routes of the model."""
+def model_routes(service: Service, told: bool) -> APIRouter:
+    """The routes of the model; `told` says whether their description names it."""
     predictor = service.predictor
     name = predictor.bundle.name
-    router = APIRouter(prefix=f"/v2/models/{name}", tags=["open inference protocol"])
+    router = APIRouter(
+        prefix="/v2/models/{model}",
+        tags=["open inference protocol"],
+        dependencies=[known_model(name, told)],
+        responses=documented(404),
+    )
     side, classes = predictor.image_size, predictor.classes
     # A pixel needs at most five characters ("255, "); the rest is for names and shapes.
     max_bytes = service.limits.files * 3 * side * side * 5 + 65_536
@@ -109,13 +142,15 @@ def model_routes(service: Service) -> APIRouter:
         service.check_room()
         check_encoding(request)
         body = bytearray()
-        with service.memory.reservation() as reservation:
+        with service.memory.reservation(request) as reservation:
             with service.stage("reading"):
                 await receive(request, reservation, service.limits, max_bytes, body.extend)
             with service.stage("decoding"):
                 header = request.headers.get(tensors.JSON_LENGTH)
+                text, binary = tensors.split(bytes(body), header)
+                reserve(reservation, tensors.parsed_bytes(text), service.limits.total_bytes)
                 inference_request, pictures = await service.in_thread(
-                    lambda: tensors.read(bytes(body), header, side)
+                    lambda: tensors.read(text, binary, side)
                 )
         if len(pictures) > service.limits.files:
             message = f"more than {service.limits.files} pictures in one request"
@@ -127,6 +162,14 @@ def model_routes(service: Service) -> APIRouter:
             return Response(content, headers=headers)
 
     return router
+
+
+def reserve(reservation: Reservation, size: int, total: int) -> None:
+    """Reserve memory for the values of a JSON tensor; raises Problem 413 if it takes too much."""
+    if size > total:
+        message = "the JSON has too many values; send the tensor as bytes (binary_data_size)"
+        raise Problem(413, "too_large", message)
+    reservation.add(size)
 
 
 def tensor_metadata(name: str, datatype: str, *shape: int) -> TensorMetadata:

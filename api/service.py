@@ -1,16 +1,12 @@
-"""One request from admission to prediction.
-
-A picture of a few thousand pixels is decoded on the event loop in a fraction of a millisecond;
-larger ones are decoded in threads, so that other requests do not wait for them.
-"""
+"""One request from admission to prediction."""
 
 import asyncio
 import dataclasses
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TypeVar
@@ -19,16 +15,16 @@ import torch
 from fastapi import Request
 from PIL import Image
 from starlette.requests import ClientDisconnect
+from starlette.types import Message
 from torch import Tensor
 
 from api.batching import Batcher, QueueFull
+from api.decoding import Decoder, announced
 from api.errors import Problem, busy
 from api.metrics import Metrics
-from api.uploads import Limits, MemoryBudget, Upload, count_pixels, read_files
-from lib.errors import UserError
+from api.uploads import Limits, MemoryBudget, Upload, read_files
 from lib.inference import Predictor
 
-INLINE_PIXELS = 16_384  # at most so many are decoded on the event loop
 MAX_EXPLANATIONS = 8  # running and waiting
 
 T = TypeVar("T")
@@ -38,7 +34,7 @@ T = TypeVar("T")
 class Settings:
     """Settings of the service."""
 
-    decoders: int = 2  # threads
+    decoders: int = 2  # processes for large pictures
     max_batch: int = 32
     max_queue: int = 256
     token: str | None = None
@@ -57,7 +53,8 @@ class Service:
             predictor.probabilities, self.metrics, settings.max_batch, settings.max_queue
         )
         self.memory = MemoryBudget(settings.limits)
-        self._decoders = ThreadPoolExecutor(settings.decoders, "decode")
+        self._decoder = Decoder(predictor.image_size, settings.limits, settings.decoders)
+        self._reader = ThreadPoolExecutor(1, "tensors")
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._explanations = 0
 
@@ -65,12 +62,13 @@ class Service:
         """Run everything once, because many libraries load only at first use."""
         self.batcher.start()
         side = self.predictor.image_size
-        await self.batcher.submit(torch.zeros(1, 3, side, side, dtype=torch.uint8))
-        blank = BytesIO()
-        Image.new("RGB", (side, side)).save(blank, "PNG")
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(
-            self._explainer, self._overlay, Upload(data=bytearray(blank.getvalue())), None
+        blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+        await asyncio.gather(
+            self.batcher.submit(blank),
+            asyncio.get_running_loop().run_in_executor(
+                self._explainer, self._overlay, blank[0], None
+            ),
+            self._decoder.start(),
         )
         # The objects that exist now stay; searching them for garbage took a third of the
         # interpreter's time.
@@ -90,23 +88,23 @@ class Service:
     async def predict(self, request: Request) -> tuple[list[str], Tensor]:
         """Names of the request's pictures, and their probabilities (n, classes)."""
         self.check_room()
-        with self.memory.reservation() as reservation:
+        with self.memory.reservation(request) as reservation:
             with self.stage("reading"):
                 uploads = await read_files(request, reservation, self.limits)
-            with self.stage("decoding"):
-                images = await self.decode(uploads)
-        return [upload.name for upload in uploads], await self.probabilities(request, images)
+            async with while_connected(request):
+                images = await self._decoded(uploads)
+                rows = await self._predicted(images)
+        return [upload.name for upload in uploads], rows
 
-    async def decode(self, uploads: list[Upload]) -> Tensor:
-        """Pictures uint8 (n, 3, S, S) of files; raises Problem for the first unreadable one."""
-        pixels = sum(count_pixels(upload, self.limits) for upload in uploads)
-        if pixels <= INLINE_PIXELS:
-            return self._decode_all(uploads)
-        return await self.in_thread(lambda: self._decode_all(uploads))
+    async def _decoded(self, uploads: list[Upload]) -> Tensor:
+        """Pictures uint8 (n, 3, S, S); raises Problem for the first damaged or too large one."""
+        with self.stage("decoding"):
+            structures = [await announced(upload, self.limits) for upload in uploads]
+            return await self._decoder.decode(uploads, structures)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Call a function that would block the event loop in one of the decoding threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
+        """Call a function that would block the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, function)
 
     async def probabilities(self, request: Request, images: Tensor) -> Tensor:
         """Probabilities (n, classes) of pictures uint8 (n, 3, S, S).
@@ -116,19 +114,13 @@ class Service:
         Problem            503 if the queue is full
         ClientDisconnect   if the client closes the connection
         """
+        async with while_connected(request):
+            return await self._predicted(images)
+
+    async def _predicted(self, images: Tensor) -> Tensor:
         with queue_full_as_problem():
             result = self.batcher.submit(images)
-        # The body has been read, so the next message can only be the disconnection.
-        disconnected = asyncio.ensure_future(request.receive())
-        disconnected.add_done_callback(lambda _: result.cancel())
-        try:
-            rows = await result
-        except asyncio.CancelledError:
-            if disconnected.done():
-                raise ClientDisconnect from None
-            raise
-        finally:
-            disconnected.cancel()
+        rows = await result
         for confidence in rows.amax(dim=1).tolist():
             self.metrics.confidence(confidence)
         return rows
@@ -137,18 +129,26 @@ class Service:
         """Grad-CAM heatmap over the request's one picture, as a PNG."""
         if target is not None and target not in self.predictor.classes:
             raise Problem(422, "unknown_class", f"no class {target[:80]!r}; GET /model lists them")
+        self._check_explainer()
+        with self.memory.reservation(request) as reservation:
+            limits = dataclasses.replace(self.limits, files=1)
+            uploads = await read_files(request, reservation, limits)
+            async with while_connected(request):
+                images = await self._decoded(uploads)
+                return await self._explain(images[0], target)
+
+    def _check_explainer(self) -> None:
+        """Raises Problem 503 if as many explanations as may wait are waiting."""
         if self._explanations >= MAX_EXPLANATIONS:
             raise busy(1)
+
+    async def _explain(self, image: Tensor, target: str | None) -> bytes:
+        self._check_explainer()  # the place is taken when there is something to explain
         self._explanations += 1
         try:
-            with self.memory.reservation() as reservation:
-                limits = dataclasses.replace(self.limits, files=1)
-                uploads = await read_files(request, reservation, limits)
-                count_pixels(uploads[0], self.limits)
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(
-                    self._explainer, self._overlay, uploads[0], target
-                )
+            return await asyncio.get_running_loop().run_in_executor(
+                self._explainer, self._overlay, image, target
+            )
         finally:
             self._explanations -= 1
 
@@ -161,34 +161,15 @@ class Service:
 
     async def close(self) -> None:
         await self.batcher.close()
-        self._decoders.shutdown()
+        await self._decoder.close()
+        self._reader.shutdown()
         self._explainer.shutdown()
 
-    def _decode_all(self, uploads: list[Upload]) -> Tensor:
-        return torch.stack([self._decode_one(upload) for upload in uploads])
-
-    def _decode_one(self, upload: Upload) -> Tensor:
-        try:
-            return self.predictor.prepare(NamedFile(upload))
-        except UserError as error:
-            raise Problem(422, "unreadable", str(error)) from error
-
-    def _overlay(self, upload: Upload, target: str | None) -> bytes:
-        try:
-            overlay = self.predictor.explain(NamedFile(upload), target)
-        except UserError as error:
-            raise Problem(422, "unreadable", str(error)) from error
+    def _overlay(self, image: Tensor, target: str | None) -> bytes:
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
         png = BytesIO()
-        overlay.save(png, "PNG")
+        self.predictor.explain(picture, target).save(png, "PNG")
         return png.getvalue()
-
-
-class NamedFile(BytesIO):
-    """An upload as a file; messages about it mention its name."""
-
-    def __init__(self, upload: Upload) -> None:
-        super().__init__(upload.data)
-        self.name = upload.name
 
 
 @contextmanager
@@ -198,3 +179,36 @@ def queue_full_as_problem() -> Iterator[None]:
         yield
     except QueueFull as error:
         raise busy(error.seconds) from None
+
+
+@asynccontextmanager
+async def while_connected(request: Request) -> AsyncIterator[None]:
+    """Cancels what it contains when the request's client has gone.
+
+    The request's body has been read, so the next message can only be the disconnection.
+
+    Raises
+    ------
+    ClientDisconnect   if the client closes the connection
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    def cancel(message: asyncio.Future[Message]) -> None:
+        nonlocal gone
+        if not message.cancelled():
+            gone = True
+            task.cancel()
+
+    disconnected = asyncio.ensure_future(request.receive())
+    disconnected.add_done_callback(cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:  # and nobody else cancelled it
+            raise ClientDisconnect from None
+        raise
+    finally:
+        disconnected.remove_done_callback(cancel)
+        disconnected.cancel()

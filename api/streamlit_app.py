@@ -6,6 +6,7 @@ It loads the bundle itself, without the service, and has the same limits on pict
 """
 
 import argparse
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -69,9 +70,10 @@ def show_prediction(predictor: "Predictor", name: str, picture: bytes, calibrate
     ------
     UserError, Problem   if it cannot be read or is too large
     """
-    from api.uploads import Limits, Upload, count_pixels
+    from api.decoding import structure_of
+    from api.uploads import Limits, Upload
 
-    count_pixels(Upload(name, bytearray(picture)), Limits())
+    structure_of(Upload(name, bytearray(picture)), Limits())
     images = predictor.prepare(picture)[None]
     temperature = None if calibrated else 1.0
     row = predictor.probabilities(images, temperature)[0].tolist()
@@ -81,14 +83,21 @@ def show_prediction(predictor: "Predictor", name: str, picture: bytes, calibrate
 
     left, right = st.columns(2)
     with right:
-        st.subheader(f"Predicted: {label} (confidence {percent(confidence)})")
+        st.subheader(f"Predicted: {plain(label)} (confidence {percent(confidence)})")
         bar = st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
         st.dataframe(table, hide_index=True, column_config={"probability": bar})
     with left:
         target = st.selectbox("Class to explain", table["class"])
-        caption = f"Grad-CAM for {target}: brighter regions are stronger evidence"
+        caption = f"Grad-CAM for {plain(target)}: brighter regions are stronger evidence"
         st.image(predictor.explain(picture, target), caption, "stretch")
-        st.image(picture, name, 160)
+        st.image(picture, plain(name), 160)
+
+
+def plain(text: str) -> str:
+    """The text as Markdown that shows it: a name makes no link, picture, formula or colour."""
+    line = " ".join(text.split())
+    shown = re.sub(r"[\\`*_{}\[\]<>#|~^$@&!]|:(?=[\w/])|(?<=www)\.", r"\\\g<0>", line)
+    return re.sub(r"^(\d*)(?=[-+=.)])", r"\g<1>\\", shown)  # nor a list or a heading
 
 
 def percent(value: float) -> str:
@@ -128,7 +137,7 @@ def main() -> None:
         if picture:
             show_prediction(predictor, *picture, calibrated)
     except (UserError, Problem) as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
 
 
 main()

@@ -10,18 +10,30 @@ if it has one: a null `id` is none, and in the protocol's response `id` is a str
 """
 
 import json
+import re
 import struct
 from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, FailFast, Strict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    FailFast,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 
 from api.errors import Problem
 
 INPUT, DATATYPE = "images", "UINT8"
 PROBABILITIES, LABELS = "probabilities", "labels"
 JSON_LENGTH = "Inference-Header-Content-Length"
+MOST = 16  # inputs, outputs and dimensions that are read; the model has one, two and four
+# What values take in the parser and as lists, counted by the signs that introduce or separate them.
+BYTES_OF_VALUES = {b",": 48, b"[": 160, b"{": 320, b'"': 80}
 
 Whole = Annotated[int, Strict(), Ge(0), Le(2**63)]
 Pixel = Annotated[int, Strict(), Ge(0), Le(255)]
@@ -49,22 +61,24 @@ Parameters = Annotated[dict[str, bool | int | float | str], BeforeValidator(_wit
 
 class RequestInput(BaseModel):
     name: str
-    shape: list[Whole]
+    shape: Annotated[list[Whole], Field(max_length=MOST), FailFast()]
     datatype: str
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
     data: list[Any] | None = None
 
 
 class RequestOutput(BaseModel):
     name: str
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
 
 
 class InferRequest(BaseModel):
     id: str | None = None
-    parameters: Parameters = {}
-    inputs: list[RequestInput]
-    outputs: Annotated[list[RequestOutput], BeforeValidator(_or_empty)] = []
+    parameters: Parameters = Field(default_factory=dict)
+    inputs: Annotated[list[RequestInput], Field(max_length=MOST), FailFast()]
+    outputs: Annotated[
+        list[RequestOutput], Field(max_length=MOST), FailFast(), BeforeValidator(_or_empty)
+    ] = Field(default_factory=list)
 
 
 class ResponseOutput(BaseModel):
@@ -82,34 +96,55 @@ class InferResponse(BaseModel):
     outputs: list[ResponseOutput]
 
 
-def read(body: bytes, json_length: str | None, side: int) -> tuple[InferRequest, np.ndarray]:
-    """A request and its pictures uint8 (N, 3, side, side).
+def split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
+    """The JSON object of a request's body, and the bytes of its tensors.
 
     Parameters
     ----------
     json_length : str   value of the header Inference-Header-Content-Length, if present
-    side : int          height and width of the model's input in pixels
+
+    Raises
+    ------
+    Problem   400 if that is no length of the body's beginning
+    """
+    if json_length is None:
+        return body, b""
+    if not re.fullmatch(r"[0-9]{1,12}", json_length) or int(json_length) > len(body):
+        raise invalid(f"{JSON_LENGTH}: should be the length of the JSON object in bytes")
+    return body[: int(json_length)], body[int(json_length) :]
+
+
+def parsed_bytes(text: bytes) -> int:
+    """An upper limit of the memory that the values of a JSON text take once it is parsed."""
+    return sum(text.count(mark) * size for mark, size in BYTES_OF_VALUES.items())
+
+
+def read(text: bytes, binary: bytes, side: int) -> tuple[InferRequest, np.ndarray]:
+    """A request and its pictures uint8 (N, 3, side, side).
+
+    Parameters
+    ----------
+    text, binary : bytes   what `split` gives
+    side : int             height and width of the model's input in pixels
 
     Raises
     ------
     Problem   400 if the request does not match the protocol or the model's metadata
     """
-    end = len(body)
-    if json_length is not None:
-        if not (json_length.isdecimal() and float(json_length) <= len(body)):
-            raise invalid(f"{JSON_LENGTH}: should be the length of the JSON object in bytes")
-        end = int(json_length)
     try:
-        request = InferRequest.model_validate_json(body[:end])
+        request = InferRequest.model_validate_json(text)
     except ValidationError as error:
         raise invalid(_first_error(error, "the body")) from None
-    for output in request.outputs:
-        if output.name not in (PROBABILITIES, LABELS):
+    names = [output.name for output in request.outputs]
+    for name in names:
+        if name not in (PROBABILITIES, LABELS):
             outputs = f"{PROBABILITIES} and {LABELS}"
-            raise invalid(f"unknown output {output.name[:40]!r}; the outputs are {outputs}")
+            raise invalid(f"unknown output {name[:40]!r}; the outputs are {outputs}")
+        if names.count(name) > 1:
+            raise invalid(f"output {name!r} is requested more than once")
     if len(request.inputs) != 1:
         raise invalid(f"{len(request.inputs)} inputs; the model has one, {INPUT!r}")
-    return request, _pixels(request.inputs[0], body[end:], side)
+    return request, _pixels(request.inputs[0], binary, side)
 
 
 def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:

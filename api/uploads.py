@@ -1,27 +1,31 @@
-"""Pictures from a multipart form, within limits on bytes, number and pixels.
+"""Pictures from a multipart form, within limits on bytes and number.
 
 Bytes are counted as they arrive, whatever length the request declares; a body that exceeds a limit
-is refused at that byte. The format of a file is recognised by its content, not by its name, and its
-pixels are counted from its own header before anything is decoded.
+is refused at that byte, and one that falls behind the pace at that moment.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
+from typing import TYPE_CHECKING
 
 from fastapi import Request
-from PIL import Image
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from api.clients import Shares, client_of
 from api.errors import Problem, busy
+from api.pace import Pace
 from api.preamble import Preamble
-from lib.inference import FORMATS, UnreadablePicture, is_known, pixel_count
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"  # the form field of a picture
+PACE = Pace()
+SMALL_BODY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,14 @@ class Limits:
     file_bytes: int = 10_000_000
     files: int = 32
     request_bytes: int = 64_000_000
-    total_bytes: int = 256_000_000
-    pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
+    total_bytes: int = 192_000_000  # of all bodies in memory
+    small_bytes: int = 32_000_000  # of all bodies of up to `SMALL_BODY`, in addition
     seconds: float = 30.0  # until a body has arrived
+    pixels: int = 25_000_000  # per picture; twice those of a 12-megapixel photograph
+    request_pixels: int = 100_000_000
+    waiting_pixels: int = 100_000_000  # of all requests whose pictures wait for their decoding
+    decoding_bytes: int = 450_000_000  # memory of all decoding at a time
+    decoding_seconds: float = 5.0  # per picture, after which it is given up
 
 
 @dataclass
@@ -45,39 +54,51 @@ class Upload:
 
 
 class MemoryBudget:
-    """The bytes of uploads in memory, over all requests."""
+    """The bytes of bodies in memory, over all requests; half of them are for one client.
+
+    Bodies of up to `SMALL_BODY` bytes have a part of their own, so that large ones which come
+    slowly do not keep them out.
+    """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._reserved = 0
+        self._small = Shares(limits.small_bytes, limits.small_bytes // 2)
+        self._large = Shares(limits.total_bytes, limits.total_bytes // 2)
 
     @contextmanager
-    def reservation(self) -> Iterator["Reservation"]:
+    def reservation(self, request: Request) -> Iterator["Reservation"]:
         """One request's part of the budget, released when the block ends."""
-        reservation = Reservation(self)
+        client = client_of(request.client.host if request.client else None)
+        reservation = Reservation(self._small, self._large, client)
         try:
             yield reservation
         finally:
-            self._reserved -= reservation.size
-
-    def reserve(self, size: int) -> None:
-        """Raises Problem 503 if the budget is exhausted."""
-        if self._reserved + size > self._limits.total_bytes:
-            raise busy(1)
-        self._reserved += size
+            reservation.release()
 
 
-@dataclass
 class Reservation:
-    """The bytes that one request has reserved."""
+    """The bytes that one request has reserved: `size`."""
 
-    budget: MemoryBudget
-    size: int = 0
+    def __init__(self, small: Shares, large: Shares, client: str) -> None:
+        self._shares, self._large = small, large
+        self._client = client
+        self.size = 0
 
     def add(self, size: int) -> None:
-        """Raises Problem 503 if the budget is exhausted."""
-        self.budget.reserve(size)
-        self.size += size
+        """Raises Problem 503 if the budget, or the client's half of it, is exhausted."""
+        grown = self.size + size
+        if self._shares is self._large or grown <= SMALL_BODY:
+            if not self._shares.take(self._client, size):
+                raise busy(1)
+        else:
+            if not self._large.take(self._client, grown):
+                raise busy(1)
+            self.release()
+            self._shares = self._large
+        self.size = grown
+
+    def release(self) -> None:
+        self._shares.give_back(self._client, self.size)
+        self.size = 0
 
 
 async def receive(
@@ -91,20 +112,37 @@ async def receive(
 
     Raises
     ------
-    Problem   413 at the first byte beyond `max_bytes`, 408 after `limits.seconds`, 503 if the
-              memory budget is exhausted
+    Problem   413 at the first byte beyond `max_bytes`, 408 after `limits.seconds` or when the
+              sender falls behind the pace, 503 if the memory budget is exhausted
     """
+    now = asyncio.get_running_loop().time
+    started = now()
+    received = 0
     try:
-        async with asyncio.timeout(limits.seconds):
+        async with asyncio.timeout(min(limits.seconds, PACE.patience(0, 0))) as patience:
             async for chunk in request.stream():
                 if reservation.size + len(chunk) > max_bytes:
                     message = f"the body is larger than {max_bytes:,} bytes"
                     raise Problem(413, "too_large", message)
                 reservation.add(len(chunk))
                 write(chunk)
+                received += len(chunk)
+                wait = PACE.patience(received, now() - started)
+                patience.reschedule(min(started + limits.seconds, now() + wait))
     except TimeoutError:
-        message = f"the body did not arrive within {limits.seconds:g} s"
-        raise Problem(408, "too_slow", message) from None
+        raise _too_slow(received, now() - started, limits) from None
+
+
+def _too_slow(received: int, seconds: float, limits: Limits) -> Problem:
+    if seconds >= limits.seconds:
+        message = f"the body did not arrive within {limits.seconds:g} s; send fewer pictures"
+    else:
+        message = (
+            f"the body stopped or is too slow: {received:,} bytes in {seconds:.0f} s; send at "
+            f"least {PACE.bytes_per_second:,.0f} bytes per second, without pauses of "
+            f"{PACE.stall:g} s"
+        )
+    return Problem(408, "too_slow", message)
 
 
 def check_encoding(request: Request) -> None:
@@ -130,46 +168,60 @@ async def read_files(request: Request, reservation: Reservation, limits: Limits)
         message = f"send pictures as multipart/form-data, each in a field {FIELD!r}"
         raise Problem(415, "not_a_form", message)
     try:
-        form = _Form(options.get(b"boundary", b""), limits)
-        await receive(request, reservation, limits, limits.request_bytes, form.write)
+        form = _Form(limits)
+        reader = _FormReader(options.get(b"boundary", b""), form)
+        await receive(request, reservation, limits, limits.request_bytes, reader.write)
+        reader.end()
     except FormParserError as error:
         raise Problem(400, "damaged_form", f"the form is damaged: {error}") from error
     return form.files()
 
 
+class _FormReader:
+    """A form's bytes on their way to its parser.
+
+    The parser knows the form, and the form does not know the parser: what refers to itself in a
+    circle stays in memory until the next search for garbage, here with all its files.
+    """
+
+    def __init__(self, boundary: bytes, form: "_Form") -> None:
+        if not boundary:
+            raise Problem(400, "damaged_form", "the content type of the form has no boundary")
+        self._preamble = Preamble(boundary)
+        self._parser = MultipartParser(boundary, form.callbacks())
+
+    def write(self, chunk: bytes) -> None:
+        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
+
+    def end(self) -> None:
+        if not self._preamble.over:
+            self._parser.write(self._preamble.end())
+        if not self._preamble.over:
+            raise Problem(400, "damaged_form", self._preamble.missing())
+
+
 class _Form:
     """The files of a form, collected while python-multipart parses it."""
 
-    def __init__(self, boundary: bytes, limits: Limits) -> None:
-        if not boundary:
-            raise Problem(400, "damaged_form", "the content type of the form has no boundary")
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._files: list[Upload] = []
         self._header = (bytearray(), bytearray())  # name and value of the one being parsed
         self._disposition = b""
         self._complete = False
-        self._preamble = Preamble(boundary)
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": lambda data, a, b: self._header[0].extend(data[a:b]),
-                "on_header_value": lambda data, a, b: self._header[1].extend(data[a:b]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._open,
-                "on_part_data": self._extend,
-                "on_end": self._end,
-            },
-        )
 
-    def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk if self._preamble.over else self._preamble.write(chunk))
+    def callbacks(self) -> "MultipartCallbacks":
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, a, b: self._header[0].extend(data[a:b]),
+            "on_header_value": lambda data, a, b: self._header[1].extend(data[a:b]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._open,
+            "on_part_data": self._extend,
+            "on_end": self._end,
+        }
 
     def files(self) -> list[Upload]:
-        if not self._preamble.over:
-            self._parser.write(self._preamble.end())
-        if not self._preamble.over:
-            raise Problem(400, "damaged_form", self._preamble.missing())
         if not self._complete:
             raise Problem(400, "damaged_form", "the form ends before its closing boundary")
         if not self._files:
@@ -209,32 +261,3 @@ class _Form:
 
     def _end(self) -> None:
         self._complete = True
-
-
-def count_pixels(upload: Upload, limits: Limits) -> int:
-    """Number of pixels of a picture, read from its header alone.
-
-    Raises
-    ------
-    Problem   415 if it is not a picture in a supported format, 413 if too large, 422 if damaged
-    """
-    if not upload.data:
-        raise Problem(422, "unreadable", f"{upload.name}: the file is empty")
-    if not is_known(upload.data):
-        message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
-        raise Problem(415, "unknown_format", message)
-    try:
-        pixels = pixel_count(BytesIO(upload.data))
-    except UnreadablePicture as error:
-        if isinstance(error.__cause__, Image.DecompressionBombError):
-            raise _too_many_pixels(upload, limits) from None
-        message = f"{upload.name}: damaged, or not in the format of its first bytes"
-        raise Problem(422, "unreadable", message) from error
-    if pixels > limits.pixels:
-        raise _too_many_pixels(upload, limits)
-    return pixels
-
-
-def _too_many_pixels(upload: Upload, limits: Limits) -> Problem:
-    message = f"{upload.name}: more than {limits.pixels:,} pixels"
-    return Problem(413, "too_many_pixels", message)

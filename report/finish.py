@@ -5,8 +5,12 @@
   loaded when the chart comes into view.
 - Menu entries of pages that do not exist, and figures of files that do not exist, are removed.
 - Scripts from other hosts, which Quarto adds for some notebook outputs, are removed.
+- A policy lets a page run the site's own script files and Quarto's own inline scripts, no others.
 """
 
+import base64
+import hashlib
+import html
 import json
 import os
 import posixpath
@@ -36,6 +40,11 @@ CHART = re.compile(
     r"<script type=\"application/json\" class=\"daybook-spec\")>(.*?)</script>",
     re.DOTALL,
 )
+INLINE_SCRIPT = re.compile(r"<script\b(?![^>]*\bsrc=)([^>]*)>(.*?)</script>", re.DOTALL)
+HANDLER = re.compile(r"\son[a-z]+=\"([^\"]*)\"")
+CONTENT = re.compile(r"<main\b.*</main>", re.DOTALL)
+POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>\n?")
+HEAD = re.compile(r"<head\b[^>]*>\n?")
 
 
 def finish(site: Path) -> None:
@@ -60,7 +69,28 @@ def finished(text: str, path: Path, site: Path, pages: set[str]) -> str:
     text = HREF.sub(lambda match: resolved(match[1], page, pages), text)
     text = NAVIGATION.sub(lambda match: without_missing(match[0], path.parent), text)
     text = FIGURE_OF_FILE.sub(if_exists, text)
-    return extract_charts(text, path)
+    return with_policy(extract_charts(text, path))
+
+
+def with_policy(text: str) -> str:
+    """The page with a Content-Security-Policy, so that no string on it can become a script.
+
+    Inline scripts and handlers outside <main> are Quarto's and are allowed by their hashes; what a
+    study has written is in <main>, which has none. Vega compiles its expressions by `eval`.
+    """
+    bare = POLICY.sub("", text)
+    around = CONTENT.sub("", bare)
+    scripts = [code for kind, code in INLINE_SCRIPT.findall(around) if "json" not in kind]
+    handlers = [html.unescape(code) for code in HANDLER.findall(around)]
+    hashes = sorted(
+        base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        for code in {*scripts, *handlers}
+    )
+    sources = ["'self'", "'unsafe-eval'", *(["'unsafe-hashes'"] if handlers else [])]
+    sources += [f"'sha256-{digest}'" for digest in hashes]
+    policy = f"script-src {' '.join(sources)}; object-src 'none'; base-uri 'none'"
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+    return HEAD.sub(lambda match: match[0].rstrip("\n") + "\n" + meta, bare, count=1)
 
 
 def resolved(href: str, page: str, pages: set[str]) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.pages.markdown import raw_block
 from lib.pages.notebook import title
 
 HIDDEN = {"remove-cell": "all", "hide-cell": "all", "hide-code": "code", "hide-output": "output"}
 PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
-FENCE = "`" * 12  # longer than any fence inside a cell
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,25 @@ def _code_cell(source: str, outputs: list[dict[str, Any]], tags: list[str], pict
     if lines and "code" not in hidden:
         fold = '```{=html}\n<details class="code-fold"><summary>Code</summary>\n```'
         close = "```{=html}\n</details>\n```"
-        parts += [fold, f"{FENCE}python\n{lines}\n{FENCE}", close]
+        parts += [fold, _fenced(lines, "python"), close]
     if "output" not in hidden:
         for number, output in enumerate(outputs):
             parts.append(_output(output, picture.with_name(f"{picture.name}-{number}")))
     return "\n\n".join([f'::: {{.cell tags="{" ".join(tags)}"}}', *parts, ":::"])
 
 
+def _fenced(text: str, language: str = "") -> str:
+    """A block of code between more backticks than the text has in a row."""
+    fence = "`" * (3 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def _output(output: dict[str, Any], picture: Path) -> str:
     """One output as Markdown, in the richest form that a page can show."""
     if output["output_type"] == "stream":
-        return f"{FENCE}\n{''.join(output['text'])}\n{FENCE}"
+        return _fenced("".join(output["text"]))
     if output["output_type"] == "error":
-        return f"{FENCE}\n{output['ename']}: {output['evalue']}\n{FENCE}"
+        return _fenced(f"{output['ename']}: {output['evalue']}")
     data = output["data"]
     for kind, ending in PICTURES.items():
         if kind in data:
@@ -78,5 +84,5 @@ def _output(output: dict[str, Any], picture: Path) -> str:
     if "text/markdown" in data:
         return "".join(data["text/markdown"])
     if "text/html" in data:
-        return f"{FENCE}{{=html}}\n{''.join(data['text/html'])}\n{FENCE}"
-    return f"{FENCE}\n{''.join(data.get('text/plain', ''))}\n{FENCE}"
+        return raw_block("".join(data["text/html"]))
+    return _fenced("".join(data.get("text/plain", "")))

@@ -101,7 +101,8 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
         for history in histories
     ]
     for row, values in zip(rows, columns, strict=True):
-        write_script(folder / "history" / f"{row['id']}.js", f"histories[{row['id']!r}]", values)
+        id = row["id"]
+        write_script(folder / "history" / f"{id}.js", f"histories[{json.dumps(id)}]", values)
     run_ids = {row["id"] for row in rows}
     for path in (folder / "history").glob("*.js"):
         if path.stem not in run_ids:

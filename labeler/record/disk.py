@@ -1,4 +1,8 @@
-"""What the disk must do beyond reading and writing: sync a folder, lock a file.
+"""What the disk must do beyond reading and writing: sync a folder, lock a file, follow no link.
+
+Whoever may write into a folder can put a link under a name that can be guessed, so that the labeler
+would write where they cannot. Its own files are opened without following links, and what replaces
+a file is written under a random name.
 
 Some file systems (network shares, FUSE, memory cards) can do one of them only, or neither. Labels
 are kept there too; `limits` says what is missing. All other errors are raised: a full or failing
@@ -8,8 +12,13 @@ disk, a missing permission.
 import contextlib
 import errno
 import os
+import secrets
+import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 if sys.platform == "win32":
     import msvcrt
@@ -46,10 +55,48 @@ def flush_folder(folder: Path) -> bool:
     return True
 
 
-def remove(temporary: Path) -> None:
-    """Delete an unfinished file, if that is still possible."""
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+def open_own(path: Path, flags: int) -> int:
+    """A descriptor of one of the labeler's own files, which is neither a link nor a pipe.
+
+    Raises
+    ------
+    OSError   if it is, or cannot be opened
+    """
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, f"{path.name} is a link; remove it", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no regular file; remove it", str(path))
+    return descriptor
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file, open for writing, that takes the place of `path` when the block ends.
+
+    If that fails, `path` stays as it was, and nothing is left of the new file.
+
+    Raises
+    ------
+    OSError   if it cannot be written
+    """
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{secrets.token_hex(4)}.new")
+    try:
+        with temporary.open("xb") as file:  # exclusively: a link of that name is no place to write
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        flush_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 class FolderLock:
@@ -66,9 +113,9 @@ class FolderLock:
         Raises
         ------
         BlockingIOError   if another process has it
-        OSError           if the folder cannot be written
+        OSError           if the folder cannot be written, or a link lies there
         """
-        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = open_own(folder / LOCK, os.O_RDWR | os.O_CREAT)
         try:
             self.held = _lock(self._file)
         except BaseException:

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.record.disk import flush_folder, remove
+from labeler.record.disk import flush_folder, open_own, replacing
 
 JOURNAL = ".labels.journal"
 
@@ -110,7 +110,8 @@ def read_journal(folder: Path) -> Replay:
     """The content of the folder's journal; empty if there is none."""
     path = folder / JOURNAL
     try:
-        return replay(path.read_bytes())
+        with open(open_own(path, os.O_RDONLY), "rb") as file:
+            return replay(file.read())
     except FileNotFoundError:
         return Replay()
     except OSError as error:
@@ -160,16 +161,10 @@ class Journal:
         NotSaved   if it cannot be written; the old one stays as it is
         """
         self.close()
-        temporary = self.path.with_name(self.path.name + ".new")
         try:
-            with temporary.open("wb") as file:
+            with replacing(self.path) as file:
                 file.writelines(_line(entry) for entry in entries)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-            flush_folder(self.path.parent)
         except OSError as error:
-            remove(temporary)
             raise NotSaved(f"{self.path} could not be written: {reason(error)}") from error
 
     def close(self) -> None:
@@ -178,10 +173,10 @@ class Journal:
             os.close(descriptor)
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(self.path, flags, 0o644)
+        descriptor = open_own(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            content = self.path.read_bytes()
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read()
             whole = content.rfind(b"\n") + 1
             if whole < len(content):  # an incomplete line: the next one must start a new line
                 os.ftruncate(descriptor, whole)
@@ -193,7 +188,7 @@ class Journal:
 
     def _check_not_replaced(self, descriptor: int) -> None:
         """Writing into a journal that was deleted while open would succeed, and be lost."""
-        if not os.path.samestat(os.stat(self.path), os.fstat(descriptor)):
+        if not os.path.samestat(os.lstat(self.path), os.fstat(descriptor)):
             raise FileNotFoundError(errno.ENOENT, "replaced", str(self.path))
 
 

@@ -5,10 +5,11 @@ new one.
 """
 
 import os
+from io import TextIOWrapper
 from pathlib import Path
 
 from labeler.errors import LabelerError, NotSaved, reason
-from labeler.record.disk import flush_folder, remove
+from labeler.record.disk import replacing
 from lib.data import tables
 from lib.data.tables import Table, TableError, table_rows, write_rows
 
@@ -42,18 +43,15 @@ def write_table(path: Path, table: Table, column: str = "label") -> Stamp:
     NotSaved   if it cannot be written; the old file is then untouched
     """
     target = Path(os.path.realpath(path))  # a linked file stays a link
-    temporary = target.with_name(f".{target.name}.new")
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as lines:
+        with replacing(target) as file:
+            lines = TextIOWrapper(file, encoding="utf-8", newline="")
             write_rows(lines, table_rows(table, column))
-            lines.flush()
-            os.fsync(lines.fileno())
-        # Before the replacement: another program may replace it right after.
-        written = stamp(temporary)
-        os.replace(temporary, target)
-        flush_folder(target.parent)
+            lines.detach()
+            file.flush()
+            # Before the replacement: another program may replace it right after.
+            written = _stamp(os.fstat(file.fileno()))
     except OSError as error:
-        remove(temporary)
         raise NotSaved(f"{path} could not be written: {reason(error)}") from error
     return written
 
@@ -61,7 +59,10 @@ def write_table(path: Path, table: Table, column: str = "label") -> Stamp:
 def stamp(path: Path) -> Stamp:
     """Time, size and inode, which change when the file is written; None if there is no file."""
     try:
-        status = path.stat()
+        return _stamp(path.stat())
     except OSError:
         return None
+
+
+def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino

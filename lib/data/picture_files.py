@@ -8,12 +8,14 @@ Study, command line, service and labeler read pictures by these rules:
 - 16-bit grey is scaled to 8 bits, not clipped; CMYK, palettes and grey become RGB; wider integers
   and floating point are refused, since their white is unknown;
 - metadata of any size is passed over;
+- a file of a structure that takes long to read is refused (`lib.data.picture_structure`);
 - a JPEG whose end marker alone is missing is whole; one that lacks pixels is damaged;
 - a picture has at most `MOST_PIXELS`, and a side of at least one.
 
 Needs Pillow alone, so that the labeler and decoding processes can use it.
 """
 
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -23,6 +25,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
+from lib.data.picture_structure import inspect
 from lib.errors import UserError
 
 # Raster formats that Pillow decodes by itself. Its other readers are left out: they start programs
@@ -40,7 +43,7 @@ SUFFIXES = (
 )
 
 MOST_PIXELS = 178_956_970  # where Pillow suspects a decompression bomb
-MOST_BYTES = 2**28  # of a file that is mended before it is read
+MOST_BYTES = 2**30  # of a file
 
 TO_UPRIGHT = {  # the transposition that undoes an EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,7 +73,7 @@ class UnreadablePicture(UserError):
         return f"cannot read {self.name}: {self.reason}"
 
 
-def read(source: Source, use: Callable[[Image.Image], T]) -> T:
+def read(source: Source, use: Callable[[Image.Image], T], most_pixels: int = MOST_PIXELS) -> T:
     """What `use` makes of the opened picture, whose pixels it may load at a smaller scale.
 
     Raises
@@ -79,35 +82,29 @@ def read(source: Source, use: Callable[[Image.Image], T]) -> T:
                         `use` fails
     """
     try:
+        if isinstance(source, Image.Image):
+            return use(source.copy())
+        data = _bytes(source)
+        pixels = inspect(data).pixels
+        if pixels > most_pixels:
+            raise ValueError(_too_large(most_pixels))
+        data = _without_metadata(data)
         try:
-            with _opened(source) as image:
-                return use(image)
+            return _opened(data, use)
         except Exception:  # Pillow's readers meet damaged bytes with any kind of exception
-            data = _mended(source)
-            if data is None:
+            if not data.startswith(b"\xff\xd8") or data.endswith(b"\xff\xd9"):
                 raise
-            with _opened(data) as image:
-                return use(image)
+            ended = _ended_jpeg(data)
+            if ended is None:
+                raise
+            return _opened(ended, use)
     except Exception as error:
         raise UnreadablePicture(_name(source), _reason(error)) from error
 
 
-def pixel_count(source: Source) -> int:
-    """Number of pixels of a picture, read from its header alone.
-
-    Raises
-    ------
-    UnreadablePicture   as `read`; its cause is a `DecompressionBombError` where there are too many
-    """
-    return read(source, lambda image: image.width * image.height)
-
-
-def is_known(data: bytes | bytearray) -> bool:
-    """Whether a file that begins with these bytes is in one of `FORMATS`, damaged or not."""
-    Image.init()
-    start = bytes(data[:16])
-    accepts = (Image.OPEN[format][1] for format in FORMATS)
-    return any(accept and accept(start) is True for accept in accepts)
+def _opened(data: bytes, use: Callable[[Image.Image], T]) -> T:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        return use(image)
 
 
 def orientation(image: Image.Image) -> int:
@@ -155,59 +152,43 @@ def _eight_bit_grey(image: Image.Image, stretch: bool) -> Image.Image:
     return image.convert("I").point(lambda grey: grey * scale + (0.5 - low * scale)).convert("L")
 
 
-def _opened(source: Source) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source.copy()
-    file = BytesIO(source) if isinstance(source, bytes) else source
-    if hasattr(file, "seek"):
-        file.seek(0)
-    image = Image.open(file, formats=FORMATS)
-    if image.width * image.height > MOST_PIXELS:
-        raise Image.DecompressionBombError
-    return image
+# ---- bytes, without what nobody looks at
 
 
-# ---- files that are whole but for what nobody looks at
-
-
-def _mended(source: Source) -> bytes | None:
-    """The bytes of a picture that can be read after all; None if there is nothing to mend."""
-    data = _bytes(source)
-    if data is None:
-        return None
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        lean = b"".join(_without_metadata(data))
-        return lean if len(lean) < len(data) else None
-    if data.startswith(b"\xff\xd8") and not data.endswith(b"\xff\xd9"):
-        return _ended_jpeg(data)
-    return None
-
-
-def _bytes(source: Source) -> bytes | None:
+def _bytes(source: str | PathLike[str] | bytes | BinaryIO) -> bytes:
     if isinstance(source, bytes):
         return source
-    if isinstance(source, str | PathLike):
-        path = Path(source)
-        return path.read_bytes() if path.is_file() and path.stat().st_size <= MOST_BYTES else None
-    if isinstance(source, Image.Image):
-        return None
-    source.seek(0)
-    data = source.read(MOST_BYTES + 1)
-    return data if len(data) <= MOST_BYTES else None
+    if not isinstance(source, str | PathLike):
+        source.seek(0)
+        return source.read()
+    path = Path(source)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("a folder or device, not a file")
+    if status.st_size > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES // 2**20:,} MiB; make it smaller")
+    return path.read_bytes()
 
 
-def _without_metadata(png: bytes) -> Iterator[bytes]:
-    """A PNG's parts without texts and colour profiles, for which Pillow has a limit of 1 MB each.
+def _without_metadata(data: bytes) -> bytes:
+    """A PNG without texts and colour profiles, for which Pillow has a limit of 1 MB each.
 
     Short uncompressed texts stay: XMP, with the orientation, is one.
     """
+    kinds = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+    if not data.startswith(b"\x89PNG") or not any(kind in data for kind in kinds):
+        return data
+    return b"".join(_necessary_chunks(data, kinds))
+
+
+def _necessary_chunks(png: bytes, kinds: tuple[bytes, ...]) -> Iterator[bytes]:
     yield png[:8]
     start = 8
     while start + 8 <= len(png):
-        length, kind = struct.unpack(">I4s", png[start : start + 8])
+        length, kind = struct.unpack_from(">I4s", png, start)
         end = start + 12 + length
         small = kind == b"iTXt" and length < 100_000 and not _is_compressed(png[start + 8 : end])
-        if kind not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP") or small:
+        if kind not in kinds or small:
             yield png[start:end]
         start = end
 
@@ -215,6 +196,9 @@ def _without_metadata(png: bytes) -> Iterator[bytes]:
 def _is_compressed(text: bytes) -> bool:
     _, _, rest = text.partition(b"\0")
     return rest[:1] != b"\0"
+
+
+# ---- a JPEG that lacks its end marker alone
 
 
 def _ended_jpeg(jpeg: bytes) -> bytes | None:
@@ -267,8 +251,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _pixels(data: bytes) -> bytes:
-    with _opened(data) as image:
-        return image.tobytes()
+    return _opened(data, lambda image: image.tobytes())
 
 
 # ---- what a message says
@@ -284,7 +267,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or its beginning is damaged"
     if isinstance(error, Image.DecompressionBombError):
-        return f"it has more than {MOST_PIXELS // 1_000_000} megapixels; make it smaller"
+        return _too_large(MOST_PIXELS)
+    if isinstance(error, MemoryError):
+        return "decoding it takes too much memory"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(most_pixels: int) -> str:
+    return f"it has more than {most_pixels:,} pixels; make it smaller"

@@ -8,7 +8,9 @@
 `Predictor` and what belongs to it can be imported from here, as every exported model card does.
 """
 
-from lib.data.picture_files import FORMATS, SUFFIXES, UnreadablePicture, is_known, pixel_count
+from lib.data import worker
+from lib.data.picture_files import FORMATS, SUFFIXES, UnreadablePicture
+from lib.data.picture_structure import Structure, UnknownFormat, inspect
 from lib.inference.bundle import SCHEMA_VERSION, Bundle
 from lib.inference.predictor import Prediction, Predictor
 
@@ -19,7 +21,9 @@ __all__ = [
     "Bundle",
     "Prediction",
     "Predictor",
+    "Structure",
+    "UnknownFormat",
     "UnreadablePicture",
-    "is_known",
-    "pixel_count",
+    "inspect",
+    "worker",
 ]

@@ -74,7 +74,8 @@ class Bundle:
 
     path: Path
     schema_version: int
-    name: str  # what servers call the model: letters, digits, dots, hyphens, underscores
+    # What servers call the model, in addresses and in the heading of their documentation.
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     run_id: str
     recipe: Annotated[Recipe, BeforeValidator(as_recipe)]
     classes: Names

@@ -4,6 +4,7 @@ display.py          charts, tables and findings as blocks of HTML
 picture_sheets.py   pictures, heatmaps and adversarial pictures in grids
 wording.py          numbers and names as pages write them
 palette.py          the name and the colour that a thing has on every page
+markdown.py         text from elsewhere in Markdown
 links.py            the addresses of the site's pages
 notebook.py         the title and the finding of a notebook
 """

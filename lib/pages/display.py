@@ -18,6 +18,7 @@ import pandas as pd
 from IPython.display import display
 
 from lib.pages import links
+from lib.pages.markdown import raw_block
 from lib.pages.notebook import FINDING
 from lib.pages.palette import label
 from lib.pages.wording import axis_title
@@ -70,13 +71,6 @@ def tabs(name: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
         for i, (title, body) in enumerate(zip(panels, bodies, strict=True))
     )
     return Fragment(f'<div class="daybook-tabs">{html}</div>', text)
-
-
-def raw_block(html: str) -> str:
-    """The HTML as a block that Pandoc's Markdown passes on untouched."""
-    longest = max((len(run) for run in re.findall("`+", html)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{{=html}}\n{html}\n{fence}\n"
 
 
 def figure(chart: alt.TopLevelMixin, name: str) -> Fragment:

@@ -1,11 +1,11 @@
 """The addresses of the site's pages, by file name alone: `report.finish` completes them."""
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 
 def run(run_id: str) -> str:
     """The page of all runs, opened at one of them."""
-    return f"runs.html#run={run_id}"
+    return f"runs.html#run={quote(run_id, safe='')}"
 
 
 def gallery(true: str, predicted: str) -> str:

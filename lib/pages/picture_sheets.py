@@ -53,13 +53,18 @@ class Caption:
     def html(self) -> str:
         """The caption with its verdict as a mark and a word."""
         if self.predicted is None:
-            return f"<span>{escape(self.true)}</span>"
+            return f"<span>{_name(self.true)}</span>"
         sure = "" if self.confidence is None else f", {per_cent(self.confidence, 0)}"
-        verdict = "✓ correct" if self.right else f"✗ predicted {escape(self.predicted)}"
+        verdict = "✓ correct" if self.right else f"✗ predicted {_name(self.predicted)}"
         kind = "right" if self.right else "wrong"
         return (
-            f'<span>{escape(self.true)}</span> <span class="daybook-{kind}">{verdict}{sure}</span>'
+            f'<span>{_name(self.true)}</span> <span class="daybook-{kind}">{verdict}{sure}</span>'
         )
+
+
+def _name(name: str) -> str:
+    """A class's name as HTML; its direction of writing does not turn the words after it around."""
+    return f"<bdi>{escape(name)}</bdi>"
 
 
 Captions = Sequence[Caption | str]

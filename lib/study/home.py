@@ -56,8 +56,9 @@ def _sum_up(group: list[Run]) -> dict[str, object]:
 def headline(run: Run) -> Fragment:
     """The run's figures as large numbers, each a link to the run."""
     figures = [_accuracy(run), _calibration(run), _attacks(run), _training(run)]
+    address = escape(links.run(run.run_id))
     cells = "".join(
-        f'<a class="daybook-figure" href="{links.run(run.run_id)}"><span>{escape(name)}</span>'
+        f'<a class="daybook-figure" href="{address}"><span>{escape(name)}</span>'
         f"<strong>{escape(value)}</strong><small>{escape(more)}</small></a>"
         for name, value, more in figures
     )
@@ -115,7 +116,7 @@ def scope(runs: list[Run], best: Run) -> Fragment:
         f"highest validation accuracy among {count(len(runs), 'run')} ("
     )
     after = f"), measured on {count(pictures['test'], 'test picture')}."
-    link = f'<a href="{links.run(best.run_id)}">{escape(name)}</a>'
+    link = f'<a href="{escape(links.run(best.run_id))}">{escape(name)}</a>'
     return Fragment(f"<p>{escape(before)}{link}{escape(after)}</p>", f"{before}{name}{after}")
 
 
@@ -142,7 +143,7 @@ def day_cards(days: str | Path = "report/days") -> Fragment:
         title, finding = notebook.title(executed) or path.stem, notebook.finding(executed)
         number, address = path.stem[3], links.day(path.stem)
         cards.append(
-            f'<a class="daybook-card" href="{address}"><small>Day {number}</small>'
+            f'<a class="daybook-card" href="{escape(address)}"><small>Day {escape(number)}</small>'
             f"<strong>{escape(title)}</strong><span>{unbroken(finding)}</span></a>"
         )
         lines.append(f"{title}: {finding}")

@@ -5,10 +5,8 @@ Hugging Face Hub. Its text is `model_card.md.jinja`, its sources are in `referen
 figure comes from `lib.study.card_facts`, and the card says what was not measured.
 """
 
-import json
 import re
-import shlex
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -21,6 +19,7 @@ from lib.files import write_text
 from lib.inference.export import add_card
 from lib.intervals import Interval
 from lib.pages import links
+from lib.pages.markdown import Markdown, code, plain, python_string, shell_word, verbatim
 from lib.pages.palette import label
 from lib.pages.wording import corruption, count, duration, listed, per_cent, points
 from lib.study.card_facts import SURE, Facts, width
@@ -62,7 +61,7 @@ def card(facts: Facts) -> ModelCard:
         eval_results=_eval_results(facts),
     )
     body = _text(facts, site=False)
-    return ModelCard(f"---\n{front.to_yaml()}\n---\n\n# {_plain(facts.bundle.name)}\n\n{body}")
+    return ModelCard(f"---\n{front.to_yaml()}\n---\n\n# {plain(facts.bundle.name)}\n\n{body}")
 
 
 def site_page(facts: Facts) -> str:
@@ -119,7 +118,8 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         undefined=jinja2.StrictUndefined,  # what is missing is an error, not a gap
-        finalize=_known,
+        autoescape=True,  # macros and the escaped stay as they are ...
+        finalize=_escaped,  # ... all else that the template prints is text, not Markdown
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -127,11 +127,11 @@ def _template() -> jinja2.Template:
     return environment.get_template("model_card.md.jinja")
 
 
-def _known(value: object) -> object:
-    """The value, which a card may not lack."""
+def _escaped(value: object) -> Markdown:
+    """The value, which a card may not lack, as Markdown that shows it."""
     if value is None:
         raise ValueError("the card's text asks for a fact that is None")
-    return value
+    return plain(value)
 
 
 class Bibliography:
@@ -171,12 +171,6 @@ def _tidied(text: str) -> str:
     return "".join(parts) + "\n"
 
 
-def _plain(text: object) -> str:
-    """Text from elsewhere, such as a class's name, without what Markdown would take for markup."""
-    markup = r"[\\`*{}\[\]<>#|~^$@&]|(?<![^\W_])_|_(?![^\W_])"  # inside a word, _ is just itself
-    return re.sub(markup, r"\\\g<0>", " ".join(str(text).split()))
-
-
 def _interval(interval: Interval, spec: str = "") -> str:
     """`91.3 % (90.7–91.8)`, with a space before the per cent sign that doesn't break."""
     return format(interval, spec).replace(" %", "\N{NO-BREAK SPACE}%")
@@ -193,18 +187,13 @@ def _place(folder: Path) -> str:
     return f"./{place}" if place.startswith("-") else place  # not an option
 
 
-def _code(text: str) -> str:
-    """Text as code within a line of Markdown, between more backticks than it has in a row."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
-
-
 FILTERS = {
-    "plain": _plain,
+    "plain": plain,
     "listed": listed,
-    "code": _code,
-    "shell": shlex.quote,
-    "python": partial(json.dumps, ensure_ascii=False),  # a string of JSON is one of Python
+    "code": code,
+    "shell": shell_word,
+    "python": python_string,
+    "verbatim": verbatim,
     "interval": _interval,
     "confidence": _confidence,
     "corruption": corruption,

@@ -124,7 +124,7 @@
     const links = new Map();
     for (const mark of svg.querySelectorAll(".role-mark *")) {
       const item = mark.__data__;
-      if (!item?.href) continue;
+      if (!item?.href || !addressOf(item)) continue;
       if (!links.has(item.href)) links.set(item.href, linkTo(item));
       links.get(item.href).append(area(mark, item));
     }
@@ -138,9 +138,11 @@
   }
 
   // A chart on any page links to "gallery.html#...", a page in report/.
+  const addressOf = (item) => daybook.address(new URL(item.href, new URL("report/", daybook.root)));
+
   function linkTo(item) {
     const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
-    link.setAttribute("href", new URL(item.href, new URL("report/", daybook.root)));
+    link.setAttribute("href", addressOf(item));
     link.setAttribute("tabindex", "-1");
     const facts = Object.entries(item.tooltip ?? {});
     link.setAttribute("aria-label", facts.map(([name, value]) => `${name}: ${value}`).join(", "));

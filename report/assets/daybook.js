@@ -46,12 +46,27 @@ window.daybook = window.daybook || {};
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   };
 
-  // An element with attributes and children, for pages that are built in the browser.
+  // Where a link or a picture may lead; null for a script as an address, such as "javascript:".
+  daybook.address = function (target) {
+    const schemes = ["http:", "https:", "file:", "blob:"];
+    try {
+      const address = new URL(target, document.baseURI);
+      return schemes.includes(address.protocol) ? target : null;
+    } catch {
+      return null;
+    }
+  };
+
+  // An element with attributes and children, for pages that are built in the browser. Strings are
+  // text and never markup; all pages make their elements here.
   daybook.element = function (name, attributes = {}, ...children) {
     const element = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
       if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-      else if (value === true) element.setAttribute(key, "");
+      else if (key === "href" || key === "src") {
+        const address = daybook.address(value);
+        if (address !== null) element.setAttribute(key, address);
+      } else if (value === true) element.setAttribute(key, "");
       else if (value !== false && value !== null && value !== undefined)
         element.setAttribute(key, value);
     }

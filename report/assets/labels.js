@@ -94,17 +94,18 @@
   };
 
   // The name within a sentence.
-  daybook.term = (name) => NAMES[name] ?? name.replaceAll("_", " ");
+  daybook.term = (name) => (Object.hasOwn(NAMES, name) ? NAMES[name] : name.replaceAll("_", " "));
 
   // The same as a heading; a package's name stays as it is.
   daybook.label = function (name) {
     const term = daybook.term(name);
-    return name === "torchvision" ? term : term[0].toUpperCase() + term.slice(1);
+    return name === "torchvision" ? term : term.slice(0, 1).toUpperCase() + term.slice(1);
   };
 
   // The name of a value, or undefined for most numbers.
   daybook.valueName = function (name, value) {
-    if (VALUES[name]?.[value]) return VALUES[name][value];
+    const names = Object.hasOwn(VALUES, name) ? VALUES[name] : {};
+    if (Object.hasOwn(names, value)) return names[value];
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value === "number") return undefined;
     if (name === "weights") return String(value).replace(/^run:/, "pretrained in run ");

@@ -90,7 +90,7 @@ def test_a_real_shell_makes_the_copy_again_with_the_same_key(quick_project):
     first = study(sys.executable, "-m", "analysis", *options)
     again = study("sh", "-c", first["metadata"]["daybook"]["command"])
     for copy in (first, again):
-        assert "".join(copy["cells"][-1]["outputs"][0]["text"]) == f"{name} 84\n"
+        assert "".join(copy["cells"][-1]["outputs"][0]["data"]["text/plain"]) == f"{name} 84\n"
         del copy["metadata"]["daybook"]["seconds"]
     assert again == first
 

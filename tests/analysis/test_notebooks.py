@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 import traceback
+from html import escape
 
+import pypandoc
 import pytest
 from PIL import Image
 
@@ -32,7 +34,7 @@ print([run.run_id for run in trained], "ray" in sys.modules)
 def output(root):
     """What the first day's executed copy printed."""
     notebook = notebooks.read_notebook(root / "report" / "days" / "day1_first.ipynb")
-    return "".join(notebook["cells"][-1]["outputs"][0]["text"])
+    return "".join(notebook["cells"][-1]["outputs"][0]["data"]["text/plain"])
 
 
 def states(capsys):
@@ -129,6 +131,24 @@ def test_an_executed_copy_is_the_same_every_time_and_free_of_noise(small_study):
     assert "noise" not in json.dumps(outputs)
     assert "papermill" not in json.dumps([cell["metadata"] for cell in first["cells"]])
     assert first["metadata"]["daybook"]["command"].startswith("python -m analysis --profile demo")
+
+
+def test_what_a_cell_prints_and_a_parameter_holds_is_text_for_every_edition():
+    name = "</code>{{< env HOME >}}\n```\n<b>"
+    cell = {
+        "cell_type": "code",
+        "metadata": {"tags": ["injected-parameters"]},
+        "source": f"dataset = {name!r}",
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": [name]}],
+    }
+    notebooks.tidy({"metadata": {}, "cells": [cell]}, {})
+    source = "".join(cell["source"])
+    values: dict[str, str] = {}
+    exec(source, values)
+    assert values["dataset"] == name
+    shown = pypandoc.convert_text(cell["outputs"][0]["data"]["text/markdown"], "html", "markdown")
+    assert shown.strip() == f"<pre><code>{escape(name)}</code></pre>"
+    assert "{{<" not in source + shown
 
 
 def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study):

@@ -1,4 +1,4 @@
-"""Pictures for Schemathesis, which otherwise sends random bytes in their place."""
+"""What Schemathesis cannot know: pictures, and the values that a token's owner would ask for."""
 
 import schemathesis
 from hypothesis import strategies as st
@@ -27,3 +27,15 @@ for kind, modes in MODES.items():
         SIZES,
     )
     schemathesis.openapi.media_type(f"image/{SUBTYPES.get(kind, kind.lower())}", picture)
+
+VALUES = {"model": ["digits"], "target": [str(digit) for digit in range(10)]}
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Add the values that the description leaves out where a token is needed."""
+    for methods in raw_schema["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] in VALUES:
+                    parameter["schema"].setdefault("enum", VALUES[parameter["name"]])

@@ -69,7 +69,7 @@ def test_sigterm_finishes_what_was_accepted(mortal, pngs):
     request = httpx.Request("POST", "http://x/predict", files={"file": ("a.png", pngs[0])})
     body = request.read()
     head = (
-        f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"Content-Type: {request.headers['Content-Type']}\r\n\r\n"
     ).encode()
     with socket.create_connection(("127.0.0.1", mortal.port), timeout=60) as connection:

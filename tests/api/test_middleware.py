@@ -1,6 +1,7 @@
 """Request ids, counts and the last answer to a failure, around every request."""
 
 import asyncio
+import json
 import socket
 
 import httpx
@@ -11,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from api.app import create_app
 from api.metrics import Metrics
-from api.middleware import HeadAsGet, RequestRecorder
+from api.middleware import HeadAsGet, RequestRecorder, Unanswered
 from lib.inference import Predictor
 from tests.api.service import refused
 
@@ -33,7 +34,8 @@ GET_PATHS = [
 
 def test_every_path_with_get_is_in_the_list_above(server):
     described = server.client.get("/openapi.json").json()["paths"]
-    assert {path for path, methods in described.items() if "get" in methods} <= {*GET_PATHS}
+    with_get = {path for path, methods in described.items() if "get" in methods}
+    assert {path.replace("{model}", "digits") for path in with_get} <= {*GET_PATHS}
     assert not any("head" in methods for methods in described.values())
 
 
@@ -53,7 +55,9 @@ def test_head_is_answered_as_get_without_its_body(server, path):
 
 def test_head_has_no_body_on_the_wire(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
-        connection.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(
+            b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
         received = b"".join(iter(lambda: connection.recv(10_000), b""))
     assert received.startswith(b"HTTP/1.1 200")
     assert received.endswith(b"\r\n\r\n")
@@ -110,7 +114,7 @@ def test_a_broken_model_is_a_500_in_the_same_shape(bundle, pngs, monkeypatch):
         assert client.get("/readyz").status_code == 200
 
 
-def passed(app, method="POST"):
+def passed(app, method="POST", seconds=60.0, cancelled=False):
     """The messages that an ASGI application sends through the middleware, and the metrics."""
     sent, metrics = [], Metrics()
 
@@ -118,7 +122,17 @@ def passed(app, method="POST"):
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": "/predict", "headers": []}
-    asyncio.run(RequestRecorder(app, metrics)(scope, None, send))
+
+    async def ask():
+        recorder = RequestRecorder(Unanswered(app, seconds), metrics)
+        task = asyncio.create_task(recorder(scope, None, send))
+        await asyncio.sleep(0)
+        if cancelled:
+            await asyncio.sleep(0.01)
+            task.cancel()
+        await task
+
+    asyncio.run(ask())
     return sent, metrics.text().decode()
 
 
@@ -138,3 +152,53 @@ def test_a_failure_after_the_head_is_not_answered_twice():
 
     with pytest.raises(RuntimeError, match="half way"):
         passed(half)
+
+
+async def waiting(scope, receive, send):
+    await asyncio.sleep(60)
+
+
+async def half_sent(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await waiting(scope, receive, send)
+
+
+def test_a_request_that_takes_too_long_is_answered_503():
+    sent, text = passed(waiting, seconds=0.01)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert json.loads(sent[1]["body"])["code"] == "timeout"
+    assert 'status="503"} 1.0' in text
+
+
+def test_a_response_that_has_begun_may_take_its_time():
+    async def slow(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b"late"})
+
+    sent, text = passed(slow, seconds=0.01)
+    assert sent[-1]["body"] == b"late"
+    assert 'status="200"} 1.0' in text
+
+
+def test_a_time_out_of_the_application_is_its_own_failure():
+    async def out_of_time(scope, receive, send):
+        raise TimeoutError
+
+    sent, text = passed(out_of_time)
+    assert json.loads(sent[1]["body"])["code"] == "internal"
+    assert 'status="500"} 1.0' in text
+
+
+def test_a_request_that_is_cancelled_is_answered_503_without_a_traceback(caplog):
+    sent, text = passed(waiting, cancelled=True)
+    assert json.loads(sent[1]["body"])["code"] == "stopping"
+    assert 'status="503"} 1.0' in text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_response_that_is_cancelled_is_counted_as_499(caplog):
+    sent, text = passed(half_sent, cancelled=True)
+    assert len(sent) == 1
+    assert 'status="499"} 1.0' in text
+    assert not [record for record in caplog.records if record.exc_info]

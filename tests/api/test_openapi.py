@@ -1,9 +1,11 @@
 """The OpenAPI description: valid, complete, and what the service does."""
 
+import json
 import os
 import subprocess
 import sys
 
+import httpx
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
@@ -44,6 +46,34 @@ def test_schemathesis_finds_no_failure(which, request, tmp_path):
     assert found.returncode == 0, found.stdout.decode()
     assert b"no issues found" in found.stdout.lower(), found.stdout.decode()
     assert '"level": "error"' not in server.log.read_text()
+
+
+def described(server):
+    """Everything that the description and /docs tell anybody, and the values of the parameters."""
+    client = httpx.Client(base_url=server.client.base_url)
+    with client:
+        text = client.get("/openapi.json").text
+        operations = [
+            operation
+            for methods in json.loads(text)["paths"].values()
+            for operation in methods.values()
+        ]
+        values = [
+            parameter["schema"]["enum"]
+            for operation in operations
+            for parameter in operation.get("parameters", [])
+            if "enum" in parameter["schema"]
+        ]
+        return text + client.get("/docs").text, values
+
+
+def test_where_a_token_is_needed_the_description_says_nothing_of_the_model(server, guarded):
+    text, values = described(server)
+    assert "digits" in text
+    assert [str(digit) for digit in range(10)] in values
+    text, values = described(guarded)
+    assert "digits" not in text
+    assert values == []
 
 
 def test_the_example_of_a_tensor_fits_its_own_schema():

@@ -51,7 +51,7 @@ def read(body, size=100_000, limits=None):
 
     headers = [(b"content-type", b"multipart/form-data; boundary=xy")]
     request = Request({"type": "http", "headers": headers}, receive)
-    with MemoryBudget(limits).reservation() as reservation:
+    with MemoryBudget(limits).reservation(request) as reservation:
         uploads = asyncio.run(read_files(request, reservation, limits))
     return [(upload.name, bytes(upload.data)) for upload in uploads]
 

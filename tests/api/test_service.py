@@ -28,7 +28,7 @@ def test_a_client_that_leaves_costs_nothing(server, pngs):
     request = httpx.Request("POST", "http://x/predict", files={"file": ("a.png", pngs[0])})
     body = request.read()
     head = (
-        f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"Content-Type: {request.headers['Content-Type']}\r\n\r\n"
     ).encode()
     for sent in (len(head), len(head) + 50, len(head) + len(body)):
@@ -43,8 +43,10 @@ def incoming(png):
     sent = httpx.Request("POST", "http://x/explain", files={"file": ("a.png", png)})
     body = sent.read()
 
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(messages, None) or await asyncio.Event().wait()  # its client stays
 
     headers = [(b"content-type", sent.headers["Content-Type"].encode())]
     return Request({"type": "http", "method": "POST", "headers": headers}, receive)
@@ -62,11 +64,14 @@ def test_more_explanations_than_may_wait_are_refused(bundle, pngs, monkeypatch):
 
     async def ask():
         service = Service(predictor, Settings())
+        may_end.set()
+        await service.start()
+        may_end.clear()
         waiting = [
             asyncio.create_task(service.explain(incoming(pngs[0]), None))
             for _ in range(MAX_EXPLANATIONS)
         ]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         with pytest.raises(Problem) as refused:
             await service.explain(incoming(pngs[0]), None)
         may_end.set()

@@ -1,12 +1,15 @@
 """Tensors of the Open Inference Protocol, read and written without a service."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from api import tensors
 from api.errors import Problem
+from tests.api.service import ROOT
 
 SIDE = 4
 IMAGES = np.arange(2 * 3 * SIDE * SIDE, dtype=np.uint8).reshape(2, 3, SIDE, SIDE)
@@ -24,7 +27,7 @@ def body(**changes):
 
 def read(value, header=None):
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return tensors.read(content, header, SIDE)
+    return tensors.read(*tensors.split(content, header), SIDE)
 
 
 @pytest.mark.parametrize("data", [IMAGES.ravel().tolist(), IMAGES.tolist()], ids=["flat", "nested"])
@@ -136,3 +139,39 @@ def test_a_response_as_json_and_as_bytes_holds_the_same_numbers():
     content, headers = tensors.write("m", request, rows, labels)
     binary = content[int(headers[tensors.JSON_LENGTH]) :]
     assert binary == rows.tobytes() + b"\x01\0\0\0b" + b"\x01\0\0\0a"
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "0" * 5000, "-1", "1e3", "٣", "", "1_0", "100000"])
+def test_a_length_that_is_none_is_refused(length):
+    with pytest.raises(Problem, match="should be the length of the JSON object"):
+        tensors.split(b"{}", length)
+
+
+def test_an_output_is_given_once():
+    outputs = [{"name": "labels"}, {"name": "probabilities"}, {"name": "labels"}]
+    with pytest.raises(Problem, match="output 'labels' is requested more than once") as refused:
+        read(body() | {"outputs": outputs})
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "255", "{}", "[]", '""', '{"a":1}', "[[],[]]", "1.5", "null"]
+)
+def test_parsing_takes_no_more_memory_than_foreseen(value):
+    """Measured in a process of its own, where nothing else is allocated meanwhile."""
+    code = f"""
+import json, resource, sys
+from api import tensors
+text = b'{{"inputs":[{{"name":"images","shape":[1,3,4,4],"datatype":"UINT8","data":[' + b','.join(
+    [{value!r}.encode()] * 400_000) + b']}}]}}'
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+try:
+    tensors.read(text, b"", 4)
+except tensors.Problem:
+    pass
+print(peak() - before, tensors.parsed_bytes(text))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    used, foreseen = map(int, done.stdout.split())
+    assert used < 1.2 * foreseen

@@ -3,13 +3,16 @@
 import asyncio
 import gzip
 import socket
+from contextlib import ExitStack
 
 import pytest
 from PIL import Image
 from starlette.requests import Request
 
+from api import uploads
 from api.errors import Problem
-from api.uploads import Limits, MemoryBudget, Upload, count_pixels, receive
+from api.pace import Pace
+from api.uploads import Limits, MemoryBudget, receive
 from lib.inference import FORMATS
 from tests.api.service import TOKEN, encoded, refused
 
@@ -78,7 +81,7 @@ def test_a_compressed_body_is_refused(server, path, coding):
 
 def test_a_compressed_body_is_refused_before_it_has_arrived(server):
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n"
         b"Content-Encoding: identity\r\nContent-Encoding: gzip\r\n\r\n"
     )
@@ -104,7 +107,7 @@ def test_too_much_is_refused(guarded, pngs):
 def test_bytes_are_counted_as_they_arrive(guarded):
     """A body without a length that never ends is refused at the limit, not at its end."""
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
         b"Authorization: Bearer " + TOKEN.encode() + b"\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
@@ -119,35 +122,118 @@ def test_bytes_are_counted_as_they_arrive(guarded):
     assert guarded.memory() - before < 10_000_000
 
 
-def test_the_memory_of_all_requests_is_limited_and_released():
-    budget = MemoryBudget(Limits(total_bytes=100))
-    with budget.reservation() as one, budget.reservation() as other:
-        one.add(60)
-        with pytest.raises(Problem) as refused:
-            other.add(41)
-        assert refused.value.status == 503
+def request_of(address, receive=None):
+    return Request({"type": "http", "client": (address, 1)}, receive)
+
+
+@pytest.mark.parametrize(("small_body", "kind"), [(1_000, "small_bytes"), (0, "total_bytes")])
+def test_the_memory_of_all_requests_is_limited_and_released(monkeypatch, small_body, kind):
+    monkeypatch.setattr(uploads, "SMALL_BODY", small_body)
+    budget = MemoryBudget(Limits(**{kind: 100}))
+    clients = [request_of(f"192.0.2.{number}") for number in range(3)]
+    for _ in range(2):  # what was released can be reserved again
+        with ExitStack() as opened:
+            one, same, other, third = (
+                opened.enter_context(budget.reservation(client))
+                for client in (clients[0], *clients)
+            )
+            one.add(30)
+            same.add(20)
+            other.add(40)
+            for full, size in ((same, 1), (third, 11)):
+                with pytest.raises(Problem) as refused:
+                    full.add(size)
+                assert (refused.value.status, refused.value.code) == (503, "busy")
+            third.add(10)
+
+
+def test_small_bodies_have_memory_of_their_own(monkeypatch):
+    monkeypatch.setattr(uploads, "SMALL_BODY", 10)
+    budget = MemoryBudget(Limits(total_bytes=100, small_bytes=20))
+    with ExitStack() as opened:
+        one, other, third = (
+            opened.enter_context(budget.reservation(request_of(f"192.0.2.{number}")))
+            for number in range(3)
+        )
+        for reservation in (one, other):
+            reservation.add(10)  # all that is for small bodies
+        with pytest.raises(Problem):
+            third.add(1)
+        one.add(40)  # no longer small: it makes room for others
         other.add(40)
-    with budget.reservation() as later:
-        later.add(100)
+        third.add(10)
+        with pytest.raises(Problem):
+            third.add(1)  # all that is for large ones is taken
+        assert (one.size, other.size, third.size) == (50, 50, 10)
+    with budget.reservation(request_of("192.0.2.1")) as later:
+        later.add(10)
+        later.add(40)
 
 
-def test_a_body_that_takes_too_long_is_refused():
-    async def stalled():
-        await asyncio.sleep(5)
+HEAD = (
+    b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 64000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+)
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+
+
+def begun(opened, server, data, address="127.0.0.1"):
+    """A connection on which so much of a request was sent."""
+    connection = socket.create_connection(("127.0.0.1", server.port), 60, (address, 0))
+    opened.enter_context(connection).sendall(data)
+    return connection
+
+
+def test_one_client_does_not_hold_the_memory_of_all(server):
+    """Bodies that stop short of their end refuse their sender's next one, and nobody else's."""
+    large = HEAD % b"/predict" + (PART + bytes(9_000_000) + b"\r\n") * 7
+    with ExitStack() as opened:
+        stopped = [begun(opened, server, large, "127.0.0.2") for _ in range(3)]
+        other = begun(opened, server, large, "127.0.0.3")
+        other.sendall(b"--x--\r\n" + b" " * (64_000_000 - len(large) + len(HEAD % b"/predict") - 7))
+        assert other.recv(100).startswith(b"HTTP/1.1 415")  # all of it was read
+        answers = sorted(connection.recv(100)[:12] for connection in stopped)
+    assert answers == [b"HTTP/1.1 408", b"HTTP/1.1 503", b"HTTP/1.1 503"]
+
+
+def test_a_body_that_stops_is_refused(server):
+    bodies = [b"", b"--x\r\n", PART + bytes(2_000), PART + bytes(60_000)]
+    with ExitStack() as opened:
+        connections = [
+            (arrived, begun(opened, server, HEAD % path.encode() + arrived))
+            for arrived in bodies
+            for path in PATHS
+        ]
+        for arrived, stopped in connections:
+            answer = b""
+            while b"too_slow" not in answer:
+                chunk = stopped.recv(10_000)
+                assert chunk, answer
+                answer += chunk
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert f"the body stopped or is too slow: {len(arrived):,} bytes in".encode() in answer
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds", "says"),
+    [
+        (Pace(grace=0.05), 60, "the body stopped or is too slow"),
+        (Pace(grace=60, stall=0.005), 60, r"without pauses of 0\.005 s"),
+        (Pace(), 0.05, r"the body did not arrive within 0\.05 s; send fewer pictures"),
+    ],
+)
+def test_a_body_that_drips_is_refused(monkeypatch, pace, seconds, says):
+    async def drop():
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
 
     async def read():
-        limits = Limits(seconds=0.05)
-        with MemoryBudget(limits).reservation() as reservation:
-            request = Request({"type": "http"}, stalled)
-            await receive(request, reservation, limits, 100, bytearray().extend)
+        limits = Limits(seconds=seconds)
+        request = request_of("192.0.2.1", drop)
+        with MemoryBudget(limits).reservation(request) as reservation:
+            await receive(request, reservation, limits, 1_000, bytearray().extend)
 
-    with pytest.raises(Problem) as refused:
+    monkeypatch.setattr(uploads, "PACE", pace)
+    with pytest.raises(Problem, match=says) as refused:
         asyncio.run(read())
     assert (refused.value.status, refused.value.code) == (408, "too_slow")
-
-
-def test_pixels_are_counted_from_the_header_alone():
-    data = encoded(Image.effect_noise((64, 64), 50))
-    assert count_pixels(Upload("a.png", bytearray(data[:100])), Limits()) == 64 * 64
-    with pytest.raises(Problem, match=r"a\.png: more than 4,095 pixels"):
-        count_pixels(Upload("a.png", bytearray(data)), Limits(pixels=4095))

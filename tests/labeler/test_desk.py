@@ -96,7 +96,7 @@ def test_a_damaged_picture_and_labels_without_a_picture_are_facts_too(open_desk,
     (folder / "0.png").write_bytes(b"no picture")
     (folder / "labels.csv").write_text("filename,label\ngone.png,0\n")
     facts = dict(open_desk(folder).picture_info())
-    assert facts["cannot be read"] == "not a picture, or its beginning is damaged"
+    assert facts["cannot be read"] == "not a picture in a format that is read"
     assert facts["labels.csv"] == "labels of files that are not in the folder: 1"
 
 

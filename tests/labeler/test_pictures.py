@@ -102,7 +102,7 @@ def test_a_file_that_is_no_picture_gives_its_reason(tmp_path):
     gradient((640, 480)).save(tmp_path / "whole.jpg")
     whole = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
-    assert decode(tmp_path / "text.png") == Unreadable("not a picture, or its beginning is damaged")
+    assert decode(tmp_path / "text.png") == Unreadable("not a picture in a format that is read")
     assert "truncated" in decode(tmp_path / "half.jpg").reason
     assert decode(tmp_path / "gone.png") == Unreadable("it is no longer there")
 

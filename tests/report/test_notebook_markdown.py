@@ -74,6 +74,7 @@ def test_pictures_are_written_beside_the_page(tmp_path):
     ("output", "expected"),
     [
         ({"output_type": "stream", "name": "stdout", "text": ["```\n", "1"]}, "```\n1"),
+        ({"output_type": "stream", "name": "stdout", "text": ["`" * 20]}, "`" * 20),
         ({"output_type": "error", "ename": "E", "evalue": "no", "traceback": []}, "E: no"),
         ({"output_type": "execute_result", "data": {"text/plain": ["4", "2"]}}, "42"),
         ({"output_type": "display_data", "data": {"text/html": "<b>x</b>"}}, "{=html}\n<b>x</b>"),
@@ -82,5 +83,8 @@ def test_pictures_are_written_beside_the_page(tmp_path):
 def test_other_outputs(tmp_path, output, expected):
     text = read(tmp_path, with_output(**output)).text
     assert expected in text
-    # Fences are longer than any inside a cell, so nothing of an output is read as Markdown.
-    assert text.count(notebook_markdown.FENCE) == 4
+    # The fence is longer than any inside, so nothing of an output is read as Markdown.
+    closing = text.split()[-2]
+    assert set(closing) == {"`"}
+    assert len(closing) >= 3
+    assert closing not in expected

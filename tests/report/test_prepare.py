@@ -30,7 +30,7 @@ def test_runs_are_written_in_full(tmp_path):
         assert row["summary"]["test_accuracy"] == run.summary["test_accuracy"]
         assert row["summary"]["last_val_loss"] == run.history["val_loss"].iloc[-1]
         name, history = script(tmp_path / "history" / f"{run.run_id}.js")
-        assert name == f"daybook.histories['{run.run_id}']"
+        assert name == f'daybook.histories["{run.run_id}"]'
         for column, values in history.items():
             assert values == pytest.approx(list(run.history[column]), rel=1e-4)
     table = pd.read_csv(tmp_path / "runs.csv", dtype={"run_id": str})

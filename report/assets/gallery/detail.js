@@ -122,7 +122,11 @@
       element(
         "tr",
         { class: name === item.true ? "true" : null },
-        element("th", { scope: "row" }, name === item.true ? `${name} (true)` : name),
+        element(
+          "th",
+          { scope: "row", title: name },
+          name === item.true ? `${name} (true)` : name,
+        ),
         element(
           "td",
           {},

@@ -8,7 +8,7 @@
 
   // A run's history, by column, from its own file.
   daybook.historyOf = async function (id) {
-    await daybook.load(new URL(`generated/history/${id}.js`, daybook.assets));
+    await daybook.load(new URL(`generated/history/${encodeURIComponent(id)}.js`, daybook.assets));
     return daybook.histories[id];
   };
 
@@ -120,7 +120,7 @@
         element(
           "a",
           {
-            href: `#run=${id}`,
+            href: `#run=${encodeURIComponent(id)}`,
             onclick: (event) => {
               event.preventDefault();
               change({ run: id });

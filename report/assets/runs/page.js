@@ -79,7 +79,7 @@
     return element(
       "a",
       {
-        href: `#run=${row.id}`,
+        href: `#run=${encodeURIComponent(row.id)}`,
         onclick: (event) => {
           event.preventDefault();
           change({ run: row.id });
@@ -108,24 +108,39 @@
     );
   }
 
+  // Tabulator reads a string as HTML, so it gets nodes only.
+  const inert = (formatter) => (cell) => {
+    const content = formatter(cell);
+    return content instanceof Node ? content : document.createTextNode(content);
+  };
+  const title = inert((heading) => heading.getValue());
+
   const definitions = () => [
     {
       title: "",
       titleFormatter: () => element("span", { class: "visually-hidden" }, "Selected"),
       field: "selected",
-      formatter: selectionCell,
+      formatter: inert(selectionCell),
       headerSort: false,
       width: 42,
       hozAlign: "center",
       frozen: true,
     },
-    { title: "Run", field: "id", formatter: nameCell, width: 132, sorter: "string" },
+    {
+      title: "Run",
+      titleFormatter: title,
+      field: "id",
+      formatter: inert(nameCell),
+      width: 132,
+      sorter: "string",
+    },
     ...ORDER.map((name) => {
       const number = rows.some((row) => typeof row[name] === "number");
       return {
         title: daybook.label(name),
+        titleFormatter: title,
         field: name,
-        formatter: valueCell,
+        formatter: inert(valueCell),
         visible: visibleColumns().includes(name),
         minWidth: 90,
         hozAlign: number ? "right" : "left",
@@ -139,6 +154,7 @@
   const table = new Tabulator(grid, {
     data: [],
     index: "id",
+    nestedFieldSeparator: false, // a result's name may have a dot
     columns: definitions(),
     layout: "fitDataFill",
     height: Math.min(560, 80 + 34 * rows.length),

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from labeler.errors import NotSaved
-from labeler.record.disk import FolderLock, flush_folder, limits, remove
+from labeler.record.disk import FolderLock, flush_folder, limits, replacing
 from labeler.record.table import read_table
 
 NO_FOLDER_SYNC = [errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF]
@@ -135,9 +135,9 @@ def test_a_true_error_of_the_lock_opens_read_only(open_session, break_locks, num
     assert descriptors() == before
 
 
-def test_an_unfinished_file_is_removed_if_possible(tmp_path):
-    (tmp_path / "new").touch()
-    remove(tmp_path / "new")
-    remove(tmp_path / "new")
-    remove(tmp_path / "new" / "inside")
-    assert os.listdir(tmp_path) == []
+def test_a_replacement_that_fails_leaves_the_file_and_nothing_else(tmp_path):
+    (tmp_path / "table").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "table") as file:
+        file.write(b"new" * (1 // 0))
+    assert os.listdir(tmp_path) == ["table"]
+    assert (tmp_path / "table").read_text() == "old"

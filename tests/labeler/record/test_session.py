@@ -473,3 +473,34 @@ def test_the_study_reads_what_the_labeler_writes(open_session, tmp_path, name):
     session.close()
     assert scan(tmp_path).ids == sorted(names)
     assert scan(tmp_path).classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("name", [".labels.lock", ".labels.journal"])
+@pytest.mark.parametrize("target", ["diary", "nothing"])
+def test_a_link_in_place_of_an_own_file_is_not_followed(tmp_path, open_session, name, target):
+    (outside := tmp_path / "outside").mkdir()
+    (outside / "diary").write_text("Dear diary,\n")
+    (tmp_path / name).symlink_to(outside / target)
+    with pytest.raises(LabelerError, match=f"{name} is a link; remove it"):
+        open_session().label("1.png", "0")
+    assert [path.name for path in outside.iterdir()] == ["diary"]
+    assert (outside / "diary").read_text() == "Dear diary,\n"
+
+
+@pytest.mark.parametrize("name", [".labels.csv.new", ".labels.journal.new"])
+def test_a_link_with_a_name_of_old_is_left_alone(tmp_path, open_session, name):
+    (tmp_path / "diary").write_text("Dear diary,\n")
+    (tmp_path / name).symlink_to(tmp_path / "diary")
+    session = open_session()
+    session.label("1.png", "0")
+    session.close()
+    assert (tmp_path / "diary").read_text() == "Dear diary,\n"
+    assert read_table(tmp_path / "labels.csv").values == {"1.png": "0"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes in folders")
+@pytest.mark.parametrize("name", [".labels.lock", ".labels.journal"])
+def test_a_pipe_in_place_of_an_own_file_does_not_hang(tmp_path, open_session, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(LabelerError, match=f"{name} is no regular file; remove it"):
+        open_session().label("1.png", "0")

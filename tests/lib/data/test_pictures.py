@@ -217,3 +217,20 @@ def test_digest_tells_pixels_apart():
     one, other = noise(4, 4).tobytes(), noise(4, 4, seed=1).tobytes()
     assert pictures.digest(one) == pictures.digest(bytes(one)) != pictures.digest(other)
     assert 0 <= pictures.digest(one) < 2**64
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "CMYK", "1", "I;16"])
+@pytest.mark.parametrize("orientation", [1, 6, 3])
+@pytest.mark.parametrize("size", [(17, 9), (64, 64)])
+def test_a_large_picture_in_strips_is_the_same_but_for_rounding(
+    monkeypatch, mode, orientation, size
+):
+    image = Image.fromarray(noise(97, 61, 4)).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(image, "TIFF" if mode == "CMYK" else "PNG", exif=exif)
+    whole = decode(data, size).astype(int)
+    monkeypatch.setattr(pictures, "STRIP", 500)
+    assert np.abs(decode(data, size).astype(int) - whole).max() <= 1

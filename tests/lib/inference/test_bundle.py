@@ -59,6 +59,8 @@ def test_another_schema_version_is_refused(copy, version):
         ({"image_size": 0}, "image_size = 0: input should be greater than or equal to 1"),
         ({"temperature": -1.0}, "temperature = -1.0: input should be greater than 0"),
         ({"temperature": "hot"}, "temperature = 'hot': input should be a valid number"),
+        ({"name": "</title><script>"}, "name = '</title><script>': string should match pattern"),
+        ({"name": ""}, "name = '': string should match pattern"),
         ({"metrics": None}, "metrics = None: input should be a valid dictionary"),
     ],
 )

@@ -56,7 +56,7 @@ def test_an_unreadable_picture_costs_only_its_own_line(capsys, bundle, files, tm
     assert status == 2
     assert [line.split()[0] for line in out.splitlines()] == [str(given[0]), str(given[3])]
     assert err.splitlines() == [
-        f"error: cannot read {given[1]}: not a picture, or its beginning is damaged",
+        f"error: cannot read {given[1]}: not a picture in a format that is read",
         f"error: cannot read {given[2]}: No such file or directory",
     ]
 

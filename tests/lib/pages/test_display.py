@@ -13,7 +13,6 @@ from lib.pages.display import (
     VEGA_LITE,
     figure,
     finding,
-    raw_block,
     show,
     specification,
     table,
@@ -150,15 +149,6 @@ def test_finding_is_escaped():
 
 def test_a_number_keeps_its_per_cent_sign_on_its_line():
     assert ">95\N{NO-BREAK SPACE}% of them<" in finding("95 % of them").html
-
-
-@pytest.mark.parametrize("inside", ["", "`", "```", "`````"])
-def test_a_raw_block_outlasts_what_is_in_it(inside):
-    lines = raw_block(f"<p>{inside}</p>").splitlines()
-    fence = lines[0].removesuffix("{=html}")
-    assert set(fence) == {"`"}
-    assert fence == lines[-1]
-    assert fence not in lines[1]
 
 
 def cells(frame, **options):

@@ -105,7 +105,7 @@ def test_right_and_wrong_differ_by_mark_and_word():
     assert "✓ correct, 90\xa0%" in right.html
     assert 'class="daybook-right"' in right.html
     assert wrong.text == "cat, predicted dog, 80\xa0%, misclassified"
-    assert "✗ predicted dog, 80\xa0%" in wrong.html
+    assert "✗ predicted <bdi>dog</bdi>, 80\xa0%" in wrong.html
     assert 'class="daybook-wrong"' in wrong.html
 
 
