@@ -2,10 +2,12 @@
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 IPV6_NETWORK = 64  # bits that one customer of a provider is given
 
 
+@lru_cache(maxsize=4096)
 def client_of(address: str | None) -> str:
     """The client that an address belongs to: an IPv4 address, or an IPv6 network of 64 bits.
 

@@ -12,6 +12,12 @@ window.daybook = window.daybook || {};
   daybook.specs = daybook.specs || {};
   daybook.histories = daybook.histories || {};
 
+  // Resolves when all of the page's own scripts have run.
+  const parsed = new Promise((resolve) => {
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve);
+    else resolve();
+  });
+
   // Load a script once. Data is loaded as a script too, because a page at file:// may not fetch.
   const loading = new Map();
   daybook.load = function (url) {
@@ -19,16 +25,19 @@ window.daybook = window.daybook || {};
     if (!loading.has(address)) {
       loading.set(
         address,
-        new Promise((resolve, reject) => {
-          const script = document.createElement("script");
-          script.src = address;
-          script.onload = resolve;
-          script.onerror = () => {
-            loading.delete(address);
-            reject(new Error(`could not load ${address}`));
-          };
-          document.head.append(script);
-        }),
+        parsed.then(
+          () =>
+            new Promise((resolve, reject) => {
+              const script = document.createElement("script");
+              script.src = address;
+              script.onload = resolve;
+              script.onerror = () => {
+                loading.delete(address);
+                reject(new Error(`could not load ${address}`));
+              };
+              document.head.append(script);
+            }),
+        ),
       );
     }
     return loading.get(address);
