@@ -218,6 +218,7 @@ def test_a_client_that_does_not_read_is_cut_off(strict, asked):
         connection.settimeout(30)
         connection.connect(("127.0.0.1", strict.port))
         connection.sendall(asked)
+        assert connection.recv(1) == b"H"  # of the first answer, and nothing after it
         wait_until(lambda: not established(strict, connection.getsockname()[1]))
 
 
