@@ -16,7 +16,7 @@ BASE_BYTES = 600_000_000  # addresses that a process has reserved before it deco
 START_SECONDS = 60.0
 
 Bytes = bytes | bytearray
-Answer = bytes | str  # pixels uint8 (S, S, 3), or the reason why there are none
+Answer = worker.Answer
 TOO_LONG = "decoding it takes too long"
 FAILED = "its decoder failed"
 
@@ -65,10 +65,7 @@ class Worker:
             assert self._process is not None
             async with asyncio.timeout(self._seconds):
                 message = await self._process.ask(worker.message(datas))
-            return [
-                part[2:] if part.startswith(b"ok") else part[2:].decode()
-                for part in worker.parts(message)
-            ]
+            return list(worker.answers(message))
         except TimeoutError:
             await self.stop()
             return [TOO_LONG] * len(datas)

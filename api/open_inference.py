@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
-from api.uploads import Reservation, check_encoding, receive
+from api.uploads import Limits, Reservation, check_encoding, receive
 
 
 class ServerMetadata(BaseModel):
@@ -50,9 +50,9 @@ class ModelReady(BaseModel):
 
 
 def known_model(name: str, told: bool) -> Any:
-    """A dependency that admits this name in the path, as it is, and no other.
+    """A dependency that admits this name in the path, and no other.
 
-    As a part of the routes' own paths, a name with braces would be a template.
+    As a part of the routes' own paths, the description would tell the name without the token.
     """
     known = {"enum": [name]} if told else None
 
@@ -148,7 +148,7 @@ def model_routes(service: Service, told: bool) -> APIRouter:
             with service.stage("decoding"):
                 header = request.headers.get(tensors.JSON_LENGTH)
                 text, binary = tensors.split(bytes(body), header)
-                reserve(reservation, tensors.parsed_bytes(text), service.limits.total_bytes)
+                reserve(reservation, tensors.parsed_bytes(text), service.limits)
                 inference_request, pictures = await service.in_thread(
                     lambda: tensors.read(text, binary, side)
                 )
@@ -164,9 +164,14 @@ def model_routes(service: Service, told: bool) -> APIRouter:
     return router
 
 
-def reserve(reservation: Reservation, size: int, total: int) -> None:
-    """Reserve memory for the values of a JSON tensor; raises Problem 413 if it takes too much."""
-    if size > total:
+def reserve(reservation: Reservation, size: int, limits: Limits) -> None:
+    """Reserve memory for the values of a JSON tensor.
+
+    Raises
+    ------
+    Problem   413 if they take more than one client may ever have, 503 if there is no room now
+    """
+    if reservation.size + size > limits.client_bytes:
         message = "the JSON has too many values; send the tensor as bytes (binary_data_size)"
         raise Problem(413, "too_large", message)
     reservation.add(size)

@@ -44,6 +44,11 @@ class Limits:
     decoding_bytes: int = 450_000_000  # memory of all decoding at a time
     decoding_seconds: float = 5.0  # per picture, after which it is given up
 
+    @property
+    def client_bytes(self) -> int:
+        """What the bodies of one client may have of `total_bytes`."""
+        return self.total_bytes // 2
+
 
 @dataclass
 class Upload:
@@ -62,7 +67,7 @@ class MemoryBudget:
 
     def __init__(self, limits: Limits) -> None:
         self._small = Shares(limits.small_bytes, limits.small_bytes // 2)
-        self._large = Shares(limits.total_bytes, limits.total_bytes // 2)
+        self._large = Shares(limits.total_bytes, limits.client_bytes)
 
     @contextmanager
     def reservation(self, request: Request) -> Iterator["Reservation"]:

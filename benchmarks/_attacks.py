@@ -14,7 +14,8 @@ import uvloop
 from benchmarks import _hostile
 from benchmarks._http import form, post
 
-SIDE = 32  # of the bundle's pictures
+SIDE = 32  # of the pictures of the bundle that `benchmarks._clients.prepare` makes
+INFER = "/v2/models/digits-small_cnn/infer"  # and its name
 
 
 def main() -> None:
@@ -73,6 +74,15 @@ class Wire:
         await writer.drain()
         if self.order.random() < 0.7:
             await self.response(reader)
+
+    async def wait(self, data: bytes, connections: int) -> None:
+        """Send the same over several connections, and wait for every response."""
+        readers = []
+        for _ in range(connections):
+            reader, writer = await self.open()
+            writer.write(data)
+            readers.append(reader)
+        await asyncio.gather(*map(self.response, readers))
 
     async def response(self, reader: asyncio.StreamReader) -> None:
         """Count the status of a response, whose rest is not read."""
@@ -133,31 +143,20 @@ def scans() -> Attack:
 
 def outputs() -> Attack:
     """Requests for one output many times."""
-    path = "/v2/models/digits-small_cnn/infer"
     body = _hostile.request_of_outputs(5_000, SIDE)
-    return sending(post(path, body, "application/json"))
+    return sending(post(INFER, body, "application/json"))
 
 
 def objects() -> Attack:
     """Tensors that take far more memory than bytes."""
-    path = "/v2/models/digits-small_cnn/infer"
     bodies = [_hostile.request_of_objects(length, SIDE) for length in (100_000, 60_000_000)]
-    return sending(*(post(path, body, "application/json") for body in bodies))
+    return sending(*(post(INFER, body, "application/json") for body in bodies))
 
 
 def absent_bodies() -> Attack:
     """Bodies that are announced to /explain and do not come."""
-
-    async def attack(wire: Wire) -> None:
-        head = post("/explain", b"", form(b"")[1], announced=1_000_000)
-        readers = []
-        for _ in range(8):
-            reader, writer = await wire.open()
-            writer.write(head)
-            readers.append(reader)
-        await asyncio.gather(*map(wire.response, readers))
-
-    return attack
+    head = post("/explain", b"", form(b"")[1], announced=1_000_000)
+    return lambda wire: wire.wait(head, 8)
 
 
 def half_connections() -> Attack:
@@ -180,16 +179,7 @@ def stopping_bodies() -> Attack:
     """Bodies that stop shortly before their end."""
     body, content_type = form(*[bytes(9_900_000)] * 6)
     data = post("/predict", body[:-100], content_type, announced=len(body))
-
-    async def attack(wire: Wire) -> None:
-        readers = []
-        for _ in range(4):
-            reader, writer = await wire.open()
-            writer.write(data)
-            readers.append(reader)
-        await asyncio.gather(*map(wire.response, readers))
-
-    return attack
+    return lambda wire: wire.wait(data, 4)
 
 
 ATTACKS: dict[str, Callable[[], Attack]] = {

@@ -20,6 +20,8 @@ from lib.data.pictures import decode
 
 LENGTH = struct.Struct(">Q")
 
+Answer = bytes | str  # pixels uint8 (SIDE, SIDE, 3), or the reason why there are none
+
 
 def message(parts: Sequence[bytes | bytearray]) -> bytes:
     """The parts as one message, with its length."""
@@ -36,6 +38,12 @@ def parts(content: bytes) -> Iterator[bytes]:
         yield content[start - length : start]
 
 
+def answers(content: bytes) -> Iterator[Answer]:
+    """What became of each file, from what follows the length of a response."""
+    for part in parts(content):
+        yield part[2:] if part.startswith(b"ok") else part[2:].decode()
+
+
 def serve(requests: BinaryIO, responses: BinaryIO, side: int, most_pixels: int) -> None:
     """Say that it is ready; then answer requests until there are no more."""
 
@@ -45,14 +53,14 @@ def serve(requests: BinaryIO, responses: BinaryIO, side: int, most_pixels: int) 
         except UnreadablePicture as error:
             return b"no" + error.reason.encode("utf-8", "replace")
 
-    answers: list[bytes] = []
+    response: list[bytes] = []
     while True:
-        responses.write(message(answers))
+        responses.write(message(response))
         responses.flush()
         length = requests.read(LENGTH.size)
         if not length:
             return
-        answers = [answer(data) for data in parts(requests.read(*LENGTH.unpack(length)))]
+        response = [answer(data) for data in parts(requests.read(*LENGTH.unpack(length)))]
 
 
 def limit_memory(most_bytes: int) -> None:

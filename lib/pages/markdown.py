@@ -1,6 +1,6 @@
 """Text from elsewhere in Markdown: names of classes, files and folders, records of runs.
 
-These functions make it text for Pandoc, Quarto, GitHub and Streamlit alike. Quarto runs what stands
+These functions make it text for Pandoc, Quarto and GitHub alike. Quarto runs what stands
 between `{{<` and `>}}` even in code, so code gets these characters in another spelling. HTML has
 `html.escape` for the same, a script has JSON.
 """
@@ -17,8 +17,6 @@ MARKUP = re.compile(
     r"|(?<=-)-|(?<=\.)\."  # not made a dash or an ellipsis
     r"|^[-+=](?=[\s=-]|$)"  # no list or heading where a line begins
 )
-
-
 BREAKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")  # no-break spaces are none
 
 

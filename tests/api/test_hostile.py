@@ -152,7 +152,7 @@ def test_an_output_is_given_once(server, repeats, message):
     assert message in refused(response, 400, "invalid_tensor")
 
 
-@pytest.mark.parametrize(("length", "status"), [(100_000, 400), (9_000_000, 413)])
+@pytest.mark.parametrize(("length", "status"), [(100_000, 400), (1_000_000, 413), (9_000_000, 413)])
 def test_tensors_of_objects_are_refused_before_they_fill_the_memory(server, length, status):
     own = most_memory(server.process.pid)
     body = _hostile.request_of_objects(length, 16)
