@@ -15,6 +15,7 @@ and `lib.errors` only.
     server.py         uvicorn's server, which ends within a given time
     connections.py    limits on connections, and on the heads of requests
     clients.py        what one client address may hold
+    interruption.py   what ends the work on a request from outside
     pace.py           the slowest pace of a client that is waited for
     sites.py          which web pages may call the service, and the security headers
     middleware.py     request id, log line and metrics of every request; HEAD as GET

@@ -96,12 +96,13 @@ def create_app(
         lifespan=lifespan,
     )
     errors.install(app)
-    app.include_router(public_routes(service, app.title))
-    app.include_router(open_inference.health_routes(service, told))
     guards = [Security(bearer(settings.token))] if settings.token else []
     unauthorized = documented(401) if settings.token else {}
+    # A request is compared with one route after the other, so those of the model come first.
     for routes in (model_routes(service, told), open_inference.model_routes(service, told)):
         app.include_router(routes, dependencies=guards, responses=unauthorized)
+    app.include_router(public_routes(service, app.title))
+    app.include_router(open_inference.health_routes(service, told))
     # From the innermost to the outermost. The recorder counts HEAD as HEAD, and sees refusals.
     app.add_middleware(HeadAsGet)
     app.add_middleware(Unanswered, seconds=request_seconds)
@@ -181,10 +182,9 @@ def model_routes(service: Service, told: bool) -> APIRouter:
     )
     async def predict(request: Request, top: Top = None) -> Response:
         """Calibrated class probabilities for one or more pictures."""
-        names, rows = await service.predict(request)
-        with service.stage("writing"):
-            predictions = as_json(names, service.predictor.labelled(rows), top)
-            body = {"model": bundle.name, "predictions": predictions}
+        names, predictions = await service.predict(request)
+        with service.metrics.timed("writing"):
+            body = {"model": bundle.name, "predictions": as_json(names, predictions, top)}
             return Response(json.dumps(body), media_type="application/json")
 
     @router.post(

@@ -11,7 +11,6 @@ attributes in `USED`.
 """
 
 import asyncio
-import uuid
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,7 +19,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.clients import Shares, client_of
-from api.errors import Problem, busy
+from api.errors import Problem, busy, new_request_id
 from api.logs import log
 from api.pace import Pace
 from api.sites import SECURITY_HEADERS
@@ -238,7 +237,7 @@ def limited(limits: ConnectionLimits) -> type[Connection]:
 
 def as_http(problem: Problem) -> bytes:
     """A refusal as it is sent where no application is involved, in the one shape of errors."""
-    request_id = uuid.uuid4().hex
+    request_id = new_request_id()
     response = problem.response(request_id)
     headers = {**SECURITY_HEADERS, **response.headers}
     headers |= {"X-Request-ID": request_id, "Connection": "close"}

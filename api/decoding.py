@@ -1,9 +1,10 @@
 """Decode pictures under a budget of pixels, memory and time.
 
-The event loop never opens a picture. It reads what each file announces (`lib.inference.inspect`),
-and processes decode it. One takes the small pictures of all requests, those that wait together; a
-few others take large ones, one at a time. They have a bound on memory, and are killed and replaced
-when a picture takes too long or its client has gone.
+The event loop never opens a picture. It reads what each file announces (`lib.inference.inspect`).
+Tiny pictures of a plain structure, which cannot take long, are decoded by the model's thread.
+Processes decode all others: one the small pictures of all requests, those that wait together; a few
+more the large ones, one at a time. They have a bound on memory, and are killed and replaced when a
+picture takes too long or its client has gone.
 """
 
 import asyncio
@@ -17,9 +18,17 @@ from torch import Tensor
 from api.decoder_process import FAILED, TOO_LONG, Answer, Bytes, Worker
 from api.errors import Problem, busy
 from api.uploads import Limits, Upload
-from lib.inference import FORMATS, Structure, UnknownFormat, inspect
+from lib.inference import (
+    FORMATS,
+    Predictor,
+    Structure,
+    UnknownFormat,
+    UnreadablePicture,
+    inspect,
+)
 
-SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536  # of a request's pictures together
+TINY_BYTES, TINY_PIXELS = 32_768, 16_384  # of a request's pictures together, as below
+SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 WAITING_SMALL_PIXELS = 16_777_216  # of all requests; large pictures do not keep small ones out
 PIXELS_PER_SECOND = 20_000_000  # decoded by a process, roughly
@@ -52,19 +61,53 @@ def structure_of(upload: Upload, limits: Limits) -> Structure:
         message = f"{upload.name}: not a picture in a supported format ({', '.join(FORMATS)})"
         raise Problem(415, "unknown_format", message) from None
     except ValueError as error:
-        raise Problem(422, "unreadable", f"cannot read {upload.name}: {error}") from error
+        raise unreadable(upload, str(error)) from error
     if structure.pixels > limits.pixels:
         message = f"{upload.name}: more than {limits.pixels:,} pixels"
         raise Problem(413, "too_many_pixels", message)
     return structure
 
 
+def are_tiny(uploads: Sequence[Upload], structures: Sequence[Structure]) -> bool:
+    """Whether decoding them takes a millisecond or two, whoever made them."""
+    return _are_within(TINY_BYTES, TINY_PIXELS, uploads, structures) and all(
+        structure.plain for structure in structures
+    )
+
+
+def decode_tiny(uploads: Sequence[Upload], predictor: Predictor) -> Tensor:
+    """Pictures uint8 (n, 3, S, S), decoded by the thread that calls.
+
+    Raises
+    ------
+    Problem   422 for the first picture that is damaged
+    """
+    images = []
+    for upload in uploads:
+        try:
+            images.append(predictor.prepare(bytes(upload.data)))
+        except UnreadablePicture as error:
+            raise unreadable(upload, error.reason) from error
+    return torch.stack(images)
+
+
+def unreadable(upload: Upload, reason: str) -> Problem:
+    return Problem(422, "unreadable", f"cannot read {upload.name}: {reason}")
+
+
 def are_small(uploads: Sequence[Upload], structures: Sequence[Structure]) -> bool:
-    """Whether decoding them takes a few milliseconds at the most."""
+    """Whether decoding them takes a few milliseconds, if nobody made them to take longer."""
+    return _are_within(SMALL_BYTES, SMALL_PIXELS, uploads, structures) and all(
+        structure.format in USUAL_FORMATS for structure in structures
+    )
+
+
+def _are_within(
+    size: int, pixels: int, uploads: Sequence[Upload], structures: Sequence[Structure]
+) -> bool:
     return (
-        sum(len(upload.data) for upload in uploads) <= SMALL_BYTES
-        and sum(structure.pixels for structure in structures) <= SMALL_PIXELS
-        and all(structure.format in USUAL_FORMATS for structure in structures)
+        sum(len(upload.data) for upload in uploads) <= size
+        and sum(structure.pixels for structure in structures) <= pixels
     )
 
 
@@ -115,7 +158,7 @@ class Decoder:
         pixels = bytearray()
         for upload, answer in zip(uploads, answers, strict=True):
             if isinstance(answer, str):
-                raise Problem(422, "unreadable", f"cannot read {upload.name}: {answer}")
+                raise unreadable(upload, answer)
             pixels += answer
         squares = torch.frombuffer(pixels, dtype=torch.uint8)
         return squares.reshape(-1, self._side, self._side, 3).permute(0, 3, 1, 2)

@@ -4,6 +4,7 @@ The message is under `error`, where the Open Inference Protocol expects it; `cod
 and `request_id` identifies the request in the logs.
 """
 
+import random
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -38,6 +39,11 @@ class Problem(Exception):
     def response(self, request_id: str) -> JSONResponse:
         body = {"error": self.message, "code": self.code, "request_id": request_id}
         return JSONResponse(body, self.status, self.headers)
+
+
+def new_request_id() -> str:
+    """An id for requests that come without one; it identifies, and keeps no secret."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def busy(seconds: int) -> Problem:

@@ -30,6 +30,9 @@ def configure(level: str = "info") -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    # What no line contains need not be found out for each: docs.python.org/3/howto/logging.html
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     # A damaged picture is its sender's mistake and gets a response that says so.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -3,6 +3,8 @@
 Each application has its own registry, so that two in one process do not share counts.
 """
 
+import time
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -68,6 +70,10 @@ class Metrics:
     def stage(self, name: str, seconds: float) -> None:
         self._stages[name].observe(seconds)
 
+    def timed(self, name: str) -> "Timed":
+        """Record how long a block takes, as a stage, unless it fails."""
+        return Timed(self._stages[name])
+
     def batch(self, pictures: int) -> None:
         self._batch.observe(pictures)
 
@@ -77,3 +83,17 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
+
+
+class Timed:
+    """A block whose duration a histogram observes, unless it fails."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._histogram.observe(time.perf_counter() - self._started)

@@ -6,12 +6,12 @@ HEAD is answered here for every path that has GET.
 import asyncio
 import re
 import time
-import uuid
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import Problem
+from api.errors import Problem, new_request_id
+from api.interruption import Deadline
 from api.logs import log
 from api.metrics import Metrics
 
@@ -87,12 +87,11 @@ class Unanswered:
         async def send_and_note(message: Message) -> None:
             nonlocal begun
             begun = True
-            if not limit.expired():
-                limit.reschedule(None)
+            deadline.lift()
             await send(message)
 
         try:
-            async with asyncio.timeout(self.seconds) as limit:
+            with Deadline(self.seconds) as deadline:
                 await self.app(scope, receive, send_and_note)
             return
         except ClientDisconnect:
@@ -102,7 +101,7 @@ class Unanswered:
             if begun:
                 raise
         except Exception as error:
-            if limit.expired() and isinstance(error, TimeoutError):
+            if deadline.happened and isinstance(error, TimeoutError):
                 message = f"the request was not answered within {self.seconds:g} s"
                 problem = Problem(503, "timeout", message)
             else:
@@ -146,4 +145,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and VALID_ID.fullmatch(value):
             return value.decode()
-    return uuid.uuid4().hex
+    return new_request_id()

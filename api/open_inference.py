@@ -143,9 +143,9 @@ def model_routes(service: Service, told: bool) -> APIRouter:
         check_encoding(request)
         body = bytearray()
         with service.memory.reservation(request) as reservation:
-            with service.stage("reading"):
+            with service.metrics.timed("reading"):
                 await receive(request, reservation, service.limits, max_bytes, body.extend)
-            with service.stage("decoding"):
+            with service.metrics.timed("decoding"):
                 header = request.headers.get(tensors.JSON_LENGTH)
                 text, binary = tensors.split(bytes(body), header)
                 reserve(reservation, tensors.parsed_bytes(text), service.limits)
@@ -155,9 +155,9 @@ def model_routes(service: Service, told: bool) -> APIRouter:
         if len(pictures) > service.limits.files:
             message = f"more than {service.limits.files} pictures in one request"
             raise Problem(413, "too_many_files", message)
-        rows = await service.probabilities(request, torch.tensor(pictures))
-        with service.stage("writing"):
-            labels = [prediction.label for prediction in predictor.labelled(rows)]
+        rows, predictions = await service.predict_images(request, torch.tensor(pictures))
+        with service.metrics.timed("writing"):
+            labels = [prediction.label for prediction in predictions]
             content, headers = tensors.write(name, inference_request, rows.numpy(), labels)
             return Response(content, headers=headers)
 

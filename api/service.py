@@ -3,27 +3,25 @@
 import asyncio
 import dataclasses
 import gc
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import TypeVar
 
 import torch
 from fastapi import Request
 from PIL import Image
-from starlette.requests import ClientDisconnect
-from starlette.types import Message
 from torch import Tensor
 
-from api.batching import Batcher, QueueFull
-from api.decoding import Decoder, announced
+from api.batching import Batcher
+from api.decoding import Decoder, announced, are_tiny, decode_tiny
 from api.errors import Problem, busy
+from api.interruption import WhileConnected
 from api.metrics import Metrics
 from api.uploads import Limits, MemoryBudget, Upload, read_files
-from lib.inference import Predictor
+from lib.inference import Prediction, Predictor, Structure
 
 MAX_EXPLANATIONS = 8  # running and waiting
 
@@ -82,48 +80,52 @@ class Service:
 
     def check_room(self) -> None:
         """Raises Problem 503 if the queue is full, before the request's body is read."""
-        with queue_full_as_problem():
-            self.batcher.check_room()
+        self.batcher.check_room()
 
-    async def predict(self, request: Request) -> tuple[list[str], Tensor]:
-        """Names of the request's pictures, and their probabilities (n, classes)."""
+    async def predict(self, request: Request) -> tuple[list[str], list[Prediction]]:
+        """Names of the request's pictures, and a prediction for each."""
         self.check_room()
         with self.memory.reservation(request) as reservation:
-            with self.stage("reading"):
+            with self.metrics.timed("reading"):
                 uploads = await read_files(request, reservation, self.limits)
-            async with while_connected(request):
-                images = await self._decoded(uploads)
-                rows = await self._predicted(images)
-        return [upload.name for upload in uploads], rows
+            with WhileConnected(request):
+                structures = [await announced(upload, self.limits) for upload in uploads]
+                if self.batcher.idle and are_tiny(uploads, structures):
+                    decode = partial(decode_tiny, uploads, self.predictor)
+                    result = self.batcher.submit_files(len(uploads), decode)
+                else:
+                    result = self.batcher.submit(await self._decoded(uploads, structures))
+                _, predictions = await self._predicted(result)
+        return [upload.name for upload in uploads], predictions
 
-    async def _decoded(self, uploads: list[Upload]) -> Tensor:
+    async def _decoded(self, uploads: list[Upload], structures: list[Structure]) -> Tensor:
         """Pictures uint8 (n, 3, S, S); raises Problem for the first damaged or too large one."""
-        with self.stage("decoding"):
-            structures = [await announced(upload, self.limits) for upload in uploads]
+        with self.metrics.timed("decoding"):
             return await self._decoder.decode(uploads, structures)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Call a function that would block the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, function)
 
-    async def probabilities(self, request: Request, images: Tensor) -> Tensor:
-        """Probabilities (n, classes) of pictures uint8 (n, 3, S, S).
+    async def predict_images(
+        self, request: Request, images: Tensor
+    ) -> tuple[Tensor, list[Prediction]]:
+        """Probabilities (n, classes) of pictures uint8 (n, 3, S, S), and a prediction for each.
 
         Raises
         ------
         Problem            503 if the queue is full
         ClientDisconnect   if the client closes the connection
         """
-        async with while_connected(request):
-            return await self._predicted(images)
+        with WhileConnected(request):
+            return await self._predicted(self.batcher.submit(images))
 
-    async def _predicted(self, images: Tensor) -> Tensor:
-        with queue_full_as_problem():
-            result = self.batcher.submit(images)
+    async def _predicted(self, result: asyncio.Future[Tensor]) -> tuple[Tensor, list[Prediction]]:
         rows = await result
-        for confidence in rows.amax(dim=1).tolist():
-            self.metrics.confidence(confidence)
-        return rows
+        predictions = self.predictor.labelled(rows)
+        for prediction in predictions:
+            self.metrics.confidence(prediction.confidence)
+        return rows, predictions
 
     async def explain(self, request: Request, target: str | None) -> bytes:
         """Grad-CAM heatmap over the request's one picture, as a PNG."""
@@ -133,8 +135,9 @@ class Service:
         with self.memory.reservation(request) as reservation:
             limits = dataclasses.replace(self.limits, files=1)
             uploads = await read_files(request, reservation, limits)
-            async with while_connected(request):
-                images = await self._decoded(uploads)
+            with WhileConnected(request):
+                structures = [await announced(upload, self.limits) for upload in uploads]
+                images = await self._decoded(uploads, structures)
                 return await self._explain(images[0], target)
 
     def _check_explainer(self) -> None:
@@ -152,13 +155,6 @@ class Service:
         finally:
             self._explanations -= 1
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Record the duration of a request's stage, unless it fails."""
-        started = time.perf_counter()
-        yield
-        self.metrics.stage(name, time.perf_counter() - started)
-
     async def close(self) -> None:
         await self.batcher.close()
         await self._decoder.close()
@@ -170,45 +166,3 @@ class Service:
         png = BytesIO()
         self.predictor.explain(picture, target).save(png, "PNG")
         return png.getvalue()
-
-
-@contextmanager
-def queue_full_as_problem() -> Iterator[None]:
-    """Turn a full queue into a 503 response."""
-    try:
-        yield
-    except QueueFull as error:
-        raise busy(error.seconds) from None
-
-
-@asynccontextmanager
-async def while_connected(request: Request) -> AsyncIterator[None]:
-    """Cancels what it contains when the request's client has gone.
-
-    The request's body has been read, so the next message can only be the disconnection.
-
-    Raises
-    ------
-    ClientDisconnect   if the client closes the connection
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-
-    def cancel(message: asyncio.Future[Message]) -> None:
-        nonlocal gone
-        if not message.cancelled():
-            gone = True
-            task.cancel()
-
-    disconnected = asyncio.ensure_future(request.receive())
-    disconnected.add_done_callback(cancel)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:  # and nobody else cancelled it
-            raise ClientDisconnect from None
-        raise
-    finally:
-        disconnected.remove_done_callback(cancel)
-        disconnected.cancel()

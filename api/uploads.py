@@ -5,18 +5,19 @@ is refused at that byte, and one that falls behind the pace at that moment.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fastapi import Request
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
 from api.clients import Shares, client_of
 from api.errors import Problem, busy
+from api.interruption import Deadline
 from api.pace import Pace
 from api.preamble import Preamble
 
@@ -69,24 +70,25 @@ class MemoryBudget:
         self._small = Shares(limits.small_bytes, limits.small_bytes // 2)
         self._large = Shares(limits.total_bytes, limits.client_bytes)
 
-    @contextmanager
-    def reservation(self, request: Request) -> Iterator["Reservation"]:
-        """One request's part of the budget, released when the block ends."""
+    def reservation(self, request: Request) -> "Reservation":
+        """One request's part of the budget."""
         client = client_of(request.client.host if request.client else None)
-        reservation = Reservation(self._small, self._large, client)
-        try:
-            yield reservation
-        finally:
-            reservation.release()
+        return Reservation(self._small, self._large, client)
 
 
 class Reservation:
-    """The bytes that one request has reserved: `size`."""
+    """The bytes that one request has reserved: `size`; released when a `with` block ends."""
 
     def __init__(self, small: Shares, large: Shares, client: str) -> None:
         self._shares, self._large = small, large
         self._client = client
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def add(self, size: int) -> None:
         """Raises Problem 503 if the budget, or the client's half of it, is exhausted."""
@@ -124,16 +126,22 @@ async def receive(
     started = now()
     received = 0
     try:
-        async with asyncio.timeout(min(limits.seconds, PACE.patience(0, 0))) as patience:
-            async for chunk in request.stream():
+        with Deadline(min(limits.seconds, PACE.patience(0, 0))) as deadline:
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                more = message.get("more_body", False)
                 if reservation.size + len(chunk) > max_bytes:
-                    message = f"the body is larger than {max_bytes:,} bytes"
-                    raise Problem(413, "too_large", message)
+                    what = f"the body is larger than {max_bytes:,} bytes"
+                    raise Problem(413, "too_large", what)
                 reservation.add(len(chunk))
                 write(chunk)
                 received += len(chunk)
                 wait = PACE.patience(received, now() - started)
-                patience.reschedule(min(started + limits.seconds, now() + wait))
+                deadline.move(min(started + limits.seconds, now() + wait))
     except TimeoutError:
         raise _too_slow(received, now() - started, limits) from None
 

@@ -21,14 +21,30 @@ BLOCKS = 50_000  # of a GIF before its first picture, 255 bytes each
 ENTRIES = 1_000  # of a TIFF's directory, which has some 20
 SPELLED_BYTES = 1_000_000  # of a BMP with run lengths or a PPM in digits, which Python decodes
 
+# Of a plain picture, which has no compressed text, profile, EXIF, animation or arithmetic coding.
+PLAIN_PIECES, PLAIN_SCANS = 64, 12
+PLAIN_CHUNKS = frozenset(
+    b"IHDR PLTE tRNS IDAT IEND gAMA cHRM sRGB sBIT bKGD pHYs tIME tEXt".split()
+)
+PLAIN_SEGMENTS = frozenset(bytes.fromhex("C0 C1 C2 C4 DB DD E0 EE FE"))
+
 
 @dataclass(frozen=True)
 class Structure:
-    """What a file announces: its format by Pillow's name, and its size in pixels."""
+    """What a file announces.
+
+    Attributes
+    ----------
+    format : str          by Pillow's name
+    width, height : int   in pixels
+    plain : bool          whether it is a PNG or JPEG of a few pieces without metadata, so that the
+                          time and memory that reading takes follow from its bytes and pixels
+    """
 
     format: str
     width: int
     height: int
+    plain: bool = False
 
     @property
     def pixels(self) -> int:
@@ -61,25 +77,33 @@ def inspect(data: bytes | bytearray) -> Structure:
 
 def _png(data: bytes | bytearray) -> Structure:
     start = 8
-    for _ in range(CHUNKS):
+    plain = True
+    for number in range(CHUNKS):
         if start + 8 > len(data):
-            return Structure("PNG", *unpack_from(">II", data, 16))
-        start += 12 + unpack_from(">I", data, start)[0]
+            width, height = unpack_from(">II", data, 16)
+            return Structure("PNG", width, height, plain and number <= PLAIN_PIECES)
+        length, kind = unpack_from(">I4s", data, start)
+        plain &= kind in PLAIN_CHUNKS
+        start += 12 + length
     raise ValueError(f"it has more than {CHUNKS:,} chunks; save it again")
 
 
 def _jpeg(data: bytes | bytearray) -> Structure:
-    if data.count(b"\xff\xda") > SCANS:
+    scans = data.count(b"\xff\xda")
+    if scans > SCANS:
         raise ValueError(f"it has more than {SCANS} scans; save it again")
     size = None
     start = 2
-    for _ in range(SEGMENTS):
-        start = data.find(b"\xff", start)
+    plain = scans <= PLAIN_SCANS
+    for number in range(SEGMENTS):
+        expected, start = start, data.find(b"\xff", start)
         marker = data[start + 1] if start >= 0 else 0xD9
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             size = unpack_from(">HH", data, start + 5)
         if marker in (0xDA, 0xD9):  # coded data, or the end
+            plain &= number <= PLAIN_PIECES and marker == 0xDA
             break
+        plain &= start == expected and marker in PLAIN_SEGMENTS
         start += 1 if marker == 0xFF else 2  # 0xFF may be repeated before a marker
         if marker not in (0x00, 0x01, 0xFF) and not 0xD0 <= marker <= 0xD8:  # which have no length
             start += unpack_from(">H", data, start)[0]
@@ -87,7 +111,7 @@ def _jpeg(data: bytes | bytearray) -> Structure:
         raise ValueError(f"it has more than {SEGMENTS:,} segments; save it again")
     if size is None:
         raise IndexError
-    return Structure("JPEG", size[1], size[0])
+    return Structure("JPEG", size[1], size[0], plain)
 
 
 def _gif(data: bytes | bytearray) -> Structure:

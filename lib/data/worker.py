@@ -6,7 +6,6 @@ A message is its length, 8 bytes, and then its parts, each after its own length.
 are picture files. Those of the response are what became of them: `ok` and pixels uint8 (SIDE, SIDE,
 3), or `no` and the reason in UTF-8. A response without parts says that the process is ready. It
 ends with its standard input. MOST_BYTES bounds its memory; what needs more is refused.
-is added to its own: others go before it when they want the same core.
 """
 
 import struct

@@ -6,7 +6,8 @@ import threading
 import pytest
 import torch
 
-from api.batching import Batcher, QueueFull
+from api.batching import Batcher
+from api.errors import Problem
 from api.metrics import Metrics
 
 
@@ -91,9 +92,9 @@ def test_a_full_queue_refuses_and_recovers():
     async def scenario(batcher, model):
         first = await occupied(batcher, model)
         waiting = [batcher.submit(pictures(1, 2)) for _ in range(2)]
-        with pytest.raises(QueueFull) as refused:
+        with pytest.raises(Problem) as refused:
             batcher.submit(pictures(3))
-        assert refused.value.seconds >= 1
+        assert int(refused.value.headers["Retry-After"]) >= 1
         model.free.set()
         await asyncio.gather(first, *waiting)
         assert (await batcher.submit(pictures(3))).tolist() == [[3]]
@@ -121,3 +122,72 @@ def test_a_broken_batch_fails_its_own_requests_alone():
         assert (await batcher.submit(pictures(1))).tolist() == [[1]]
 
     with_batcher(scenario)
+
+
+def test_files_are_decoded_by_the_models_thread():
+    def decode():
+        threads.append(threading.current_thread().name)
+        return pictures(7, 8)
+
+    async def scenario(batcher, model):
+        assert (await batcher.submit_files(2, decode)).tolist() == [[7], [8]]
+
+    threads = []
+    with_batcher(scenario)
+    assert threads == ["model"]
+
+
+def test_a_file_that_cannot_be_read_fails_its_own_request_alone():
+    def broken():
+        raise Problem(422, "unreadable", "cannot read it")
+
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        damaged, whole = batcher.submit_files(1, broken), batcher.submit(pictures(4))
+        model.free.set()
+        await first
+        with pytest.raises(Problem, match="cannot read it"):
+            await damaged
+        assert (await whole).tolist() == [[4]]
+        with pytest.raises(Problem, match="cannot read it"):
+            await batcher.submit_files(1, broken)  # a batch of nothing else
+        assert model.batches == [1, 1]
+
+    with_batcher(scenario)
+
+
+def test_it_is_idle_when_a_job_would_be_taken_at_once():
+    async def scenario(batcher, model):
+        await wait_until_idle(batcher)
+        first = await occupied(batcher, model)
+        assert not batcher.idle
+        model.free.set()
+        await first
+        await wait_until_idle(batcher)
+
+    async def wait_until_idle(batcher):
+        while not batcher.idle:
+            await asyncio.sleep(0.001)
+
+    with_batcher(scenario)
+
+
+def test_closing_cancels_what_waits_and_ends_the_thread():
+    async def scenario(batcher, model):
+        first = await occupied(batcher, model)
+        waiting = [batcher.submit(pictures(value)) for value in (1, 2)]
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.05)
+        model.free.set()
+        await closing
+        assert not batcher.healthy
+        assert all(job.cancelled() for job in waiting)
+        assert (await first).tolist() == [[0]]
+
+    async def run():
+        model = Model()
+        batcher = Batcher(model, Metrics())
+        batcher.start()
+        await asyncio.wait_for(scenario(batcher, model), 20)
+
+    asyncio.run(run())

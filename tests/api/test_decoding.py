@@ -12,7 +12,15 @@ import torch
 from PIL import Image
 
 from api.decoder_process import FAILED
-from api.decoding import Decoder, MemoryGate, are_small, structure_of
+from api.decoding import (
+    TINY_BYTES,
+    Decoder,
+    MemoryGate,
+    are_small,
+    are_tiny,
+    decode_tiny,
+    structure_of,
+)
 from api.errors import Problem
 from api.uploads import Limits, Upload
 from lib.data.pictures import decode
@@ -35,9 +43,9 @@ def slow():
     return encoded(Image.new("RGBA", (4900, 4900)), "WEBP", lossless=True, quality=0, method=0)
 
 
-def with_decoder(scenario, workers=1, **limits):
+def with_decoder(scenario, workers=1, side=SIDE, **limits):
     async def run():
-        decoder = Decoder(SIDE, replace(Limits(), **limits), workers)
+        decoder = Decoder(side, replace(Limits(), **limits), workers)
         await decoder.start()
         try:
             return await asyncio.wait_for(scenario(decoder), 60)
@@ -62,6 +70,38 @@ def test_pixels_are_those_of_the_library():
     assert images.dtype == torch.uint8
     for image, data in zip(images, datas, strict=True):
         assert np.array_equal(image.permute(1, 2, 0), decode(data, SIDE))
+
+
+def tiny(*datas):
+    uploads = [upload(data) for data in datas]
+    return are_tiny(uploads, [structure_of(one, Limits()) for one in uploads])
+
+
+def test_few_plain_pixels_are_tiny():
+    small = encoded(noise((32, 32)))
+    assert tiny(*[small] * 9)
+    assert not tiny(*[small] * 20)  # too many pixels or bytes together
+    assert not tiny(encoded(Image.new("RGB", (129, 128))))
+    assert not tiny(small + bytes(TINY_BYTES))
+    assert not tiny(encoded(noise((32, 32)), "GIF"))
+
+
+def test_the_models_thread_and_the_processes_see_the_same_pixels(predictor):
+    datas = [encoded(noise((50, 40), mode)) for mode in ("RGB", "L", "1", "P", "RGBA")]
+    datas.append(encoded(noise((50, 40)), "JPEG"))
+    assert tiny(datas[0])
+
+    async def scenario(decoder):
+        return await decoded(decoder, *datas)
+
+    here = decode_tiny([upload(data) for data in datas], predictor)
+    assert torch.equal(here, with_decoder(scenario, side=predictor.image_size))
+
+
+def test_a_damaged_tiny_picture_is_refused_by_name(predictor):
+    with pytest.raises(Problem, match=r"cannot read a\.png: ") as refused:
+        decode_tiny([upload(encoded(noise((32, 32)))[:900])], predictor)
+    assert refused.value.status == 422
 
 
 def test_a_damaged_picture_is_refused_and_the_next_is_read():

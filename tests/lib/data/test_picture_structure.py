@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from benchmarks._hostile import (
     JPEG_OTHER,
@@ -20,6 +21,8 @@ from benchmarks._hostile import (
 from lib.data import picture_structure
 from lib.data.picture_files import FORMATS
 from lib.data.picture_structure import Structure, UnknownFormat, inspect
+
+JPEG_COMMENT = 0xFE
 
 
 def noise(size=(45, 31), mode="RGB"):
@@ -50,8 +53,50 @@ VARIANTS = [
 @pytest.mark.parametrize(("format", "options"), VARIANTS)
 @pytest.mark.parametrize("size", [(45, 31), (1, 1), (300, 2)])
 def test_size_is_read_from_the_header(format, options, size):
-    data = encoded(format, noise(size), **options)
-    assert inspect(data) == Structure(format, *size)
+    structure = inspect(encoded(format, noise(size), **options))
+    assert (structure.format, structure.width, structure.height) == (format, *size)
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("PNG", {}),
+        ("PNG", {"transparency": (0, 0, 0), "dpi": (72, 72)}),
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True, "comment": b"a comment"}),
+    ],
+)
+def test_pictures_without_metadata_are_plain(format, options):
+    assert inspect(encoded(format, **options)).plain
+
+
+def compressed_text():
+    about = PngInfo()
+    about.add_text("about", "a" * 500_000, zip=True)
+    return encoded("PNG", pnginfo=about)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        compressed_text(),
+        encoded("PNG", icc_profile=bytes(70_000)),
+        encoded("PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"),
+        encoded("PNG", save_all=True, append_images=[noise()]),
+        png_with(100),
+        encoded("JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"),
+        encoded("JPEG", icc_profile=bytes(700)),
+        jpeg_with(100, JPEG_COMMENT, b""),
+        jpeg_of_scans(40),
+        encoded("JPEG").replace(b"\xff\xdb", bytes(500) + b"\xff\xdb", 1),  # junk to step over
+        encoded("JPEG").replace(b"\xff\xdb", b"\xff" * 500 + b"\xff\xdb", 1),  # fill bytes
+        encoded("GIF"),
+        encoded("WEBP"),
+        encoded("TIFF"),
+    ],
+)
+def test_what_reading_may_take_long_for_is_not_plain(data):
+    assert not inspect(data).plain
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
