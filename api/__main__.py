@@ -16,7 +16,7 @@ from PIL import Image
 from api import cores, logs
 from api.app import REQUEST_SECONDS, create_app
 from api.connections import ConnectionLimits
-from api.server import Server, allow_open_files, return_large_buffers
+from api.server import Server, allow_open_files, return_large_buffers, share_the_interpreter
 from api.service import Settings
 from api.uploads import Limits
 from lib.errors import UserError, command
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     allow_open_files(connections.total)
     return_large_buffers()
+    share_the_interpreter()
     torch.set_num_threads(options.threads)
     hosts = (*LOOPBACK, options.host, *options.allow_host)
     with bind(options.host, options.port) as address:

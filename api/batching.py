@@ -165,7 +165,8 @@ class Batcher:
         images = [pixels for pixels in prepared if isinstance(pixels, Tensor)]
         if not images:
             return prepared
-        rows = _attempt(lambda: self._predict(torch.cat(images)))
+        batch = torch.cat(images) if len(images) > 1 else images[0]
+        rows = _attempt(lambda: self._predict(batch))
         if isinstance(rows, Exception):
             return [rows if isinstance(pixels, Tensor) else pixels for pixels in prepared]
         own = iter(rows.split([len(pixels) for pixels in images]))

@@ -19,6 +19,7 @@ from lib.errors import UserError
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of mallopt
 LARGE_BUFFER = 262_144  # bytes
 HEAPS = 2  # for all threads, which otherwise have one each
+SWITCH_SECONDS = 0.0005
 OTHER_FILES = 128  # descriptors for everything but connections
 
 
@@ -89,6 +90,15 @@ def return_large_buffers() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
         mallopt(M_ARENA_MAX, HEAPS)
+
+
+def share_the_interpreter() -> None:
+    """Let the model's thread and the event loop take turns sooner than Python's 5 ms.
+
+    A thread that has computed outside the interpreter, as every operation of the model does, waits
+    so long to come back in.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def allow_open_files(connections: int) -> None:

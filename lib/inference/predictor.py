@@ -102,6 +102,8 @@ class Predictor:
                 f"pictures are uint8 (N, {', '.join(map(str, expected))}), "
                 f"not {images.dtype} {tuple(images.shape)}"
             )
+        if len(images) <= BATCH:
+            return self._network(images)
         return torch.cat([self._network(batch) for batch in images.split(BATCH)])
 
     def probabilities(self, images: Tensor, temperature: float | None = None) -> Tensor:
