@@ -17,17 +17,19 @@ figure is the median of the rounds. `CPU ms` is what a server's processes spend 
 Then, of the service with 32 clients, where an answer's time goes; and what happens when requests
 come, whatever the answers, at twice the rate that it has just managed.
 
-Answers a second (two cores of an AMD EPYC, torch 2.14.1; 2 rounds of 2 s, one run):
+Answers a second (two cores of an AMD EPYC that other machines share, torch 2.14.1; 2 rounds of
+1.5 s, one run):
 
     clients             small CNN             ResNet-18, 32 px
                      1      8     32          1      8     32
-    service        754   1141   1824        745   1343   1790
-    plain def      951    992    925        859    875    897
-    plain async   1248   1264   1378       1062   1121   1224
-    LitServe       142    730   1146        153    792   1183
+    service        216    346    398        127    265    374
+    plain def      229    325    324        129    176    207
+    plain async    355    300    371        160    158    156
+    LitServe       109    305    445         75    215    360
 
-At 32 clients p99 is 28 to 29 ms for the service, 173 and 60 ms for plain def. Offered twice what it
-managed, it answered 1,140 and 1,205 a second within a p99 of 1.6 and 1.2 s, the rest with 503.
+At 32 clients p99 is 118 and 117 ms for the service, 243 and 334 ms for plain def. Offered twice
+what it managed, it answered 493 and 400 a second within a p99 of 0.8 and 1.0 s, and refused 0 and
+3 % with 503.
 """
 
 import argparse
