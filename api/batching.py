@@ -66,7 +66,8 @@ class Batcher:
         self._rests = False  # whether the thread waits for jobs
         self._ended = False
         self._seconds_per_picture = 0.01  # a running mean
-        self._thread = Thread(target=self._serve, name="model")
+        # A service whose start fails ends without `close`, and must not wait for the thread.
+        self._thread = Thread(target=self._serve, name="model", daemon=True)
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()

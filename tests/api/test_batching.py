@@ -1,6 +1,8 @@
 """Batches as requests come: bounded, in order, and nothing lost."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -191,3 +193,17 @@ def test_closing_cancels_what_waits_and_ends_the_thread():
         await asyncio.wait_for(scenario(batcher, model), 20)
 
     asyncio.run(run())
+
+
+def test_a_process_ends_that_never_closes_it():
+    program = """
+import asyncio
+from api.batching import Batcher
+from api.metrics import Metrics
+
+async def start():
+    Batcher(lambda images: images, Metrics()).start()
+
+asyncio.run(start())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
