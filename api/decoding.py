@@ -1,10 +1,10 @@
 """Decode pictures under a budget of pixels, memory and time.
 
 The event loop never opens a picture. It reads what each file announces (`lib.inference.inspect`).
-Tiny pictures of a plain structure, which cannot take long, are decoded by the model's thread.
-Processes decode all others: one the small pictures of all requests, those that wait together; a few
-more the large ones, one at a time. They have a bound on memory, and are killed and replaced when a
-picture takes too long or its client has gone.
+While the model's thread is idle, it decodes tiny pictures of a plain structure, which cannot take
+long. Processes decode all others: one the small pictures of all requests, those that wait together;
+a few more the large ones, one at a time. They have a bound on memory, and are killed and replaced
+when a picture takes too long or its client has gone.
 """
 
 import asyncio

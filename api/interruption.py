@@ -29,6 +29,7 @@ class Interruption:
         assert task is not None
         self._task = task
         self._cancelled_before = task.cancelling()
+        self._watch()
         return self
 
     def interrupt(self) -> None:
@@ -41,11 +42,18 @@ class Interruption:
         raised: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._unwatch()
         if not self.happened:
             return
         ours_alone = self._task.uncancel() <= self._cancelled_before
         if ours_alone and kind is asyncio.CancelledError:
             raise self._error from raised
+
+    def _watch(self) -> None:
+        """Begin to look out for what interrupts."""
+
+    def _unwatch(self) -> None:
+        """End it."""
 
 
 class Deadline(Interruption):
@@ -64,9 +72,8 @@ class Deadline(Interruption):
         self._loop = asyncio.get_running_loop()
         self._at = self._loop.time() + seconds
 
-    def __enter__(self) -> Self:
+    def _watch(self) -> None:
         self._timer = self._loop.call_at(self._at, self._ring)
-        return super().__enter__()
 
     def move(self, at: float) -> None:
         """Set the limit to a later time, by the clock of the event loop."""
@@ -82,14 +89,8 @@ class Deadline(Interruption):
         else:
             self.interrupt()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _unwatch(self) -> None:
         self._timer.cancel()
-        super().__exit__(kind, raised, traceback)
 
 
 class WhileConnected(Interruption):
@@ -102,20 +103,13 @@ class WhileConnected(Interruption):
         super().__init__(ClientDisconnect())
         self._message: asyncio.Future[Message] = asyncio.ensure_future(request.receive())
 
-    def __enter__(self) -> Self:
+    def _watch(self) -> None:
         self._message.add_done_callback(self._gone)
-        return super().__enter__()
 
     def _gone(self, message: asyncio.Future[Message]) -> None:
         if not message.cancelled():
             self.interrupt()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _unwatch(self) -> None:
         self._message.remove_done_callback(self._gone)
         self._message.cancel()
-        super().__exit__(kind, raised, traceback)

@@ -13,7 +13,6 @@ from fastapi import Request
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
-from starlette.requests import ClientDisconnect
 
 from api.clients import Shares, client_of
 from api.errors import Problem, busy
@@ -127,16 +126,10 @@ async def receive(
     received = 0
     try:
         with Deadline(min(limits.seconds, PACE.patience(0, 0))) as deadline:
-            more = True
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                more = message.get("more_body", False)
+            async for chunk in request.stream():
                 if reservation.size + len(chunk) > max_bytes:
-                    what = f"the body is larger than {max_bytes:,} bytes"
-                    raise Problem(413, "too_large", what)
+                    message = f"the body is larger than {max_bytes:,} bytes"
+                    raise Problem(413, "too_large", message)
                 reservation.add(len(chunk))
                 write(chunk)
                 received += len(chunk)
