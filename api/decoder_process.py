@@ -52,6 +52,8 @@ class Worker:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl+C is for the service, which ends its processes itself
         )
+        if sys.platform == "linux":  # when it is woken, it does not take the core of who woke it
+            os.sched_setscheduler(self._process.pid, os.SCHED_BATCH, os.sched_param(0))
         if self._niceness and hasattr(os, "setpriority"):  # before it has loaded its libraries
             os.setpriority(os.PRIO_PROCESS, self._process.pid, self._niceness)
         async with asyncio.timeout(START_SECONDS):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,3 +275,12 @@ def test_pixels_are_counted_from_the_header_alone():
     assert structure_of(upload(data[:100]), Limits()).pixels == 64 * 64
     with pytest.raises(Problem, match=r"a\.png: more than 4,095 pixels"):
         structure_of(upload(data), Limits(pixels=4095))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has this way of scheduling")
+def test_processes_do_not_take_the_core_of_the_event_loop():
+    async def scenario(decoder):
+        for worker in (decoder._small._worker, *decoder._workers):
+            assert os.sched_getscheduler(worker._process.pid) == os.SCHED_BATCH
+
+    with_decoder(scenario)
