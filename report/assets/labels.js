@@ -5,6 +5,7 @@
 
   const NAMES = {
     // recipe
+    study: "study",
     dataset: "dataset",
     model: "model",
     width: "width (channels)",
@@ -102,13 +103,14 @@
     return name === "torchvision" ? term : term.slice(0, 1).toUpperCase() + term.slice(1);
   };
 
-  // The name of a value, or undefined for most numbers.
+  // The name of a value, or undefined for most numbers; of several values all their names.
   daybook.valueName = function (name, value) {
+    if (Array.isArray(value)) return value.join("; ");
     const names = Object.hasOwn(VALUES, name) ? VALUES[name] : {};
     if (Object.hasOwn(names, value)) return names[value];
     if (typeof value === "boolean") return value ? "yes" : "no";
     if (typeof value === "number") return undefined;
-    if (name === "weights") return String(value).replace(/^run:/, "pretrained in run ");
+    if (name === "weights") return String(value).replace(/^run:/, "from run ");
     return String(value);
   };
 })(window.daybook);

@@ -217,12 +217,16 @@ def visit_gaps(records, context, visit):
                 "summary": record.summary,
             }
         )
-    # The page's own data script sets the same property, to no effect.
+    give(context, runs)
+    return visit
+
+
+def give(context, runs):
+    """Lets the page find these runs; its own data script sets the same property, to no effect."""
     context.add_init_script(
         f"window.daybook = {{}}; const runs = {json.dumps(runs)};"
         "Object.defineProperty(window.daybook, 'runs', { get: () => runs, set() {} });"
     )
-    return visit
 
 
 def rows(page, field):
@@ -251,9 +255,6 @@ def test_runs_with_gaps_sort_filter_and_group(visit_gaps):
     page.click(".tabulator-col[tabulator-field=width]")
     assert rows(page, "width") == [32] * 10 + [16] * 10 + [None] * 10
     page.click("summary:has-text('Filters')")
-    notes = page.locator(".panel p").all_inner_texts()
-    assert "epochs: 12" in notes[0]
-    assert "logit scale: 0.125" in notes[1]
     width = page.locator("fieldset:has(legend:has-text('Width'))")
     assert width.locator("label").all_inner_texts() == [" 16", " 32", " –"]
     width.get_by_label("–").check()
@@ -286,6 +287,125 @@ def test_runs_with_gaps_are_compared(visit_gaps, records):
     assert "Initial weights" in facts
     assert "Logit scale" not in facts
     assert opened.complaints == []
+
+
+def test_the_table_opens_with_what_differs_and_says_the_rest_in_a_line(visit_gaps):
+    page = visit_gaps().page
+    visible = page.evaluate(
+        "daybook.runsPage.table.getColumns().filter(c => c.isVisible()).map(c => c.getField())"
+    )
+    assert visible[1:8] == ["id", "test_accuracy", "model", "width", "weights", "lr", "seed"]
+    same = page.locator(".runs-same")
+    line = same.locator("summary")
+    assert line.inner_text() == "The same in all runs: dataset digits, epochs 12."
+    assert line.bounding_box()["height"] < 30
+    assert not same.locator("p >> nth=0").is_visible()
+    line.click()
+    assert same.locator("p").all_inner_texts() == [
+        "The same in all ResNet-18 runs: fine-tuned layers all layers, augmented views 1.",
+        "The same in all small CNN runs: whitening yes, identity initialisation yes, "
+        "logit scale 0.125, optimiser Muon, Muon learning rate 0.04.",
+    ]
+
+
+@pytest.fixture
+def visit_studies(context, visit):
+    """Opens the page with six runs of one recipe that serve several studies, or none."""
+
+    def visit_studies(lists, state=""):
+        runs = [
+            {
+                "id": f"{number:012x}",
+                "recipe": {"model": "small_cnn", "epochs": 12, "seed": number % 3},
+                "dataset": {"name": "pictures", "fingerprint": fingerprint},
+                "environment": {},
+                "summary": {"test_accuracy": 0.9 - number / 100, "seconds": 3.0},
+                **keys,
+            }
+            for number, (fingerprint, keys) in enumerate(lists)
+        ]
+        give(context, runs)
+        return visit(state)
+
+    return visit_studies
+
+
+STUDIES = [
+    ("new", {"studies": ["demo", "long"], "earlier": []}),
+    ("new", {"studies": ["demo"], "earlier": []}),
+    ("new", {"studies": ["long"]}),
+    ("old", {"studies": [], "earlier": ["demo"]}),
+    ("old", {"studies": [], "earlier": ["demo"]}),
+    ("other", {}),
+]
+
+
+def test_runs_are_filtered_by_study(visit_studies):
+    opened = visit_studies(STUDIES)
+    page = opened.page
+    assert column(page, "study") == [
+        "demo; long",
+        "demo",
+        "long",
+        "demo (earlier pictures)",
+        "demo (earlier pictures)",
+        "–",
+    ]
+    page.click("summary:text-is('Filters')")
+    boxes = page.locator("fieldset:has(legend:text-is('Study')) label")
+    names = [" demo", " demo (earlier pictures)", " long", " –"]
+    assert boxes.all_inner_texts() == names
+    page.get_by_label("long").check()
+    assert column(page, "study") == ["demo; long", "long"]
+    assert page.url.endswith("#study=long")
+    page.get_by_label("demo (earlier pictures)").check()
+    assert shown(page) == "4 of 6 runs"
+    again = visit_studies(STUDIES, page.url.partition("#")[2])
+    assert shown(again.page) == "4 of 6 runs"
+    page.get_by_label("long").uncheck()
+    page.keyboard.press("Escape")
+    page.click("text=Download")
+    with page.expect_download() as download:
+        page.click("text=Filtered runs (CSV)")
+    lines = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [line["study"] for line in lines] == ["demo (earlier pictures)"] * 2
+    assert "fingerprint" not in lines[0]
+    assert opened.complaints == again.complaints == []
+
+
+def test_the_lists_of_studies_are_text_in_a_file(visit_studies):
+    page = visit_studies(STUDIES).page
+    page.click("text=Download")
+    with page.expect_download() as download:
+        page.click("text=Filtered runs (CSV)")
+    lines = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [line["study"] for line in lines][::5] == ["demo; long", ""]
+
+
+def test_the_dialog_of_a_run_names_its_studies(visit_studies):
+    page = visit_studies(STUDIES, f"run={3:012x}").page
+    page.wait_for_selector("dialog[open]")
+    assert "Study: demo (earlier pictures)" in page.inner_text("dialog[open]").splitlines()
+
+
+@pytest.mark.parametrize("keys", [{}, {"studies": ["demo"], "earlier": []}])
+def test_a_single_study_is_not_mentioned(visit_studies, keys):
+    opened = visit_studies([("new", keys)] * 3, "study=demo")
+    assert shown(opened.page) == "3 runs"
+    assert opened.page.locator("text=Study").count() == 0
+    assert opened.page.evaluate("'study' in daybook.runsPage.table.getData()[0]") is False
+
+
+def test_groups_keep_pictures_of_the_same_name_apart(visit_studies):
+    page = visit_studies(STUDIES, "group=recipe&sort=-test_accuracy").page
+    assert column(page, "id") == ["3 runs", "2 runs", "1 run"]
+    assert column(page, "study") == ["demo; long", "demo (earlier pictures)", "–"]
+    three, two, one = column(page, "test_accuracy")
+    half = stats.t.ppf(0.975, 2) * stats.sem([0.9, 0.89, 0.88])
+    assert three == f"89.00 % ± {100 * half:.1f}0 %"
+    assert " ".join(two.split()) == "86.50 % range 86.00 % to 87.00 %"
+    assert one == "85.00 %"
+    assert column(page, "seconds")[1] == "3.0 s"
 
 
 # The quickest of several: what the page itself needs, when nothing else holds the machine.

@@ -102,15 +102,6 @@
         },
       );
 
-    const fixed = page.fields.filter((field) => !page.varying.includes(field));
-    const listed = (fields) =>
-      fields
-        .map((field) => [field, model.values(page.rows, field)[0]])
-        .map(([field, value]) => `${daybook.term(field)}: ${model.format(field, value)}`)
-        .join("; ");
-    const note = (text, fields) =>
-      fields.length ? element("p", { class: "quiet" }, `${text}: ${listed(fields)}.`) : null;
-    const partial = (field) => model.hasGaps(page.rows, field);
     const count = element("span", { class: "count", role: "status" });
     syncs.push(() => {
       const [filtered, all] = [page.filtered().length, page.rows.length];
@@ -138,11 +129,6 @@
         "Filters",
         button("Clear filters", { q: "", allowed: {}, ranges: {} }),
         ...page.varying.map(filter),
-        note(
-          "The same in all runs",
-          fixed.filter((field) => !partial(field)),
-        ),
-        note("The same in all runs that have the field", fixed.filter(partial)),
       ),
       panel(
         "Columns",
@@ -153,7 +139,7 @@
       panel(
         "Download",
         daybook.downloadLink("Filtered runs (CSV)", "runs-filtered.csv", () =>
-          daybook.csv(page.filtered().map(({ words, ...row }) => row)),
+          daybook.csv(page.filtered().map(asLine)),
         ),
         ...Object.entries(FILES).map(([name, text]) =>
           element(
@@ -166,6 +152,31 @@
       count,
     );
     return { row, sync: () => syncs.forEach((sync) => sync()) };
+  };
+
+  // A row as a line of a CSV file.
+  function asLine(row) {
+    const shown = Object.entries(row).filter(([name]) => !model.HIDDEN.includes(name));
+    return Object.fromEntries(
+      shown.map(([name, value]) => [name, Array.isArray(value) ? model.key(value) : value]),
+    );
+  }
+
+  // What the table need not say, in one line, which a click unfolds.
+  daybook.sameInAll = function (rows, fields) {
+    const parts = model.constant(rows, fields).map(({ network, row, fields }) => {
+      const values = fields.map((name) => `${daybook.term(name)} ${model.format(name, row[name])}`);
+      const whose = network === null ? "all runs" : `all ${model.format("model", network)} runs`;
+      return `The same in ${whose}: ${values.join(", ")}.`;
+    });
+    if (!parts.length) return null;
+    const [first, ...others] = parts;
+    return element(
+      "details",
+      { class: "runs-same" },
+      element("summary", {}, first),
+      ...others.map((text) => element("p", {}, text)),
+    );
   };
 
   // A panel under its button; a click elsewhere or Escape closes it.

@@ -49,6 +49,7 @@
           daybook.closeButton(dialog),
         ),
         element("p", { class: "headline" }, headline(row)),
+        ...studies(row),
         selected
           ? element("p", {}, "This run is selected for comparison.")
           : element(
@@ -90,6 +91,11 @@
     HEADLINE.filter((name) => name in row)
       .map((name) => `${daybook.label(name)} ${model.format(name, row[name])}`)
       .join(" · ");
+
+  const studies = (row) =>
+    "study" in row
+      ? [element("p", {}, `${daybook.label("study")}: ${model.format("study", row.study)}`)]
+      : [];
 
   const asRows = (columns) =>
     columns.epoch.map((_, i) =>

@@ -6,13 +6,14 @@
 
   const model = (daybook.runsModel = {});
 
-  // One row per run: the fields of its recipe, then its results. A result with the name of a field
-  // (the numerical precision in the recipe and the one used) has the ending "_used". A recipe has the
-  // fields of its own network alone, so a row may lack a field.
+  // One row per run: its studies, the fields of its recipe, then its results. A result with the name
+  // of a field (the numerical precision in the recipe and the one used) has the ending "_used". A
+  // recipe has the fields of its own network alone, so a row may lack a field.
   model.rows = function (runs) {
     const fields = new Set(model.fields(runs));
     return runs.map((run) => {
-      const row = { id: run.id, dataset: run.dataset.name, ...run.recipe };
+      const study = fields.has("study") ? { study: studies(run) } : {};
+      const row = { id: run.id, ...study, dataset: run.dataset.name, ...run.recipe };
       for (const [name, value] of Object.entries(run.summary))
         row[fields.has(name) ? `${name}_used` : name] = value;
       const values = Object.entries(row).flatMap(([name, value]) => [
@@ -20,13 +21,23 @@
         daybook.valueName(name, value),
       ]);
       row.words = values.join(" ").toLowerCase();
+      row.fingerprint = run.dataset.fingerprint;
       return row;
     });
   };
 
-  // The fields of all recipes; one that only some recipes have comes after its neighbour there.
+  // The studies that use a run, as text; its pictures may be earlier ones of a study.
+  const studies = ({ studies = [], earlier = [] }) => [
+    ...studies,
+    ...earlier.map((name) => `${name} (earlier pictures)`),
+  ];
+
+  // The fields of all recipes; one that only some recipes have comes after its neighbour there. The
+  // study is a field where there are several, or earlier pictures of one.
   model.fields = function (runs) {
-    const fields = ["dataset"];
+    const several = new Set(runs.flatMap(studies)).size > 1;
+    const earlier = runs.some((run) => run.earlier?.length);
+    const fields = several || earlier ? ["study", "dataset"] : ["dataset"];
     const known = new Set(fields);
     for (const { recipe } of runs) {
       let before = "dataset";
@@ -42,18 +53,54 @@
   // The results of all runs, in their order.
   model.results = function (rows, fields) {
     const names = new Set(rows.flatMap((row) => Object.keys(row)));
-    for (const other of ["id", "words", ...fields]) names.delete(other);
+    for (const other of ["id", ...model.HIDDEN, ...fields]) names.delete(other);
     return [...names];
   };
 
-  const isGap = (value) => value === null || value === undefined;
+  model.HIDDEN = ["words", "fingerprint"]; // of a row: what the page uses and does not show
 
-  // The distinct values of a field in ascending order, without gaps.
+  const isGap = (value) => value === null || value === undefined || value.length === 0;
+
+  // The distinct values of a field in ascending order, without gaps; each of a list is a value.
   model.values = (rows, field) =>
-    [...new Set(rows.map((row) => row[field]))].filter((value) => !isGap(value)).sort(compare);
+    [...new Set(rows.flatMap((row) => row[field]))].filter((value) => !isGap(value)).sort(compare);
   model.hasGaps = (rows, field) => rows.some((row) => isGap(row[field]));
   // The fields with more than one value; a gap is no value.
   model.varying = (rows, fields) => fields.filter((field) => model.values(rows, field).length > 1);
+
+  // The rows by network.
+  function networks(rows) {
+    const found = new Map();
+    for (const row of rows) found.set(row.model, [...(found.get(row.model) || []), row]);
+    return found;
+  }
+
+  // The fields in which runs of one network differ, and the network where there are several. The
+  // other fields say nothing more, because all runs or all of a network have the same value.
+  model.telling = function (rows, fields) {
+    const parts = [...networks(rows).values()];
+    const tells = (field) => parts.some((part) => model.values(part, field).length > 1);
+    return fields.filter((field) => tells(field) || (field === "model" && parts.length > 1));
+  };
+
+  // What the other fields are, as [{ network, fields }]: those of all runs, whose network is null,
+  // then of each network those that no other has, or has with another value.
+  model.constant = function (rows, fields) {
+    const telling = new Set(model.telling(rows, fields));
+    const rest = fields.filter((field) => !telling.has(field));
+    const everywhere = (field) =>
+      model.values(rows, field).length === 1 && !model.hasGaps(rows, field);
+    const own = (part) =>
+      rest.filter((field) => !everywhere(field) && model.values(part, field).length);
+    return [
+      { network: null, row: rows[0], fields: rest.filter(everywhere) },
+      ...[...networks(rows)].map(([network, part]) => ({
+        network,
+        row: part.find((row) => own(part).every((field) => !isGap(row[field]))) ?? part[0],
+        fields: own(part),
+      })),
+    ].filter((entry) => entry.fields.length);
+  };
 
   function compare(a, b) {
     return typeof a === "number" && typeof b === "number"
@@ -69,13 +116,15 @@
   };
 
   // A value in a filter and in the address; a gap is the empty string.
-  model.key = (value) => (isGap(value) ? "" : String(value));
+  model.key = (value) => (isGap(value) ? "" : Array.isArray(value) ? value.join("; ") : `${value}`);
+  const keys = (value) =>
+    Array.isArray(value) && value.length ? value.map(model.key) : [model.key(value)];
 
   // Whether a row contains every search word and passes every filter.
   model.matches = function (row, { q, allowed, ranges }) {
     for (const word of q.toLowerCase().split(/\s+/)) if (!row.words.includes(word)) return false;
     for (const [field, values] of Object.entries(allowed)) {
-      if (values.length && !values.includes(model.key(row[field]))) return false;
+      if (values.length && !keys(row[field]).some((key) => values.includes(key))) return false;
     }
     for (const [field, { min, max }] of Object.entries(ranges)) {
       if ((min !== null && !(row[field] >= min)) || (max !== null && !(row[field] <= max)))
@@ -91,21 +140,24 @@
     2.048, 2.045, 2.042,
   ];
 
-  // Mean of some numbers and half the width of its 95 % interval (null for a single number).
-  model.interval = function (values) {
+  // Mean of some numbers and how far it is known: half the width of its 95 % interval; of two numbers
+  // their range, because an interval from two says next to nothing; of one neither.
+  model.spread = function (values) {
     const n = values.length;
     const mean = values.reduce((sum, value) => sum + value, 0) / n;
-    if (n < 2) return { mean, half: null, n };
+    if (n < 2) return { mean };
+    if (n === 2) return { mean, range: [Math.min(...values), Math.max(...values)] };
     const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-    return { mean, half: (T95[n - 2] ?? 1.96) * Math.sqrt(variance / n), n };
+    return { mean, half: (T95[n - 2] ?? 1.96) * Math.sqrt(variance / n) };
   };
 
-  // One row per setting: means of the results over its seeds, with half-widths of their intervals.
+  // One row per setting: means of the results over its seeds, with their spreads. Datasets of the
+  // same name are kept apart by what they contain.
   model.group = function (rows, fields, results) {
     const groups = new Map();
-    const same = fields.filter((field) => field !== "seed");
+    const same = fields.filter((field) => field !== "seed" && field !== "study");
     for (const row of rows) {
-      const key = JSON.stringify(same.map((field) => row[field]));
+      const key = JSON.stringify([row.fingerprint, ...same.map((field) => row[field] ?? null)]);
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(row);
     }
@@ -114,17 +166,17 @@
         id: members.map((row) => row.id).join("+"),
         members,
         seed: members.length,
-        halves: {},
+        spreads: {},
       };
+      if (fields.includes("study")) group.study = model.values(members, "study");
       for (const field of same) group[field] = members[0][field];
       for (const result of results) {
         const numbers = members
           .map((row) => row[result])
           .filter((value) => typeof value === "number");
         if (!numbers.length) continue;
-        const { mean, half } = model.interval(numbers);
-        group[result] = mean;
-        group.halves[result] = half;
+        group.spreads[result] = model.spread(numbers);
+        group[result] = group.spreads[result].mean;
       }
       return group;
     });
@@ -271,7 +323,7 @@
     const words = new URLSearchParams();
     if (view.q) words.set("q", view.q);
     for (const [field, values] of Object.entries(view.allowed))
-      for (const value of values) words.append(`is.${field}`, value);
+      for (const value of values) words.append(field === "study" ? field : `is.${field}`, value);
     for (const [field, range] of Object.entries(view.ranges)) {
       for (const end of ["min", "max"])
         if (range[end] !== null) words.set(`${end}.${field}`, range[end]);
@@ -294,7 +346,8 @@
       if (kind === "is" && field) (view.allowed[field] ||= []).push(value);
       else if ((kind === "min" || kind === "max") && field && Number.isFinite(Number(value))) {
         view.ranges[field] = { min: null, max: null, ...view.ranges[field], [kind]: Number(value) };
-      } else if (name === "columns") view.columns = value.split(",").filter(Boolean);
+      } else if (name === "study") (view.allowed.study ||= []).push(value);
+      else if (name === "columns") view.columns = value.split(",").filter(Boolean);
       else if (name === "sort")
         view.sort = {
           field: value.replace(/^-/, ""),

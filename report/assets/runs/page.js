@@ -21,9 +21,9 @@
   ];
   const varying = model.varying(rows, fields);
   const rowOf = new Map(rows.map((row) => [row.id, row]));
-  const DEFAULT_COLUMNS = [...varying, ...LEADING];
-  // The two main results are next to the run's id, so that they are visible on a phone.
-  const ORDER = [...results.slice(0, 2), ...fields, ...results.slice(2)];
+  const DEFAULT_COLUMNS = [...model.telling(rows, fields), ...LEADING];
+  // The main result is next to the run's id, so that it is visible on a phone.
+  const ORDER = [...results.slice(0, 1), ...fields, ...results.slice(1)];
 
   let view = read();
   const filtered = () => rows.filter((row) => model.matches(row, view));
@@ -36,6 +36,7 @@
     if (!known(view.sort.field)) view.sort = model.start().sort;
     if (view.columns) view.columns = view.columns.filter(known);
     view.selected = view.selected.filter((id) => rowOf.has(id));
+    if (!fields.includes("study")) delete view.allowed.study;
     return view;
   }
 
@@ -51,7 +52,9 @@
   });
   const grid = element("div", { class: "runs-table" });
   const compareBox = element("section", { class: "runs-compare" });
-  box.replaceChildren(controls.row, grid, compareBox);
+  box.replaceChildren(
+    ...[controls.row, daybook.sameInAll(rows, fields), grid, compareBox].filter(Boolean),
+  );
 
   // The table
 
@@ -94,18 +97,24 @@
     const row = cell.getData();
     if (row.members && name === "seed")
       return `${row.members.length} seed${row.members.length > 1 ? "s" : ""}`;
-    const half = row.halves?.[name];
+    const { half, range } = row.spreads?.[name] ?? {};
     const text = model.format(name, cell.getValue());
-    if (half !== null && half !== undefined)
-      return `${text} ± ${model.format(name, Number(half.toPrecision(2)))}`;
+    const noted = (title, small) =>
+      element("span", { title }, text, small && " ", small && element("small", {}, small));
+    if (half !== undefined)
+      return element(
+        "span",
+        { title: `Mean of ${row.members.length} runs and its 95 % interval` },
+        `${text} ± ${model.format(name, Number(half.toPrecision(2)))}`,
+      );
+    if (range) {
+      const [low, high] = range.map((end) => model.format(name, end));
+      return low === high ? text : noted("Mean and range of two runs", `range ${low} to ${high}`);
+    }
+    if (typeof row[name] !== "number") return noted(text);
     if (name !== "test_accuracy" || row.members || row.test_low === undefined) return text;
     const interval = `${(100 * row.test_low).toFixed(1)} to ${(100 * row.test_high).toFixed(1)}`;
-    return element(
-      "span",
-      { title: "95 % interval of this run" },
-      text,
-      element("small", {}, interval),
-    );
+    return noted("95 % interval of this run", interval);
   }
 
   // Tabulator reads a string as HTML, so it gets nodes only.
@@ -142,7 +151,8 @@
         field: name,
         formatter: inert(valueCell),
         visible: visibleColumns().includes(name),
-        minWidth: 90,
+        minWidth: 76,
+        maxWidth: number || name === "study" ? undefined : 200, // the cell's title is not cut
         hozAlign: number ? "right" : "left",
         headerHozAlign: number ? "right" : "left",
         sorter: model.sorter,
