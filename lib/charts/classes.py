@@ -84,7 +84,7 @@ def confusion(table: pd.DataFrame) -> Chart:
     chart = chart.properties(usermeta={"maxWidth": 620})
     total = count(int(table["count"].sum()), "picture")
     subtitle = f"{total}; cell: number of pictures; shade: share of the true class"
-    height = 110 + min(460, max(120, 36 * len(classes)))
+    height = 110 + min(460, max(120, 32 * len(classes)))
     return finished(chart, height, "Confusion matrix", subtitle)
 
 

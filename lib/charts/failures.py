@@ -176,7 +176,7 @@ def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) 
     subtitle = "Mean probability of the explained class, as pixels are blurred or restored"
     if areas is not None and len(areas):
         subtitle += f"; {count(int(areas['n'].iloc[0]), 'picture')}"
-    return finished(chart, 320, _faithfulness_title(areas), subtitle)
+    return finished(chart, 280, _faithfulness_title(areas), subtitle)
 
 
 def _faithfulness_title(areas: pd.DataFrame | None) -> str:

@@ -190,7 +190,7 @@ def trained_stages(table: pd.DataFrame) -> Chart:
         .transform_calculate(
             text=f"format(datum.trained, {narrow} && datum.trained > 9999 ? '.3s' : ',')"
         )
-        .mark_text()
+        .mark_text(dx=4)
         .encode(x=x, y=y, text="text:N")
     )
     chart = layered(
