@@ -11,8 +11,14 @@ import torch
 
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import softmax
-from lib.diagnosis.mistakes import most_confused, worst_mistakes
-from lib.diagnosis.robustness import TABLED, accuracy_under_attacks, corruption_accuracy
+from lib.diagnosis.mistakes import most_confused, stands_out, worst_mistakes
+from lib.diagnosis.robustness import (
+    QUOTED,
+    TABLED,
+    accuracy_at,
+    accuracy_under_attacks,
+    corruption_accuracy,
+)
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
@@ -190,6 +196,11 @@ class Facts:
             return None
         return most_confused(self.test.labels, self.test.logits.argmax(1), self.bundle.classes)
 
+    @property
+    def pair_stands_out(self) -> bool:
+        """Whether one pair of classes has significantly more errors than any other."""
+        return self.pairs is not None and stands_out(self.pairs)
+
     @cached_property
     def mistakes(self) -> pd.DataFrame | None:
         """`worst_mistakes` with calibrated confidences, the most confident first."""
@@ -226,6 +237,13 @@ class Facts:
         if self._attacked is None:
             return None
         return {epsilon: row for epsilon, row in self._attacked.items() if epsilon != "0"}
+
+    @property
+    def attacked(self) -> Interval | None:
+        """Accuracy under PGD with the epsilon of `lib.diagnosis.robustness.QUOTED`."""
+        return (
+            None if self.robustness is None else accuracy_at(self.robustness.attacks, "pgd", QUOTED)
+        )
 
     @cached_property
     def _attacked(self) -> dict[str, dict[str, Interval]] | None:
