@@ -63,9 +63,17 @@ class Classifier(nn.Module):
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
         """The part of the state dict that training can change: all but the frozen parts."""
-        frozen = {id(part) for part in self.frozen}
-        fixed = tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
+        fixed = self._prefixes_of_frozen()
         return {k: value for k, value in self.state_dict().items() if not k.startswith(fixed)}
+
+    def frozen_state_dict(self) -> dict[str, Tensor]:
+        """The rest of the state dict: the frozen parts, with their batch norms' statistics."""
+        fixed = self._prefixes_of_frozen()
+        return {k: value for k, value in self.state_dict().items() if k.startswith(fixed)}
+
+    def _prefixes_of_frozen(self) -> tuple[str, ...]:
+        frozen = {id(part) for part in self.frozen}
+        return tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
 
     def train(self, mode: bool = True) -> Self:
         """Training or evaluation mode; frozen parts stay in evaluation mode."""

@@ -22,7 +22,7 @@ from lib.diagnosis.robustness import (
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
-from lib.training.runs import Predictions, Run, RunStore
+from lib.training.runs import Predictions, Run
 
 SEVERITIES = (1, 3, 5)
 SURE = 0.9  # calibrated confidence from which an error counts as confident
@@ -136,9 +136,8 @@ class Facts:
     def pretraining(self) -> Run | None:
         """The run of `lib.training.pretraining` that the backbone comes from."""
         source, _, run_id = self.bundle.recipe.weights.partition(":")
-        run = Run(self.run.path.parent / run_id)
-        known = source == "run" and run.finished
-        return run if known and run.dataset["name"].endswith(" rotated") else None
+        run = self.run.store.find(run_id) if source == "run" else None
+        return run if run and run.dataset["name"].endswith(" rotated") else None
 
     @cached_property
     def seeds(self) -> dict[int, float]:
@@ -146,7 +145,7 @@ class Facts:
         recipe, fingerprint = self.bundle.recipe, self.bundle.dataset["fingerprint"]
         return {
             run.recipe.seed: run.summary["test_accuracy"]
-            for run in RunStore(self.run.path.parent).finished()
+            for run in self.run.store.finished()
             if run.dataset["fingerprint"] == fingerprint
             and run.recipe.replace(seed=recipe.seed) == recipe
         } | {recipe.seed: self.accuracy.value}
