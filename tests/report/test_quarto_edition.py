@@ -1,12 +1,15 @@
 """The Quarto edition: its copy of the sources, and what stays when a page fails."""
 
+import html
 import shutil
+import subprocess
 
 import pytest
 
 from lib.errors import UserError
 from report import quarto_edition
 from report.__main__ import build
+from tests.report import samples
 
 
 def test_nothing_runs_the_study_in_quartos_copy(project, tmp_path_factory, monkeypatch):
@@ -31,6 +34,27 @@ def test_a_page_that_fails_in_quarto_leaves_the_old_site(project):
         build(project, "quarto")
     assert (project / "_site" / "index.html").read_text(encoding="utf-8") == "old"
     assert not list(project.glob(".site-*"))
+
+
+@pytest.mark.skipif(not shutil.which("quarto"), reason="Quarto is not on PATH")
+def test_quarto_renders_every_page_without_a_warning(project, monkeypatch):
+    samples.write_study(project, days=5, model_card=True)
+    printed = []
+
+    def run(words, folder, seconds, what):
+        done = subprocess.run(
+            words, cwd=folder, timeout=seconds, check=True, capture_output=True, encoding="utf-8"
+        )
+        printed.append(done.stdout + done.stderr)
+
+    monkeypatch.setattr(quarto_edition, "run", run)
+    build(project, "quarto")
+    assert "report/runs.qmd" in printed[0]
+    assert [line for line in printed[0].splitlines() if "WARN" in line] == []
+    page = next((project / "_site").rglob("day2_*.html")).read_text(encoding="utf-8")
+    assert "cat, predicted deer, 80\N{NO-BREAK SPACE}%, misclassified" in html.unescape(page)
+    assert 'property="og:title"' in page
+    assert 'property="og:image' not in page
 
 
 def test_the_copy_holds_the_sources_and_no_python(project, tmp_path_factory, monkeypatch):
