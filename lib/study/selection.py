@@ -63,8 +63,8 @@ def with_weights(runs: Sequence[Run]) -> list[Run]:
     kept = [run for run in runs if run.has_weights]
     if not kept:
         raise UserError(
-            f"the weights of none of {count(len(runs), 'run')} are at hand, such as those of "
-            f"{runs[0].path}; remove that folder to train the run here"
+            f"none of {count(len(runs), 'run')} has weights, for example {runs[0].path}; remove "
+            "that folder and run days 1 to 3 to train the run here"
         )
     return kept
 
