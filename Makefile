@@ -23,6 +23,7 @@ check:
 	ruff format --check .
 	ruff check .
 	mypy
+	jactionlint --strict-exit --no-online --shellcheck= --pyflakes= .github/workflows/*.yml
 
 # Browser, virtual display and the like: through apt where that is possible, else their tests skip.
 system:

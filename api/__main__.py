@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         head_seconds=options.head_seconds,
         idle_seconds=options.idle_seconds,
         read_stall=options.read_seconds,
+        large_bytes_per_second=1e6 * options.large_body_rate,
     )
     allow_open_files(connections.total)
     return_large_buffers()
@@ -116,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     add("--max-body-mb", limits.request_bytes / 1e6, "maximum size of a request's body in MB")
     bodies = "maximum size of all bodies over 1 MB at a time in MB, half of it for one client"
     add("--max-bodies-mb", limits.total_bytes / 1e6, bodies)
+    rate = "MB per second at which all requests over 1 MB together are read"
+    add("--large-body-rate", connections.large_bytes_per_second / 1e6, rate)
     add("--body-seconds", limits.seconds, "seconds until a body has arrived")
     add("--max-megapixels", limits.pixels / 1e6, "maximum size of a picture in megapixels")
     together = "maximum size of a request's pictures together in megapixels"

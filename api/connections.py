@@ -20,14 +20,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.clients import Shares, client_of
 from api.errors import Problem, busy, new_request_id
+from api.flow import Flow, Rate
 from api.logs import log
 from api.pace import Pace
 from api.sites import SECURITY_HEADERS
 
-USED = ("client", "cycle", "loop", "transport")  # and of the cycle:
+USED = ("client", "cycle", "flow", "loop", "transport")  # and of the cycle:
 USED_OF_CYCLE = ("disconnected", "message_event", "response_started")
 
 LINGER = 2.0  # seconds in which a refused client may read why, before the connection is cut
+LARGE_MESSAGE = 1_000_000  # bytes from which a message shares `large_bytes_per_second`
 MAX_PIPELINED = 16  # requests that one connection may have open; browsers send one at a time
 
 
@@ -42,13 +44,16 @@ class ConnectionLimits:
     head_seconds: float = 10.0
     idle_seconds: int = 15  # between two requests
     read_stall: float = 20.0  # without enough of a response being read
+    large_bytes_per_second: float = 50_000_000.0  # of all messages beyond `LARGE_MESSAGE`
 
 
 class Connection(HttpToolsProtocol):
     """One connection, within limits."""
 
+    flow: Flow
     limits: ConnectionLimits
     places: Shares
+    rate: Rate  # of large messages
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -61,6 +66,7 @@ class Connection(HttpToolsProtocol):
         self._head_completed = False  # by the data that is being parsed
         self._head_bytes = 0  # as parsed
         self._raw_bytes = 0  # as received, since a header is parsed when it is complete
+        self._message_bytes = 0  # as received since the message began, or the last of several
         self._problem: Problem | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._read_timer: asyncio.TimerHandle | None = None
@@ -68,6 +74,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = Flow(transport)
         client = client_of(self.client[0] if self.client else None)
         if not self.places.take(client):
             self._refuse(busy(1))
@@ -88,6 +95,9 @@ class Connection(HttpToolsProtocol):
             self._place = None
 
     def data_received(self, data: bytes) -> None:
+        self._message_bytes += len(data)
+        if self._message_bytes > LARGE_MESSAGE:
+            self.flow.rest(self.loop, self.rate.rest(len(data), self.loop.time()))
         if self._refused:
             return  # what was on its way when the client was refused
         if not self._open_requests:
@@ -102,7 +112,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_message = self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._message_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -231,8 +241,12 @@ class Connection(HttpToolsProtocol):
 
 def limited(limits: ConnectionLimits) -> type[Connection]:
     """The protocol with these limits, which all its connections share."""
-    places = Shares(limits.total, limits.per_client)
-    return type("LimitedConnection", (Connection,), {"limits": limits, "places": places})
+    shared = {
+        "limits": limits,
+        "places": Shares(limits.total, limits.per_client),
+        "rate": Rate(limits.large_bytes_per_second),
+    }
+    return type("LimitedConnection", (Connection,), shared)
 
 
 def as_http(problem: Problem) -> bytes:

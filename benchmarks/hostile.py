@@ -85,14 +85,14 @@ async def soak(
     for client in crowd:
         await client.connect()
     probe, memory = Probe(port), Memory(process.pid)
-    await asyncio.sleep(20)
-    alone = throughput(crowd)
-    started = memory.now()
-    print(
-        f"alone             {alone:6.0f} requests/s, /healthz p99 {probe.p99():.0f} ms", flush=True
-    )
-
-    async with watching(memory):
+    async with watching(memory):  # in both phases, since it takes time itself
+        await asyncio.sleep(20)
+        alone = throughput(crowd)
+        started = memory.now()
+        print(
+            f"alone             {alone:6.0f} requests/s, /healthz p99 {probe.p99():.0f} ms",
+            flush=True,
+        )
         reports = [await attacked(options, port, options.seconds)]
     under = throughput(crowd)
     statuses = Counter(status for client in crowd for status in client.statuses())

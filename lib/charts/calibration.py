@@ -33,12 +33,12 @@ METRICS = {
 }
 
 
-def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Chart:
+def reliability(table: pd.DataFrame) -> Chart:
     """Accuracy against confidence in bins, and how many predictions each bin holds beneath.
 
     Columns: low, high (a bin's edges), count, share, confidence, accuracy, scaling ("before",
-    "after"; without the column there is one panel). Empty bins stay empty. `metrics` is
-    `lib.diagnosis.calibration.calibration_table`, by which the title says whether the ECE changed.
+    "after"; without the column there is one panel). Empty bins stay empty. Each panel says its
+    expected calibration error (ECE).
     """
     data = table if "scaling" in table else table.assign(scaling="before")
     names = list(data["scaling"].unique())
@@ -46,7 +46,7 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
     most = int(data["count"].max()) if len(data) else 1
     panels = []
     for i, name in enumerate(names):
-        text = f"{label(name)}: ECE {per_cent(error[name])}" if len(names) > 1 else ""
+        text = f"{label(name)}: " * (len(names) > 1) + f"ECE {per_cent(error[name])}"
         filled = data[(data["scaling"] == name) & (data["count"] > 0)]
         panels.append(_reliability_panel(filled, beside(i, len(names)), text, i == 0, most))
     chart = layered(*panels).resolve_scale(x="independent", y="independent")
@@ -55,7 +55,8 @@ def reliability(table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> Cha
         f"{count(total, 'prediction')} in bins of confidence; blue: accuracy, red: its gap to the "
         "mean confidence; dashed: no gap; below: number of predictions per bin"
     )
-    return finished(chart, 440, _reliability_title(error, metrics), subtitle)
+    both = ", before and after temperature scaling" if len(names) > 1 else ""
+    return finished(chart, 440, f"Accuracy by confidence{both}", subtitle)
 
 
 def _reliability_panel(
@@ -87,21 +88,6 @@ def _reliability_panel(
         y=alt.Y("count:Q", title="Count", scale=lower, axis=axis), y2=alt.datum(0)
     )
     return layered(accuracy, counts).resolve_scale(y="independent")
-
-
-def _reliability_title(error: dict[str, float], metrics: pd.DataFrame | None) -> str:
-    if len(error) < 2:
-        return " ".join(["Expected calibration error", *map(per_cent, error.values())])
-    before, after = per_cent(error["before"]), per_cent(error["after"])
-    if metrics is None:
-        return f"Expected calibration error (ECE): {before} before scaling, {after} after"
-    changed = _changes(metrics).get("ece", 0)
-    if changed == 0:
-        return (
-            f"Temperature scaling does not significantly change ECE: {before} before, {after} after"
-        )
-    verb = "lowers" if changed < 0 else "raises"
-    return f"Temperature scaling {verb} ECE from {before} to {after}"
 
 
 def _changes(metrics: pd.DataFrame) -> dict[str, int]:
@@ -164,7 +150,7 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
         "Before and after temperature scaling, with 95 % intervals (bootstrap), on a "
         "logarithmic scale"
     )
-    return finished(chart, 90 + 40 * max(1, len(names)), title, subtitle)
+    return finished(chart, 90 + 32 * max(1, len(names)), title, subtitle)
 
 
 def selective(table: pd.DataFrame, aurc: float | None = None) -> Chart:

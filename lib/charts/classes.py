@@ -15,7 +15,6 @@ from lib.charts.parts import (
     share_x,
 )
 from lib.charts.titles import extremes
-from lib.diagnosis.mistakes import stands_out
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, per_cent, span
 
@@ -85,28 +84,13 @@ def confusion(table: pd.DataFrame) -> Chart:
     chart = chart.properties(usermeta={"maxWidth": 620})
     total = count(int(table["count"].sum()), "picture")
     subtitle = f"{total}; cell: number of pictures; shade: share of the true class"
-    height = 110 + min(460, max(120, 36 * len(classes)))
-    return finished(chart, height, _confusion_title(wrong), subtitle)
+    height = 110 + min(460, max(120, 32 * len(classes)))
+    return finished(chart, height, "Confusion matrix", subtitle)
 
 
 def _class_axis(classes: list[str], angle: int) -> alt.Axis:
     room = 76 if len(classes) > 6 else 110
     return alt.Axis(labelLimit=room, labelAngle=angle, ticks=False, domain=False, grid=False)
-
-
-def _confusion_title(wrong: pd.DataFrame) -> str:
-    """The pair of classes with the most errors, in either direction, if it stands out."""
-    pair = [tuple(sorted(names)) for names in zip(wrong["true"], wrong["predicted"], strict=True)]
-    pairs = wrong.assign(pair=pair).groupby("pair", sort=False)["count"].sum()
-    pairs = pairs.sort_values(ascending=False, kind="stable").rename("errors").reset_index()
-    errors = int(pairs["errors"].sum())
-    if errors == 0:
-        return "No picture is misclassified"
-    if len(pairs) > 1 and stands_out(pairs):
-        one, other = pairs["pair"].iloc[0]
-        first = int(pairs["errors"].iloc[0])
-        return f"Most confused classes: {one} and {other} ({first:,} of {count(errors, 'error')})"
-    return f"{count(errors, 'error')} by true and predicted class"
 
 
 def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:

@@ -22,8 +22,8 @@ from lib.charts.parts import (
     time_domain,
     with_display_names,
 )
-from lib.charts.titles import Groups, comparison, groups_of, repeated, seeds_of, time_title
-from lib.intervals import mean_interval
+from lib.charts.titles import Groups, groups_of, repeated, seeds_of, spread_of, time_title
+from lib.intervals import mean_accuracy
 from lib.pages.wording import axis_title, span
 
 
@@ -31,8 +31,9 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     """Accuracy against the time that training took, each point named.
 
     Columns: model (gives the colour), label, seconds, accuracy, low, high (NaN where there is no
-    interval), `seeds` where an accuracy is a mean, and `href` where a point leads to its run. Of a
-    label like "small CNN, MixUp" the part after the model stands at the point.
+    interval), `seeds` where an accuracy is a mean (of two, low and high are their range), and
+    `href` where a point leads to its run. Of a label like "small CNN, MixUp" the part after the
+    model stands at the point.
     """
     names = list(table["model"].unique())
     data = with_display_names(with_display_names(table, "model"), "label")
@@ -65,9 +66,10 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
         text = here.mark_text(align=align, dx=GAP * away)
         layers.append(lead.encode(y=y("accuracy"), y2="at:Q", x2="seconds:Q"))
         layers.append(text.encode(y=y("at"), text="name:N"))
-    subtitle = "Test accuracy with its 95 % interval against training time"
-    if "seeds" in data and len(data):
-        subtitle += f", {span(data['seeds'], 'seed')} per setting"
+    seeds = list(data["seeds"]) if "seeds" in data else []
+    subtitle = f"Test accuracy with {spread_of(seeds, '95 % interval')} against training time"
+    if seeds:
+        subtitle += f", {span(seeds, 'seed')} per setting"
     subtitle += ", on a logarithmic scale" if log else ""
     return finished(layered(*layers), 340, time_title(data), subtitle)
 
@@ -88,7 +90,7 @@ HEIGHT = 250  # pixels between the axes, at least
 def _domain(table: pd.DataFrame) -> list[float]:
     """A domain around the accuracies and what of their intervals isn't far from all of them.
 
-    The interval of two seeds may go from 0 to 1; it runs to the edges then, and squeezes nothing.
+    The interval of three seeds may go from 0 to 1; it runs to the edges then, and squeezes nothing.
     """
     accuracy, low, high = table["accuracy"], table["low"], table["high"]
     air = max((accuracy.max() - accuracy.min()) / 2, (high - low).median())
@@ -121,9 +123,10 @@ def _with_names(
 
 
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:
-    """One dot a run, with the mean of each group and its Student t interval, best group on top.
+    """One dot a run, with each group's mean and `mean_accuracy`'s interval, best group on top.
 
     Columns: run_id, `by`, seed, `value` (a proportion of which more is better); one row per run.
+    What the comparison comes to is `lib.charts.titles.comparison_finding`, said above the chart.
     """
     groups = groups_of(table, by, value)
     means = _means(groups, by)
@@ -143,17 +146,17 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
         ),
         dots.encode(x=share_x(value, what, domain), tooltip=hover({**run, value: EXACT})),
     )
-    band = "; bar: mean, line: its 95 % interval (Student's t)" if repeated(groups) else ""
+    spread = spread_of(map(len, groups.values()), "95 % interval (Student's t)")
+    band = f"; bar: mean, line: {spread}" if repeated(groups) else ""
     subtitle = f"{what}, {seeds_of(groups)}; dot: one run{band}"
-    title = comparison(groups, value) or f"{what} by {axis_title(by).lower()}"
+    title = f"{what} by {axis_title(by).lower()}"
     return finished(chart, 60 + 36 * max(1, len(groups)), title, subtitle)
 
 
 def _means(groups: Groups, by: str) -> pd.DataFrame:
-    """A row a group: `by`, mean, low, high (cut at 0 and 1), runs."""
+    """A row a group: `by`, mean, low, high (of two runs their range), runs."""
     rows = []
     for name, values in groups.items():
-        interval = mean_interval(values)
-        low, high = np.clip([interval.low, interval.high], 0, 1)
-        rows.append((name, interval.value, low, high, len(values)))
+        mean = mean_accuracy(values)
+        rows.append((name, mean.value, mean.low, mean.high, len(values)))
     return pd.DataFrame(rows, columns=[by, "mean", "low", "high", "runs"])

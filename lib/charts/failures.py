@@ -20,7 +20,7 @@ from lib.charts.parts import (
     with_display_names,
 )
 from lib.charts.titles import extremes
-from lib.intervals import Interval, differs, mean_interval
+from lib.intervals import mean_interval
 from lib.pages.palette import BLUE, VERMILLION, label
 from lib.pages.wording import corruption as corruption_name
 from lib.pages.wording import count, per_cent, points, signed
@@ -50,22 +50,8 @@ def attack_curve(table: pd.DataFrame) -> Chart:
         "Accuracy after an attack that changes no pixel value by more than ε (L∞); band: 95 % "
         "interval"
     )
-    return finished(layered(*layers), 300, _attack_title(data), subtitle)
-
-
-def _attack_title(table: pd.DataFrame) -> str:
-    neutral = "Accuracy against the size of the attack"
-    if table.empty or table["epsilon_255"].min() > 0:
-        return neutral
-    clean = table.loc[table["epsilon_255"].idxmin()]
-    worst = table.loc[table["accuracy"].idxmin()]
-    first, last = Interval.of(clean), Interval.of(worst)
-    if not differs(first, last):
-        return neutral
-    return (
-        f"{worst['attack']} with ε = {worst['epsilon_255']:.3g}/255 lowers accuracy from "
-        f"{per_cent(clean['accuracy'])} to {per_cent(worst['accuracy'])}"
-    )
+    title = "Accuracy against the size of the attack"
+    return finished(layered(*layers), 300, title, subtitle)
 
 
 def corruption_heatmap(table: pd.DataFrame) -> Chart:
@@ -190,7 +176,7 @@ def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) 
     subtitle = "Mean probability of the explained class, as pixels are blurred or restored"
     if areas is not None and len(areas):
         subtitle += f"; {count(int(areas['n'].iloc[0]), 'picture')}"
-    return finished(chart, 320, _faithfulness_title(areas), subtitle)
+    return finished(chart, 280, _faithfulness_title(areas), subtitle)
 
 
 def _faithfulness_title(areas: pd.DataFrame | None) -> str:
@@ -208,14 +194,17 @@ def _faithfulness_title(areas: pd.DataFrame | None) -> str:
 def sanity(table: pd.DataFrame) -> Chart:
     """Do the heatmaps change as the weights are randomised, layer by layer from the logits?
 
-    Columns: layer (in the order of randomisation), correlation, low, high.
+    Columns: layer (in the order of randomisation), module (its name, shown on hover), correlation,
+    low, high.
     """
     domain = (
         [min(0.0, float(table[["low", "correlation"]].min().min())), 1.0] if len(table) else WHOLE
     )
     base = alt.Chart(table).encode(
         y=alt.Y("layer:N", sort=list(table["layer"]), title="Weights randomised down to layer"),
-        tooltip=hover({"layer": "", "correlation": ".3f", "low": ".3f", "high": ".3f"}),
+        tooltip=hover(
+            {"layer": "", "module": "", "correlation": ".3f", "low": ".3f", "high": ".3f"}
+        ),
     )
 
     def x(field: str) -> alt.X:

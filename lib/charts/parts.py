@@ -7,6 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from lib.charts.label_placement import CHARACTER
 from lib.pages.palette import colours
 from lib.pages.wording import axis_title, display_name
 
@@ -14,6 +15,7 @@ PERCENT = "~%"  # d3's format for an axis: 5 %, 12.5 %
 EXACT = ".2%"  # for a tooltip
 LEAST_RANGE = 0.02  # an axis of proportions spans at least so much
 WHOLE = [0.0, 1.0]  # the domain of a proportion
+LEGEND_SYMBOL = 32  # pixels of a legend's entry beside its name
 LABELLED = 4  # so many lines are named at their end; more get a legend
 
 Chart = alt.Chart | alt.LayerChart
@@ -92,9 +94,12 @@ def with_display_names(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def colour_by(field: str, names: Sequence[Any], legend: bool) -> alt.Color:
-    """Colour by a field of names as pages show them; the legend, if any, has three columns."""
-    scale = alt.Scale(domain=[display_name(field, name) for name in names], range=colours(names))
-    key = alt.Legend(orient="top", title=None, columns=3, offset=8, symbolOpacity=1)
+    """Colour by a field of names as pages show them; the legend has at most three columns."""
+    shown = [display_name(field, name) for name in names]
+    scale = alt.Scale(domain=shown, range=colours(names))
+    entry = LEGEND_SYMBOL + CHARACTER * max(map(len, shown), default=1)
+    columns = alt.ExprRef(f"clamp(floor(width / {entry:.0f}), 1, 3)")
+    key = alt.Legend(orient="top", title=None, columns=columns, offset=8, symbolOpacity=1)
     return alt.Color(f"{field}:N", scale=scale, legend=key if legend else None)
 
 

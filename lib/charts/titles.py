@@ -4,7 +4,7 @@ Groups of runs are compared by Welch's t over seeds, proportions by their Wilson
 picks the best of many makes many comparisons at once, so the level is Bonferroni's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,17 @@ def seeds_of(groups: Groups) -> str:
 def repeated(groups: Groups) -> bool:
     """Whether any setting was trained with more than one seed."""
     return any(len(values) > 1 for values in groups.values())
+
+
+def spread_of(counts: Iterable[int], interval: str) -> str:
+    """What `lib.intervals.mean_accuracy` gives for settings of so many seeds: `its {interval}`.
+
+    `counts` are the settings' numbers of seeds; of two seeds there is a range and no interval.
+    """
+    several = {int(count) for count in counts}
+    if several == {2}:
+        return "the range of the two seeds"
+    return f"its {interval}" + (" (of two seeds their range)" if 2 in several else "")
 
 
 def comparison(groups: Groups, value: str) -> str | None:
@@ -97,11 +108,14 @@ def time_title(table: pd.DataFrame) -> str:
 
     Equal means not significantly different, and not below the best's interval: a row that is known
     too badly to differ from anything is no match for the best. With a column `seeds`, accuracies
-    are means over so many.
+    are means over so many; where two stand behind one, low and high are a range, which claims
+    nothing.
     """
     neutral = "Accuracy against training time"
     if len(table) < 2 or table[["low", "high"]].isna().any(axis=None):
         return neutral
+    if "seeds" in table and (table["seeds"] == 2).any():
+        return neutral  # a range tells no noise
     rows = table.to_dict("index")
     intervals = {key: Interval.of(row) for key, row in rows.items()}
     best = table["accuracy"].idxmax()

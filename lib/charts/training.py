@@ -24,7 +24,7 @@ from lib.charts.parts import (
     toggle,
     with_display_names,
 )
-from lib.charts.titles import Groups, comparison, groups_of, repeated, seeds_of
+from lib.charts.titles import Groups, groups_of, repeated, seeds_of
 from lib.pages.palette import BLUE, GREY
 from lib.pages.wording import axis_title, count, display_name, per_cent
 
@@ -34,6 +34,9 @@ EPOCH = alt.X(
     scale=alt.Scale(zero=False, nice=False),
     axis=alt.Axis(tickMinStep=1, grid=False, format="d"),
 )
+
+
+NARROW = 420  # pixels between the axes, under which there are short names
 
 
 def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
@@ -53,7 +56,7 @@ def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
     loss = _curve_panel(table, means, "loss", colour, selected, (1.0, 0.53))
     panels = layered(accuracy, loss).resolve_scale(y="independent")
     chart = panels if selected is None else panels.add_params(selected)
-    title = comparison(groups, "val_accuracy") or "Accuracy and loss by epoch"
+    title = "Accuracy and loss by epoch"
     if len(groups) == 1:
         (name, values), *_ = groups.items()
         behind = f" (mean of {count(len(values), 'seed')})" if len(values) > 1 else ""
@@ -155,9 +158,8 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
     if selected is None and len(names) > 1:
         layers.append(line_labels(means, by, x, "val_accuracy", colour, (high - low) / 220))
     chart = layered(*layers) if selected is None else layered(*layers).add_params(selected)
-    neutral = f"Validation accuracy by {'epoch' if x == 'epoch' else 'training time'}"
-    title = comparison(groups, "val_accuracy") or neutral
-    subtitle = f"Validation accuracy after each epoch, {seeds_of(groups)}{_behind(groups)}"
+    title = f"Validation accuracy by {'epoch' if x == 'epoch' else 'training time'}"
+    subtitle = f"Measured after each epoch, {seeds_of(groups)}{_behind(groups)}"
     return finished(chart, 300, title, subtitle)
 
 
@@ -171,8 +173,13 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     totals = data.groupby("strategy", sort=False)["trained"].sum().reset_index()
     order = [display_name("strategy", name) for name in names]
     y = alt.Y("strategy:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
-    axis = alt.Axis(labelAngle=0, orient="top", ticks=False, domain=False)
     column = "parameters"
+    narrow = f"width < {NARROW}"
+    short = f"datum.label == '{column}' ? '' : replace(datum.label, 'stage ', '')"
+    names_of_stages = f"{narrow} ? ({short}) : datum.label"
+    axis = alt.Axis(
+        labelAngle=0, labelExpr=names_of_stages, orient="top", ticks=False, domain=False
+    )
     x = alt.X("stage:N", sort=[*stages, column], title=None, axis=axis)
     base = alt.Chart(data).encode(
         x=x, y=y, tooltip=hover({"strategy": "", "stage": "", "trained": ",", "total": ","})
@@ -180,8 +187,11 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     opacity = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
     counts = (
         alt.Chart(totals.assign(stage=column))
-        .mark_text()
-        .encode(x=x, y=y, text=alt.Text("trained:Q", format=","))
+        .transform_calculate(
+            text=f"format(datum.trained, {narrow} && datum.trained > 9999 ? '.3s' : ',')"
+        )
+        .mark_text(dx=4)
+        .encode(x=x, y=y, text="text:N")
     )
     chart = layered(
         base.mark_rect(color=GREY, opacity=0.15, cornerRadius=3),

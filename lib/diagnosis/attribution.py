@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from lib.intervals import mean_interval
-from lib.models.parts import device_of, evaluating
+from lib.models.parts import device_of, evaluating, layer_name
 
 SMALLEST_MAP = 8  # a 4 x 4 map of a 32 px picture says little
 
@@ -207,21 +207,23 @@ def randomised_weights_check(
 
     Returns
     -------
-    A row a stage: stage (0 is the trained model), layer (redrawn last), correlation (Spearman's
-    with the trained model's maps, mean over pictures), low, high, n (pictures whose two maps vary).
+    A row a stage: stage (0 is the trained model), layer (redrawn last, as a reader would say it),
+    module (its name in the model), correlation (Spearman's with the trained model's maps, mean over
+    pictures), low, high, n (pictures whose two maps vary).
     """
     layer = layer or default_layer(model, _size(pixels))[0]
     model = copy.deepcopy(model)
     trained = grad_cam(model, pixels, targets, layer)
-    rows = [_agreement(trained, trained) | {"stage": 0, "layer": "trained"}]
+    rows = [_agreement(trained, trained) | {"stage": 0, "layer": "none (trained)", "module": ""}]
     for name, module in reversed(list(model.named_modules())):
         own = list(module.parameters(recurse=False))
         for parameter in own:
             _redraw(parameter, generator)
         if any(parameter.dim() >= 2 for parameter in own):  # a layer, not a normalisation
             maps = grad_cam(model, pixels, targets, layer)
-            rows.append(_agreement(trained, maps) | {"stage": len(rows), "layer": name})
-    return pd.DataFrame(rows)[["stage", "layer", "correlation", "low", "high", "n"]]
+            row = {"stage": len(rows), "layer": layer_name(model, name), "module": name}
+            rows.append(_agreement(trained, maps) | row)
+    return pd.DataFrame(rows)[["stage", "layer", "module", "correlation", "low", "high", "n"]]
 
 
 @torch.no_grad()

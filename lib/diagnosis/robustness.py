@@ -17,7 +17,8 @@ from lib.models.parts import device_of, evaluating, predict
 
 ATTACKS = ("fgsm", "pgd")
 STEPS = (0, 0.5, 1, 2, 4, 6, 8)  # epsilons that are measured, in units of 1/255
-QUOTED = (1, 4)  # those that the home page quotes
+QUOTED = 8  # the one that pages quote: RobustBench's for CIFAR-10
+STANDARD_SIDE = 32  # pixels of the smallest pictures for which RobustBench has an epsilon
 TABLED = (1, 4, 8)  # those that a model card tables
 PICTURED = 4  # that of the adversarial pictures on the pages
 
@@ -176,6 +177,18 @@ def accuracy_at(table: pd.DataFrame, attack: str, step: float) -> Interval:
     if rows.empty:
         raise ValueError(f"no row of {attack} with epsilon {step}/255")
     return Interval.of(rows.iloc[0])
+
+
+def why_quoted(image_size: int) -> str:
+    """Where the epsilon of `QUOTED` comes from, for pictures of that many pixels a side.
+
+    RobustBench (Croce et al., NeurIPS 2021) attacks the 32 px pictures of CIFAR-10 with 8/255. For
+    smaller ones no epsilon is agreed on; a smaller epsilon would flatter, so it is the same.
+    """
+    standard = "the value of RobustBench for CIFAR-10"
+    if image_size >= STANDARD_SIDE:
+        return standard
+    return f"{standard}; there is none for pictures of {image_size} px"
 
 
 def accuracy_under_attacks(

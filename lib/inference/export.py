@@ -7,7 +7,6 @@ on test, and the ONNX network compared with the PyTorch one before anything is p
 import dataclasses
 import hashlib
 import re
-import shutil
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from lib.errors import UserError
 from lib.files import replacing_folder, sha256, write_json, write_text
 from lib.inference.bundle import CARD, FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bundle
 from lib.intervals import accuracy_interval
-from lib.models import parts
+from lib.models import parts, weights
 from lib.models.parts import predict
 from lib.training.runs import Predictions, Run
 
@@ -97,7 +96,7 @@ def write(run: Run, images: Tensor, folder: Path, name: str | None = None) -> No
     model, facts = run.load_model(), run.dataset
     val, test = run.predictions("val"), run.predictions("test")
     scaled = calibrate(val.logits, val.labels, test.logits, test.labels)
-    shutil.copyfile(run.path / WEIGHTS, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(weights.to_safetensors(model.state_dict()))
     check_record(run, model, images)
     onnx = write_onnx(folder / ONNX, model, scaled.temperature, images)
     bundle = Bundle(

@@ -3,6 +3,7 @@
 A `Classifier` wraps a network so that all other code speaks of pictures alone.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -62,9 +63,17 @@ class Classifier(nn.Module):
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
         """The part of the state dict that training can change: all but the frozen parts."""
-        frozen = {id(part) for part in self.frozen}
-        fixed = tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
+        fixed = self._prefixes_of_frozen()
         return {k: value for k, value in self.state_dict().items() if not k.startswith(fixed)}
+
+    def frozen_state_dict(self) -> dict[str, Tensor]:
+        """The rest of the state dict: the frozen parts, with their batch norms' statistics."""
+        fixed = self._prefixes_of_frozen()
+        return {k: value for k, value in self.state_dict().items() if k.startswith(fixed)}
+
+    def _prefixes_of_frozen(self) -> tuple[str, ...]:
+        frozen = {id(part) for part in self.frozen}
+        return tuple(f"{name}." for name, part in self.named_modules() if id(part) in frozen)
 
     def train(self, mode: bool = True) -> Self:
         """Training or evaluation mode; frozen parts stay in evaluation mode."""
@@ -148,8 +157,66 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
 
 
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+KINDS = {  # a layer's type: in a reader's words
+    nn.Conv2d: "convolution",
+    nn.Linear: "linear layer",
+    nn.AdaptiveMaxPool2d: "global max pooling",
+    nn.AdaptiveAvgPool2d: "global average pooling",
+    nn.MaxPool2d: "max pooling",
+    nn.BatchNorm2d: "batch normalisation",
+    nn.GELU: "GELU activation",
+    nn.ReLU: "ReLU activation",
+    nn.Flatten: "features as one vector",
+}
+NAMED = {"whitening": "whitening convolution", "conv1": "stem convolution", "head": "head"}
+
+
+def layer_name(model: nn.Module, name: str) -> str:
+    """A module as a reader would say it: `block 2, second convolution`.
+
+    `name` is the module's in `model.named_modules()`. Modules of one model have different names;
+    one for which there are no such words keeps its own.
+
+    Raises
+    ------
+    AttributeError   if the model has no such module
+    """
+    module = model.get_submodule(name)
+    path = name.removeprefix("body.").split(".")
+    kind = KINDS.get(type(module))
+    if path[0] in NAMED:
+        return NAMED[path[0]]
+    block = re.fullmatch(r"(block|layer)(\d+)", path[0])
+    if not block:
+        return _among_siblings(model, name, kind) if kind and len(path) == 1 else name
+    words = [f"{'stage' if block[1] == 'layer' else 'block'} {block[2]}"]
+    inner = path[1:]
+    if block[1] == "layer" and inner:
+        words.append(f"block {int(inner.pop(0)) + 1}")
+    if "downsample" in inner:
+        words.append("shortcut")
+    elif inner:
+        words.append(_among_siblings(model, name, kind or inner[-1]))
+    return ", ".join(words)
+
+
+def _among_siblings(model: nn.Module, name: str, kind: str) -> str:
+    """`second convolution`: which of its kind in its block; just the kind where there is one."""
+    block = model.get_submodule(name.rpartition(".")[0])
+    alike = [own for own, part in block.named_children() if KINDS.get(type(part)) == kind]
+    if len(alike) < 2:
+        return kind
+    return f"{ORDINALS[alike.index(name.rpartition('.')[2])]} {kind}"
+
+
 def layers(model: Classifier, image_size: int) -> "pd.DataFrame":
-    """The network's parts in their order: layer, output (channels × height × width), parameters."""
+    """The network's parts in their order.
+
+    Returns
+    -------
+    table : layer (`layer_name`), output (channels × height × width), parameters, module (its name)
+    """
     import pandas as pd
 
     side = model.image_size or image_size
@@ -160,5 +227,13 @@ def layers(model: Classifier, image_size: int) -> "pd.DataFrame":
         for name, part in [*model.body.named_children(), ("head", model.head)]:
             x = part(x)
             shape = " × ".join(str(extent) for extent in x.shape[1:])
-            rows.append({"layer": name, "output": shape, "parameters": count_parameters(part)[1]})
+            module = name if part is model.head else f"body.{name}"
+            rows.append(
+                {
+                    "layer": layer_name(model, module),
+                    "output": shape,
+                    "parameters": count_parameters(part)[1],
+                    "module": module,
+                }
+            )
     return pd.DataFrame(rows)

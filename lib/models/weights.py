@@ -5,13 +5,16 @@ format is a pickle; it is loaded with `weights_only`, which runs no code.
 """
 
 import hashlib
+import json
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from lib.errors import UserError
@@ -96,6 +99,38 @@ def state_dict(content: bytes, path: Path) -> dict[str, Tensor]:
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
             raise UserError(f"{path}: {name} should be a dense tensor without quantisation")
     return weights
+
+
+def to_safetensors(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """The content of a safetensors file with these tensors, wherever they lie."""
+    plain = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(plain, dict(metadata) if metadata else None)
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a safetensors file says beside its tensors; only its head is read.
+
+    Raises
+    ------
+    UserError   if the file is not there or is none
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a file of weights ({reason(error)})") from error
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of names, types, shapes and values, whatever the order and the device."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].cpu().contiguous()
+        total.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        total.update(value.view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def reason(error: Exception) -> str:

@@ -73,6 +73,39 @@ def tabs(name: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
     return Fragment(f'<div class="daybook-tabs">{html}</div>', text)
 
 
+def folded(summary: str, *fragments: Fragment) -> Fragment:
+    """Fragments that a click on `summary` opens, such as a table of what a chart shows."""
+    body = "".join(fragment.html for fragment in fragments)
+    html = f'<details class="daybook-folded"><summary>{escape(summary)}</summary>{body}</details>'
+    return Fragment(html, "\n".join([summary, *(fragment.text for fragment in fragments)]))
+
+
+def chooser(name: str, what: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
+    """Many panels, one of which is open; `report/assets/choosers.js` puts a select box above them.
+
+    Where no script runs each panel's title opens it. A single panel stands alone.
+
+    Parameters
+    ----------
+    name : str       unique on its page
+    what : str       what is chosen, such as `Model`: the label of the select box
+    panels : dict    the fragments of each panel by its title
+    """
+    text = "\n".join(fragment.text for panel in panels.values() for fragment in panel)
+    bodies = ["".join(fragment.html for fragment in panel) for panel in panels.values()]
+    if len(bodies) == 1:
+        return Fragment(bodies[0], text)
+    html = "".join(
+        f'<details class="daybook-choice"{" open" * (i == 0)}><summary>{escape(title)}</summary>'
+        f"{body}</details>"
+        for i, (title, body) in enumerate(zip(panels, bodies, strict=True))
+    )
+    return Fragment(
+        f'<div class="daybook-chooser" id="choose-{name}" data-what="{escape(what)}">{html}</div>',
+        text,
+    )
+
+
 def figure(chart: alt.TopLevelMixin, name: str) -> Fragment:
     """The chart as a figure whose height is reserved and whose drawing the page's script does.
 
@@ -149,6 +182,7 @@ def table(
     caption: str | None = None,
     formats: Mapping[str, Format] | None = None,
     run: str | None = None,
+    hover: str | None = None,
 ) -> Fragment:
     """A table of the frame's columns; its first column heads the rows.
 
@@ -156,14 +190,17 @@ def table(
     accuracies and shares are shown in per cent, whole and large numbers with separated thousands,
     other numbers to three significant digits, models, augmentations and the like by their names,
     and true and false as yes and no. `run` names a column of run ids: the first column's cells link
-    to these runs, and a column of ids that is not the first is not shown. A missing value is a
-    dash.
+    to these runs, and a column of ids that is not the first is not shown. `hover` names a column
+    that is shown on the first column's cells alone, while a pointer rests on them. A missing value
+    is a dash.
     """
     chosen = formats or {}
     if unknown := set(chosen) - set(frame.columns):
         raise ValueError(f"formats for {sorted(unknown)}, which the table lacks")
     addresses = [links.run(id) for id in frame[run]] if run else [""] * len(frame)
-    visible = frame.drop(columns=[run]) if run and run != frame.columns[0] else frame
+    apart = {run, hover} - {None, frame.columns[0]}
+    visible = frame.drop(columns=[name for name in frame if name in apart])
+    notes = [str(note) for note in frame[hover]] if hover else [""] * len(frame)
     numeric = {c: pd.api.types.is_numeric_dtype(visible[c].infer_objects()) for c in visible}
     head = "".join(
         f'<th scope="col"{_number_class(numeric[c])}>{escape(axis_title(str(c)))}</th>'
@@ -171,8 +208,8 @@ def table(
     )
     columns = [
         [
-            _td(i, _cell(c, v, chosen.get(c)), numeric[c], link)
-            for v, link in zip(visible[c], addresses, strict=True)
+            _td(i, _cell(c, v, chosen.get(c)), numeric[c], link, note)
+            for v, link, note in zip(visible[c], addresses, notes, strict=True)
         ]
         for i, c in enumerate(visible)
     ]
@@ -191,11 +228,12 @@ def _number_class(numeric: bool) -> str:
     return ' class="daybook-number"' if numeric else ""
 
 
-def _td(position: int, text: str, numeric: bool, link: str) -> str:
+def _td(position: int, text: str, numeric: bool, link: str, note: str) -> str:
     if position:
         return f"<td{_number_class(numeric)}>{escape(text)}</td>"
     inner = f'<a href="{escape(link)}">{escape(text)}</a>' if link else escape(text)
-    return f'<th scope="row"{_number_class(numeric)}>{inner}</th>'
+    title = f' title="{escape(note)}"' if note else ""
+    return f'<th scope="row"{_number_class(numeric)}{title}>{inner}</th>'
 
 
 def _cell(column: Any, value: Any, chosen: Format | None) -> str:

@@ -13,6 +13,6 @@ def gallery(true: str, predicted: str) -> str:
     return f"gallery.html#{urlencode({'true': true, 'predicted': predicted})}"
 
 
-def day(notebook: str) -> str:
-    """The page of an executed notebook, such as `day3_transfer`."""
-    return f"{notebook}.html"
+def day(notebook: str, section: str = "") -> str:
+    """The page of an executed notebook, such as `day3_transfer`, or one of its sections."""
+    return f"{notebook}.html{f'#{section}' if section else ''}"

@@ -31,7 +31,7 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     "resnet18": ("ResNet-18", VERMILLION),
     "head": ("head only", SKY),
     "last_block": ("last block", GREEN),
-    "layer4": ("layer4 + head", PURPLE),
+    "layer4": ("stage 4 + head", PURPLE),
     "all": ("all layers", BLUE),
     "random_weights": ("random weights", GREY),
     # splits

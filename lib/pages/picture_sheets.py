@@ -113,7 +113,7 @@ def before_after(
     rows = {"original": _pixels(images)}
     for name, changed in augmented.items():
         rows[label(name)] = _pixels(changed)
-    factor = scale or max(1, STRIP // rows["original"].shape[-1])
+    factor = scale or _strip_factor(rows["original"])
     if len(sizes := {len(row) for row in rows.values()}) > 1:
         raise ValueError(f"rows of different lengths: {sorted(sizes)}")
     body = "".join(
@@ -147,6 +147,7 @@ def heatmaps(
     (the class that each explains). The page sets the heat's opacity by `--heat-opacity`.
     """
     pixels = _pixels(images)
+    scale = scale or _strip_factor(pixels)
     maps = heats if isinstance(heats, Mapping) else {"": heats}
     arrays = {name: np.asarray(heat, dtype=np.float64) for name, heat in maps.items()}
     for name, heat in arrays.items():
@@ -180,6 +181,7 @@ def perturbations(
     `originals` and `adversarials` are uint8 (N, 3, H, W).
     """
     before, after = _pixels(originals), _pixels(adversarials)
+    scale = scale or _strip_factor(before)
     if before.shape != after.shape:
         raise ValueError(f"pictures of {before.shape} and adversarial ones of {after.shape}")
     added = (after.astype(int) - before) * amplify + 128
@@ -278,6 +280,11 @@ def _factor(side: int, scale: int | None) -> int:
     if scale is not None and (scale < 1 or scale != int(scale)):
         raise ValueError(f"scale is a whole factor of at least 1, not {scale}")
     return scale or max(1, ENLARGED_TO // side)
+
+
+def _strip_factor(pixels: NDArray[np.uint8]) -> int:
+    """The factor of pictures that stand beside others: those of a row are one thing to look at."""
+    return max(1, STRIP // pixels.shape[-1])
 
 
 def _width(pixels: NDArray[np.uint8], scale: int | None) -> int:

@@ -64,6 +64,7 @@ HEADINGS = {  # of columns whose names are not a reader's words
     "total": "All parameters",
     "epochs_to_95": "Epochs to 95 % of best",
     "seconds_to_95": "Seconds to 95 % of best",
+    "source": "Backbone weights",
     "class_a": "Class A",
     "class_b": "Class B",
     "a_as_b": "A predicted as B",

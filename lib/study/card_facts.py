@@ -11,12 +11,18 @@ import torch
 
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import softmax
-from lib.diagnosis.mistakes import most_confused, worst_mistakes
-from lib.diagnosis.robustness import TABLED, accuracy_under_attacks, corruption_accuracy
+from lib.diagnosis.mistakes import most_confused, stands_out, worst_mistakes
+from lib.diagnosis.robustness import (
+    QUOTED,
+    TABLED,
+    accuracy_at,
+    accuracy_under_attacks,
+    corruption_accuracy,
+)
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.training.hardware import best_device
-from lib.training.runs import Predictions, Run, RunStore
+from lib.training.runs import Predictions, Run
 
 SEVERITIES = (1, 3, 5)
 SURE = 0.9  # calibrated confidence from which an error counts as confident
@@ -130,9 +136,8 @@ class Facts:
     def pretraining(self) -> Run | None:
         """The run of `lib.training.pretraining` that the backbone comes from."""
         source, _, run_id = self.bundle.recipe.weights.partition(":")
-        run = Run(self.run.path.parent / run_id)
-        known = source == "run" and run.finished
-        return run if known and run.dataset["name"].endswith(" rotated") else None
+        run = self.run.store.find(run_id) if source == "run" else None
+        return run if run and run.dataset["name"].endswith(" rotated") else None
 
     @cached_property
     def seeds(self) -> dict[int, float]:
@@ -140,7 +145,7 @@ class Facts:
         recipe, fingerprint = self.bundle.recipe, self.bundle.dataset["fingerprint"]
         return {
             run.recipe.seed: run.summary["test_accuracy"]
-            for run in RunStore(self.run.path.parent).finished()
+            for run in self.run.store.finished()
             if run.dataset["fingerprint"] == fingerprint
             and run.recipe.replace(seed=recipe.seed) == recipe
         } | {recipe.seed: self.accuracy.value}
@@ -190,6 +195,11 @@ class Facts:
             return None
         return most_confused(self.test.labels, self.test.logits.argmax(1), self.bundle.classes)
 
+    @property
+    def pair_stands_out(self) -> bool:
+        """Whether one pair of classes has significantly more errors than any other."""
+        return self.pairs is not None and stands_out(self.pairs)
+
     @cached_property
     def mistakes(self) -> pd.DataFrame | None:
         """`worst_mistakes` with calibrated confidences, the most confident first."""
@@ -226,6 +236,13 @@ class Facts:
         if self._attacked is None:
             return None
         return {epsilon: row for epsilon, row in self._attacked.items() if epsilon != "0"}
+
+    @property
+    def attacked(self) -> Interval | None:
+        """Accuracy under PGD with the epsilon of `lib.diagnosis.robustness.QUOTED`."""
+        return (
+            None if self.robustness is None else accuracy_at(self.robustness.attacks, "pgd", QUOTED)
+        )
 
     @cached_property
     def _attacked(self) -> dict[str, dict[str, Interval]] | None:

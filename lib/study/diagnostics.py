@@ -16,13 +16,17 @@ from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, s
 from lib.diagnosis.mistakes import confusion_matrix, most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
     PICTURED,
+    QUOTED,
     STEPS,
+    accuracy_at,
     accuracy_under_attacks,
     corruption_accuracy,
     fgsm,
+    why_quoted,
 )
+from lib.intervals import differs
 from lib.models.parts import Classifier, predict
-from lib.pages.display import Fragment
+from lib.pages.display import Fragment, folded, table
 from lib.pages.picture_sheets import Caption, captions, perturbations
 from lib.pages.wording import count, per_cent
 from lib.study.selection import ablation, best_by, grouped, setting_of
@@ -166,10 +170,20 @@ def confusion_of(run: Run) -> pd.DataFrame:
     return confusion_matrix(test.labels, test.logits.argmax(1), run.dataset["classes"])
 
 
-def confused_by(run: Run) -> pd.DataFrame:
+def confused_by(run: Run, top: int = 10) -> pd.DataFrame:
     """The most confused pairs on the test split: `lib.diagnosis.mistakes.most_confused`."""
     test = run.predictions("test")
-    return most_confused(test.labels, test.logits.argmax(1), run.dataset["classes"])
+    return most_confused(test.labels, test.logits.argmax(1), run.dataset["classes"], top)
+
+
+def confused_table(run: Run, top: int = 5) -> Fragment:
+    """The pairs of `confused_by`, folded under a line that says whether the first stands out."""
+    pairs = confused_by(run, top)
+    if pairs.empty:
+        return Fragment("", "")
+    most = "Most confused pairs of classes"
+    words = most if stands_out(pairs) else "Confused pairs of classes; none stands out"
+    return folded(words, table(pairs))
 
 
 def calibrated(run: Run) -> Calibration:
@@ -180,11 +194,32 @@ def calibrated(run: Run) -> Calibration:
 
 def attacks(subject: Subject, pictures: Split, generator: torch.Generator) -> pd.DataFrame:
     """FGSM and PGD at every epsilon of `STEPS`, stored with the run: see `Run.attacks`."""
-    table = accuracy_under_attacks(
+    measured = accuracy_under_attacks(
         subject.model, pictures.images, pictures.labels, STEPS, generator
     )
-    subject.run.save_attacks(table)
-    return table
+    subject.run.save_attacks(measured)
+    return measured
+
+
+def attack_sentence(measured: pd.DataFrame, image_size: int) -> str:
+    """Accuracy under PGD with the epsilon of `QUOTED`, and without an attack.
+
+    Parameters
+    ----------
+    measured : of `attacks`
+    image_size : int       side in pixels of the attacked pictures
+
+    Raises
+    ------
+    ValueError   if the table lacks one of the two rows
+    """
+    clean, attacked = (accuracy_at(measured, "pgd", step) for step in (0, QUOTED))
+    with_pgd = f"PGD with ε = {QUOTED}/255 ({why_quoted(image_size)})"
+    if not differs(clean, attacked):
+        return (
+            f"{with_pgd} does not change accuracy significantly: {clean} before, {attacked} after."
+        )
+    return f"{with_pgd} lowers accuracy from {clean} to {attacked}."
 
 
 def adversarial_sheet(subject: Subject, pictures: int = 6) -> Fragment:

@@ -15,6 +15,9 @@ from lib.pages.wording import NO_BREAK, count, duration, per_cent
 from lib.study.selection import accuracy_of, grouped, ranked, setting_of
 from lib.training.runs import Run, best_of
 
+# Where the curve behind the accuracy under attack is: a notebook and one of its headings.
+ATTACKS = ("day4_diagnostics", "accuracy-under-attack-fgsm-and-pgd")
+
 
 def settings(runs: list[Run]) -> pd.DataFrame:
     """One row per setting, as good as it got: the recipe with the best validation accuracy.
@@ -54,13 +57,14 @@ def _sum_up(group: list[Run]) -> dict[str, object]:
 
 
 def headline(run: Run) -> Fragment:
-    """The run's figures as large numbers, each a link to the run."""
+    """The run's figures as large numbers, each a link to the run or to where it is explained."""
     figures = [_accuracy(run), _calibration(run), _attacks(run), _training(run)]
-    address = escape(links.run(run.run_id))
+    own = links.run(run.run_id)
+    addresses = [own, own, own if run.attacks is None else links.day(*ATTACKS), own]
     cells = "".join(
-        f'<a class="daybook-figure" href="{address}"><span>{escape(name)}</span>'
+        f'<a class="daybook-figure" href="{escape(address)}"><span>{escape(name)}</span>'
         f"<strong>{escape(value)}</strong><small>{escape(more)}</small></a>"
-        for name, value, more in figures
+        for (name, value, more), address in zip(figures, addresses, strict=True)
     )
     text = "; ".join(f"{name}: {value} ({more})" for name, value, more in figures)
     return Fragment(f'<div class="daybook-headline">{cells}</div>', text)
@@ -83,16 +87,16 @@ def _calibration(run: Run) -> Figure:
 
 
 def _attacks(run: Run) -> Figure:
-    """Accuracy under PGD with the two epsilons of `QUOTED`."""
+    """Accuracy under PGD with the epsilon of `QUOTED`, and without an attack."""
     name = "Accuracy under attack"
     if run.attacks is None:
         return name, "–", "not measured yet; run day 4"
-    small, large = (accuracy_at(run.attacks, "pgd", step) for step in QUOTED)
+    clean, attacked = (accuracy_at(run.attacks, "pgd", step) for step in (0, QUOTED))
     more = (
-        f"{_interval(small)}, PGD with ε = {QUOTED[0]}/255; {per_cent(large.value)} with "
-        f"{QUOTED[1]}/255"
+        f"{_interval(attacked)}, PGD with ε = {QUOTED}/255; {per_cent(clean.value)} without an "
+        "attack"
     )
-    return name, per_cent(small.value), more
+    return name, per_cent(attacked.value), more
 
 
 def _training(run: Run) -> Figure:

@@ -15,6 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from pybtex.database import parse_string
 
 from lib.diagnosis.calibration import BINS
+from lib.diagnosis.robustness import QUOTED, why_quoted
 from lib.files import write_text
 from lib.inference.export import add_card
 from lib.intervals import Interval
@@ -105,6 +106,7 @@ def _text(facts: Facts, site: bool) -> str:
         place=_place(facts.bundle.path),
         sure=SURE,
         bins=BINS,
+        quoted=QUOTED,
         cite=sources.cite,
         run_page=links.run,
         sources=sources,
@@ -200,6 +202,7 @@ FILTERS = {
     "percent": per_cent,
     "points": points,
     "width": width,
+    "why_quoted": why_quoted,
     "duration": duration,
     "count": count,
     "label": label,

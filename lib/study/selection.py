@@ -10,7 +10,9 @@ import pandas as pd
 from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.intervals import Interval
+from lib.pages.display import Fragment, unbroken
 from lib.pages.palette import label
+from lib.pages.wording import count, per_cent
 from lib.training.runs import Run, RunStore, best_of, validation_rank
 
 
@@ -49,6 +51,38 @@ def tested_on(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
             f"{dataset.image_size} px; run days 1 to 3 with the same dataset and image_size"
         )
     return selected
+
+
+def with_weights(runs: Sequence[Run]) -> list[Run]:
+    """The runs whose networks can be loaded, in their order; reference runs may lack weights.
+
+    Raises
+    ------
+    UserError   if there are none
+    """
+    kept = [run for run in runs if run.has_weights]
+    if not kept:
+        raise UserError(
+            f"none of {count(len(runs), 'run')} has weights, for example {runs[0].path}; remove "
+            "that folder and run days 1 to 3 to train the run here"
+        )
+    return kept
+
+
+def left_out(runs: Iterable[Run], kept: Iterable[Run]) -> Fragment | None:
+    """Which runs are not considered because their weights are missing, or nothing if all are."""
+    names = {run.run_id for run in kept}
+    runs = list(runs)
+    lacking = [run for run in runs if run.run_id not in names]
+    if not lacking:
+        return None
+    best = best_of(lacking)
+    text = (
+        f"Not considered, because their weights are not kept: {len(lacking):,} of "
+        f"{count(len(runs), 'run')}. The best of these is {setting_of(best)}, with a validation "
+        f"accuracy of {per_cent(best.summary['val_accuracy'])}."
+    )
+    return Fragment(f"<p>{unbroken(text)}</p>", text)
 
 
 K = TypeVar("K", bound=Hashable)

@@ -51,8 +51,8 @@ def strategy_table(runs: Iterable[Run]) -> pd.DataFrame:
 
     Returns
     -------
-    table : strategy, trainable (parameters), total (parameters), epochs_to_95 and seconds_to_95 (of
-        its own best validation accuracy), seconds, test_accuracy (an `Interval`), seeds
+    table : strategy, trainable (parameters), epochs_to_95 and seconds_to_95 (of its own best
+        validation accuracy), seconds, test_accuracy (an `Interval`), seeds
     """
     table = pd.DataFrame(_figures(run) for run in runs)
     rows = []
@@ -70,7 +70,6 @@ def _figures(run: Run) -> dict[str, object]:
     return {
         "strategy": run.recipe.strategy,
         "trainable": run.summary["trainable_parameters"],
-        "total": run.summary["parameters"],
         "epochs_to_95": epoch,
         "seconds_to_95": seconds,
         "seconds": run.summary["seconds"],

@@ -4,6 +4,7 @@ A recipe's `weights` is `none`, `imagenet`, `run:<run_id>` or `file:<path>#<sha2
 run's id changes with the weights; `lib.training.pretraining` makes such names.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
@@ -11,7 +12,6 @@ from torch import Tensor
 from lib.errors import UserError
 from lib.files import sha256
 from lib.models import weights
-from lib.training.runs import RunStore
 
 DIGITS = 16  # of a file's SHA-256, in its name
 
@@ -26,13 +26,13 @@ def file_name(path: Path) -> str:
     return f"file:{path}#{sha256(path)[:DIGITS]}"
 
 
-def load(name: str, store: RunStore) -> dict[str, Tensor]:
+def load(name: str, trained: Callable[[str], dict[str, Tensor]]) -> dict[str, Tensor]:
     """A ResNet-18's weights by torchvision's names, its last layer left out.
 
     Parameters
     ----------
-    name : str         `imagenet`, `run:<run_id>` or `file:<path>#<sha256>`
-    store : RunStore   where that run is
+    name : str           `imagenet`, `run:<run_id>` or `file:<path>#<sha256>`
+    trained : callable   the weights of the run of an id: `lib.training.runs.RunStore.weights`
 
     Raises
     ------
@@ -41,8 +41,7 @@ def load(name: str, store: RunStore) -> dict[str, Tensor]:
     if name == "imagenet":
         return weights.backbone(weights.imagenet())
     if name.startswith("run:"):
-        run = store.get(name.removeprefix("run:"))
-        return weights.backbone(weights.read_file(run.path / "model.safetensors"))
+        return weights.backbone(trained(name.removeprefix("run:")))
     path, _, digits = name.removeprefix("file:").rpartition("#")
     if len(digits) != DIGITS:
         raise UserError(f"{name}: should end in # and {DIGITS} digits of the file's SHA-256")

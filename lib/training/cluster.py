@@ -132,7 +132,8 @@ def train(
     threads = torch.get_num_threads()
     worker = ray.remote(train_in_worker)
     worker = worker.options(max_retries=RETRIES, **reserved(device, threads, share))
-    root = store.root.absolute()
+    root, reference = store.root.absolute(), store.reference.absolute()
+    root.mkdir(parents=True, exist_ok=True)  # where all runs are reference runs, none was begun
     with TemporaryDirectory(prefix=".events-", dir=root, ignore_cleanup_errors=True) as events:
         tasks = {}
         for recipe, run in dict(zip(recipes, runs, strict=True)).items():
@@ -142,7 +143,8 @@ def train(
                 report = Path(events) / run.run_id
                 report.touch()
                 folder = run.path.absolute()
-                tasks[worker.remote(recipe, pictures, folder, device, threads, report)] = run
+                task = worker.remote(recipe, pictures, folder, reference, device, threads, report)
+                tasks[task] = run
         wait_for(tasks, Path(events))
     return runs
 
@@ -181,11 +183,15 @@ def train_in_worker(
     recipe: Recipe,
     pictures: Dataset,
     folder: Path,
+    reference: Path,
     device: str | torch.device | None,
     threads: int,
     report: Path,
 ) -> None:
-    """A worker's part: train `recipe` in the run's `folder`, reporting to the file `report`."""
+    """A worker's part: train `recipe` in the run's `folder`, reporting to the file `report`.
+
+    Reference runs are looked for in the folder `reference`.
+    """
     if not (folder / "dataset.json").exists():
         raise UserError(
             f"{socket.gethostname()} does not see {folder}; keep the runs in a folder that every "
@@ -193,7 +199,7 @@ def train_in_worker(
         )
     os.environ[progress.VARIABLE] = str(report)
     torch.set_num_threads(threads)
-    fit(recipe, converted(pictures, torch.from_numpy), RunStore(folder.parent), device)
+    fit(recipe, converted(pictures, torch.from_numpy), RunStore(folder.parent, reference), device)
 
 
 def converted(dataset: Dataset, convert: Callable[[Any], Any]) -> Dataset:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,7 +42,7 @@ from lib.training.hardware import (
 from lib.training.network import build
 from lib.training.optimizers import learning_rates, optimizers_for
 from lib.training.recipe import Recipe
-from lib.training.runs import Run, RunStore, validation_rank
+from lib.training.runs import ATTACKS, Run, RunStore, validation_rank
 
 
 def fit(
@@ -54,6 +53,8 @@ def fit(
 ) -> Run:
     """Train `recipe` on `dataset`, or return the stored run at once if that was done before.
 
+    A reference run counts as done before, with or without its weights: see `RunStore`.
+
     The run's summary holds: best_epoch (from 1), its val_accuracy and val_loss; test_accuracy with
     its 95 % Wilson interval test_low and test_high, test_loss; seconds; images_per_second (the
     median epoch's); parameters, trainable_parameters; peak_memory_mib (the GPU's, else the
@@ -62,7 +63,7 @@ def fit(
 
     Parameters
     ----------
-    store : RunStore   where the run is stored; default: `runs/`
+    store : RunStore   where the run is stored; default: `runs/`, and reference runs in `results/`
     device : device    default: CUDA, then MPS, then the CPU
 
     Raises
@@ -117,6 +118,7 @@ def train(
 ) -> None:
     """Train to the last epoch, from the checkpoint if there is one, and write the run's record."""
     mark = time.perf_counter()
+    (run.path / ATTACKS).unlink(missing_ok=True)  # of a reference run that was here before
     write_json(run.path / "environment.json", environment(device))
     precision = resolve_precision(recipe.precision, device)
     state = begin(recipe, dataset, store, device, precision)
@@ -198,7 +200,7 @@ def begin(
     if recipe.model == "small_cnn" and recipe.whitening:
         whiten(model, dataset.train.images)
     if recipe.weights != "none":
-        load_backbone(model, backbones.load(recipe.weights, store), recipe.weights)
+        load_backbone(model, backbones.load(recipe.weights, store.weights), recipe.weights)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return State(
         model,
@@ -295,11 +297,9 @@ def keep_best(state: State) -> None:
 def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: str) -> None:
     """Write the record of a trained run, its summary last."""
     state.model.load_state_dict(state.best.pop("weights"), strict=False)
-    weights = state.model.state_dict()
     history = pd.DataFrame(state.history)
     write_text(run.path / "history.csv", history.to_csv(index=False, lineterminator="\n"))
-    with replacing(run.path / "model.safetensors") as file:
-        file.write(save({name: value.cpu().contiguous() for name, value in weights.items()}))
+    run.save_weights(state.model)
 
     arrays: dict[str, np.ndarray] = {}
     for name, split in (("val", dataset.val), ("test", dataset.test)):

@@ -107,14 +107,29 @@
     });
     view.daybookSpec = spec;
     const chart = view.daybookResult.view;
+    await fit(chart);
     // Screen readers read the view's label instead of the marks. A view with links or inputs is a
     // group, because an image has no parts.
     view.querySelector("svg > g").setAttribute("aria-hidden", "true");
     link(view);
     if (view.querySelector("a, input")) view.setAttribute("role", "group");
-    chart.addResizeListener(() => chart.runAsync().then(() => link(view)));
+    let fitting = false;
+    chart.addResizeListener(async () => {
+      if (fitting) return;
+      fitting = true;
+      await fit(chart);
+      fitting = false;
+      link(view);
+    });
     view.dataset.drawn = daybook.isDark() ? "dark" : "light";
   };
+
+  // Vega lays a chart out once for the names beyond its axes, at the width it had before; where that
+  // width changes by the layout, a second time gives them the room that they need.
+  async function fit(chart) {
+    await chart.runAsync();
+    await chart.resize().runAsync();
+  }
 
   // Links over the marks with an address. Vega itself follows a mark's address by script, for the
   // mouse only; these links also work with the keyboard, screen readers and new tabs.

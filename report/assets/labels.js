@@ -78,7 +78,7 @@
     strategy: {
       head: "head only",
       last_block: "last block",
-      layer4: "layer4 + head",
+      layer4: "stage 4 + head",
       all: "all layers",
     },
     augmentation: {

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 import httpx
@@ -128,6 +129,24 @@ def test_large_bodies_and_many_requests_are_no_heads(server, pngs):
         connection.sendall(head + body + HEAD + b"\r\n" + HEAD + b"Connection: close\r\n\r\n")
         answers = until_closed(connection)
     assert answers.count(b"HTTP/1.1 200") == 3
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "text/plain"])
+def test_a_large_message_is_read_at_the_rate(bundle, tmp_path, kind):
+    """Also what belongs to a request that was refused at its head."""
+    part = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + bytes(5_000_000)
+    body = b"\r\n".join([part, part, b"--b--"])
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Type: {kind}\r\n\r\n"
+    ).encode()
+    with serving(bundle, tmp_path, "--large-body-rate", "10") as slow, connected(slow) as one:
+        started = time.perf_counter()
+        one.sendall(head + body + HEAD + b"Connection: close\r\n\r\n")
+        answers = until_closed(one)
+        assert time.perf_counter() - started > 0.8  # ten megabytes without the first
+    assert answers.count(b"HTTP/1.1 415") == 1
+    assert answers.count(b"HTTP/1.1 200") == 1
 
 
 def test_what_is_not_http_is_refused_in_the_one_shape(server):

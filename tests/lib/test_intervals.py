@@ -41,6 +41,18 @@ def test_the_interval_of_a_mean_accuracy_stays_within_0_and_1():
     assert math.isnan(intervals.mean_accuracy([0.9]).high)
 
 
+def test_two_seeds_have_a_range_and_no_interval():
+    both = intervals.mean_accuracy([0.975, 0.965])
+    assert (both.low, both.high) == (0.965, 0.975)
+    assert str(both) == "97.0 % (96.5–97.5, range of 2 seeds)"
+    apart = intervals.mean_accuracy([0.1, 0.101])
+    assert not intervals.differs(both, apart)  # a range cannot tell noise
+    assert not intervals.differs(apart, Interval(0.9, 0.89, 0.91))
+    three = intervals.mean_accuracy([0.975, 0.965, 0.97])
+    assert "range" not in str(three)
+    assert three.high - three.low > 0.01
+
+
 def test_mean_interval_is_scipys_t():
     values = [0.91, 0.93, 0.9, 0.925]
     ours = intervals.mean_interval(values, 0.9)

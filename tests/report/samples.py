@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lib.charts import comparisons
+from lib.charts import classes, comparisons, training
 from lib.pages import picture_sheets
-from lib.pages.display import figure
+from lib.pages.display import chooser, figure, finding
 from lib.training.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
@@ -326,6 +326,34 @@ def table() -> str:
     )
 
 
+def strategies() -> str:
+    """Four lines with their names at their ends, against time, as day 3 shows them."""
+    names = ("head", "last_block", "layer4", "all")
+    rows = [
+        (name, f"{name}-{seed}", epoch, epoch * (2.0 + number + seed), 0.9 - 0.6 / (epoch + number))
+        for number, name in enumerate(names)
+        for seed in (0, 2)  # lines of means end before those of the slower seed
+        for epoch in range(1, 7)
+    ]
+    columns = ["strategy", "run_id", "epoch", "seconds", "val_accuracy"]
+    chart = training.accuracy_over(pd.DataFrame(rows, columns=columns))
+    return raw(figure(chart, "strategies").html)
+
+
+def choice() -> str:
+    """The confusion matrices of two models, one at a time."""
+    cells = [(true, predicted) for true in CLASSES for predicted in CLASSES]
+    matrix = pd.DataFrame(cells, columns=["true", "predicted"]).assign(count=3, share=0.2)
+    panels = {
+        f"<model> {number}": [
+            finding(f"Sentence {number}."),
+            figure(classes.confusion(matrix), f"matrix-{number}"),
+        ]
+        for number in (1, 2)
+    }
+    return raw(chooser("matrices", "Model", panels).html)
+
+
 FINDING = raw(
     '<p class="daybook-finding">Flip and crop: 86.4 % on test '
     "(95 % interval 84.1 to 88.3, 3 seeds).</p>"
@@ -374,6 +402,8 @@ DAYS = {
         markdown("## Mistakes\n\nOf $n$ pictures:"),
         code("charts.confusion(run)", chart("confusion", confusion(), "confusion matrix")),
         code("gallery.heatmaps(wrong)", HEAT),
+        code("show(training.accuracy_over(history), 'strategies')", strategies()),
+        code("chooser('matrices', 'Model', matrices)", choice()),
         code("secret = 1", tags=("remove-cell",)),
     ],
     "day3_transfer": [markdown("# Day 3: Transfer\n\nFrom other weights.")],

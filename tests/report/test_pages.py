@@ -60,13 +60,13 @@ class Visit:
         self.page.goto(address)
 
     def draw_all(self):
-        """Scroll through the page, so that every chart is drawn."""
+        """Scroll through the page, so that every chart is drawn that is not folded away."""
         self.page.evaluate(
             "() => document.querySelectorAll('.daybook-chart').forEach((f) => f.scrollIntoView())"
         )
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('.daybook-chart .daybook-view')]"
-            ".every((view) => view.dataset.drawn)"
+            ".every((view) => view.dataset.drawn || !view.checkVisibility())"
         )
         self.page.evaluate("scrollTo(0, 0)")
 
@@ -268,6 +268,80 @@ def test_callouts_and_tabs(address, context):
     assert not words.is_visible()
     page.get_by_role("tab", name="Words").click()
     assert words.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_a_chooser_shows_the_panel_that_is_chosen(site, address, context, scheme):
+    start = address if scheme == "http" else site.as_uri()
+    forgive = MODULES_FROM_FILES if scheme == "file" else None
+    visit = Visit(context, f"{start}/report/days/day2_from_scratch.html", forgive)
+    box = visit.page.get_by_label("Model", exact=True)
+    assert box.locator("option").all_inner_texts() == ["<model> 1", "<model> 2"]
+    assert visit.page.get_by_text("Sentence 1.").is_visible()
+    assert not visit.page.get_by_text("Sentence 2.").is_visible()
+    box.select_option("<model> 2")
+    assert not visit.page.get_by_text("Sentence 1.").is_visible()
+    assert visit.page.get_by_text("Sentence 2.").is_visible()
+    assert not visit.page.locator(".daybook-chooser summary").first.is_visible()
+    visit.page.locator("#chart-matrix-2").scroll_into_view_if_needed()
+    visit.page.wait_for_selector("#chart-matrix-2 .daybook-view[data-drawn]")
+    assert visit.page.evaluate(MARKS, "matrix-2") >= 25
+    assert visit.complaints == []
+
+
+def test_without_scripts_a_choosers_titles_open_its_panels(address, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/report/days/day2_from_scratch.html")
+    assert page.get_by_text("Sentence 1.").is_visible()
+    assert not page.get_by_text("Sentence 2.").is_visible()
+    page.locator(".daybook-chooser summary", has_text="<model> 2").click()
+    assert page.get_by_text("Sentence 2.").is_visible()
+    context.close()
+
+
+CUT_OFF = """(charts) => [...document.querySelectorAll(charts)].flatMap((figure) => {
+    const svg = figure.querySelector(".daybook-view svg");
+    if (!svg?.checkVisibility()) return [];
+    const room = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll("text")].filter((text) => {
+        const box = text.getBoundingClientRect();
+        return box.width && (box.left < room.left - 1 || box.right > room.right + 1);
+    }).map((text) => `${figure.id}: ${text.textContent}`);
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_text_of_a_chart_is_cut_off(fullest_address, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    for page, charts in (
+        ("index", "#chart-story"),
+        ("report/days/day2_from_scratch", "#chart-strategies, #chart-matrix-1"),
+    ):
+        visit = Visit(context, f"{fullest_address}/{page}.html")
+        visit.draw_all()
+        assert visit.page.locator(charts).locator("svg").count() == charts.count("#")
+        assert visit.page.evaluate(CUT_OFF, charts) == [], page
+    context.close()
+
+
+def test_what_is_wider_than_the_page_shows_that_it_goes_on(fullest_address, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 900})
+    page = context.new_page()
+    page.goto(f"{fullest_address}/report/days/day2_from_scratch.html")
+    page.evaluate(
+        """() => document.querySelector("main").insertAdjacentHTML("beforeend",
+        `<div class="daybook-scroll" id="wide"><table class="daybook-table">
+        <caption>${"words ".repeat(30)}</caption><tbody><tr><th scope="row">A name of a few words
+        </th><td>${"9".repeat(90)}</td></tr></tbody></table></div>`)"""
+    )
+    wide = page.locator("#wide")
+    assert wide.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert "gradient" in wide.evaluate("box => getComputedStyle(box).backgroundImage")
+    room = wide.bounding_box()["width"]
+    assert wide.locator("caption").bounding_box()["width"] <= room + 1
+    assert wide.locator("th").bounding_box()["width"] < room / 2
+    context.close()
 
 
 class Links(HTMLParser):

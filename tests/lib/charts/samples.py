@@ -114,8 +114,12 @@ def faithfulness():
 
 
 def layers():
-    rows = [("trained", 1.0, 1.0, 1.0), ("head", 0.4, 0.3, 0.5), ("stem", -0.02, -0.1, 0.06)]
-    return pd.DataFrame(rows, columns=["layer", "correlation", "low", "high"])
+    rows = [
+        ("none (trained)", "", 1.0, 1.0, 1.0),
+        ("head", "head", 0.4, 0.3, 0.5),
+        ("stage 2, block 1, first convolution", "body.layer2.0.conv1", -0.02, -0.1, 0.06),
+    ]
+    return pd.DataFrame(rows, columns=["layer", "module", "correlation", "low", "high"])
 
 
 CALIBRATION = calibrated()

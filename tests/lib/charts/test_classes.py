@@ -43,16 +43,9 @@ def test_a_confusion_matrix_of_many_classes_has_no_counts():
     assert len(specification(chart)["layer"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        (confusions(ab=8, ba=7, bc=1), "Most confused classes: a and b (15 of 16 errors)"),
-        (confusions(ab=3, bc=2), "5 errors by true and predicted class"),
-        (confusions(ab=0, ba=0), "No picture is misclassified"),
-    ],
-)
-def test_confusion_titles(table, expected):
-    assert title(classes.confusion(table)) == expected
+@pytest.mark.parametrize("table", [confusions(ab=8, ba=7, bc=1), confusions(ab=1)])
+def test_a_confusion_matrix_names_no_pair_of_classes(table):
+    assert title(classes.confusion(table)) == "Confusion matrix"
 
 
 def test_per_class_titles():

@@ -26,7 +26,7 @@ def test_few_lines_are_named_at_their_ends(function):
     chart = function(history("strategy", STRATEGIES), "strategy")
     assert "legends" not in compiled(chart)
     svg = vl_convert.vegalite_to_svg(json.dumps({**specification(chart), "width": 360}))
-    assert svg.count(">layer4 + head</text>") == (2 if function is training.learning_curves else 1)
+    assert svg.count(">stage 4 + head</text>") == (2 if function is training.learning_curves else 1)
 
 
 def test_curve_titles():
@@ -35,6 +35,11 @@ def test_curve_titles():
     assert one == f"Best validation accuracy: small CNN, {best}"
     several = history("model", ["small_cnn", "resnet18"])
     assert title(training.learning_curves(several)) == "Accuracy and loss by epoch"
+    apart = history("strategy", STRATEGIES, seeds=3)
+    apart["val_accuracy"] = 0.5 + 0.1 * (apart["strategy"] == "all")  # a clear lead
+    assert title(training.learning_curves(apart, "strategy")) == "Accuracy and loss by epoch"
+    for x, name in (("epoch", "epoch"), ("seconds", "training time")):
+        assert title(training.accuracy_over(apart, x=x)) == f"Validation accuracy by {name}"
     assert title(training.schedule(history())) == "Learning rate: from 0.4, then cosine decay to 0"
 
 

@@ -232,7 +232,13 @@ def test_randomised_weights_change_the_maps(trained):
     model, pixels, targets = trained
     before = copy.deepcopy(model.state_dict())
     table = attribution.randomised_weights_check(model, pixels, targets, seeded())
-    assert list(table["layer"]) == ["trained", "8", "3", "0"]
+    assert list(table["layer"]) == [
+        "none (trained)",
+        "linear layer",
+        "second convolution",
+        "first convolution",
+    ]
+    assert list(table["module"]) == ["", "8", "3", "0"]
     assert list(table["stage"]) == [0, 1, 2, 3]
     assert table["correlation"][0] == pytest.approx(1)
     assert (table["correlation"][1:].abs() < 0.8).all()

@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.models import parts
+from lib.models.parts import layer_name, layers
+from lib.models.resnet18 import resnet18
+from lib.models.small_cnn import small_cnn
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -69,3 +74,47 @@ def test_a_batch_norm_that_meets_one_place_of_a_picture_needs_two_pictures():
     model(torch.rand(2, 3, 7, 7))  # as if never asked
     with pytest.raises(ValueError, match="more than 1 value"):
         model(torch.rand(1, 3, 7, 7))
+
+
+def test_layers_have_a_readers_names_and_no_two_the_same():
+    mean = (0.0, 0.0, 0.0)
+    small, resnet = small_cnn(3, mean, mean, width=4), resnet18(3, mean, mean)
+    for model, expected in (
+        (
+            small,
+            {
+                "body.whitening": "whitening convolution",
+                "body.block2": "block 2",
+                "body.block2.0": "block 2, first convolution",
+                "body.block2.4": "block 2, second convolution",
+                "body.pool": "global max pooling",
+                "head.0": "head",
+            },
+        ),
+        (
+            resnet,
+            {
+                "body.conv1": "stem convolution",
+                "body.layer2": "stage 2",
+                "body.layer2.0.conv2": "stage 2, block 1, second convolution",
+                "body.layer2.0.downsample.0": "stage 2, block 1, shortcut",
+                "body.layer4.1.conv1": "stage 4, block 2, first convolution",
+            },
+        ),
+    ):
+        assert {name: layer_name(model, name) for name in expected} == expected
+        weighted = [
+            layer_name(model, name)
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Conv2d | nn.Linear)
+        ]
+        assert len(set(weighted)) == len(weighted)
+    assert layers(small, 16)["module"].tolist()[2:4] == ["body.block1", "body.block2"]
+
+
+def test_a_layer_without_words_keeps_its_name():
+    odd = nn.Sequential(OrderedDict(inner=nn.Sequential(nn.Conv2d(3, 3, 1)), what=nn.Softmax()))
+    assert layer_name(odd, "inner.0") == "inner.0"
+    assert layer_name(odd, "what") == "what"
+    with pytest.raises(AttributeError, match="absent"):
+        layer_name(odd, "absent")

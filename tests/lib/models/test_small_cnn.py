@@ -38,7 +38,7 @@ def test_whitening_survives_grey_pictures():
 def test_the_maps_of_32_px_pictures_keep_8_px_for_attribution():
     model = small_cnn(10, MEAN, STD)
     table = layers(model, 32).set_index("layer")
-    assert table.loc["block2", "output"] == "128 × 8 × 8"
+    assert table.loc["block 2", "output"] == "128 × 8 × 8"
     assert table["parameters"].sum() == count_parameters(model)[1]
 
 

@@ -11,8 +11,10 @@ from lib.charts.parts import finished
 from lib.pages.display import (
     CONTROL_HEIGHT,
     VEGA_LITE,
+    chooser,
     figure,
     finding,
+    folded,
     show,
     specification,
     table,
@@ -225,6 +227,35 @@ def test_tabs_show_one_panel_at_a_time():
     assert [text for _, text in page.of("p")] == ["A", "B", "C"]
     assert fragment.text == "A\nB\nC"
     assert "<input" not in tabs("kinds", {"only": [finding("A")]}).html
+
+
+def test_a_chooser_opens_its_first_panel_and_needs_no_script():
+    panels = {"first": [finding("A"), finding("B")], "<second>": [finding("C")]}
+    fragment = chooser("models", "Model", panels)
+    page = Reader(fragment.html)
+    assert ["open" in attributes for attributes, _ in page.of("details")] == [True, False]
+    assert [text for _, text in page.of("summary")] == ["first", "<second>"]
+    assert [text for _, text in page.of("p")] == ["A", "B", "C"]
+    assert "<script" not in fragment.html
+    assert fragment.text == "A\nB\nC"
+    assert "<details" not in chooser("models", "Model", {"only": [finding("A")]}).html
+
+
+def test_what_is_folded_is_on_the_page():
+    fragment = folded("In <numbers>", finding("A"), finding("B"))
+    page = Reader(fragment.html)
+    assert [text for _, text in page.of("summary")] == ["In <numbers>"]
+    assert [text for _, text in page.of("p")] == ["A", "B"]
+    assert "open" not in page.of("details")[0][0]
+
+
+def test_a_column_is_shown_while_a_pointer_rests_on_the_rows_head():
+    frame = pd.DataFrame({"layer": ["head", "block 1"], "n": [1, 2], "module": ["head.0", '"b"']})
+    page = Reader(table(frame, hover="module").html)
+    heads = [(a.get("title"), text) for a, text in page.of("th") if a["scope"] == "row"]
+    assert heads == [("head.0", "head"), ('"b"', "block 1")]
+    assert [text for _, text in page.of("td")] == ["1", "2"]
+    assert "Module" not in [text for _, text in page.of("th")]
 
 
 def test_an_empty_table_has_its_header():

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -80,6 +81,47 @@ def test_a_pair_of_classes_is_stated_only_if_it_stands_out(several, monkeypatch)
         "14 of 60 test pictures are misclassified. The most confused classes are green and red: "
         "13 errors, 32.5\xa0% of their pictures."
     )
+
+
+def test_a_table_of_confused_pairs_says_whether_one_stands_out(several, monkeypatch):
+    run = several[1][0]
+    labels = np.array([0] * 20 + [1] * 20 + [2] * 20)
+    logits = np.eye(3)[labels]
+    monkeypatch.setattr(
+        Run, "predictions", lambda self, split: Predictions(labels.astype(str), labels, logits)
+    )
+    assert diagnostics.confused_table(run).html == ""
+    logits[0] = [0, 1, 0]
+    assert "Confused pairs of classes; none stands out" in diagnostics.confused_table(run).html
+    logits[20:32] = [1, 0, 0]
+    assert "<summary>Most confused pairs of classes</summary>" in (
+        diagnostics.confused_table(run).html
+    )
+
+
+def attacks(clean, attacked):
+    rows = [
+        (name, step / 255, step, accuracy, accuracy - 0.02, accuracy + 0.02, 900)
+        for name in ("fgsm", "pgd")
+        for step, accuracy in ((0, clean), (8, attacked))
+    ]
+    columns = ["attack", "epsilon", "epsilon_255", "accuracy", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        (32, "(the value of RobustBench for CIFAR-10)"),
+        (16, "(the value of RobustBench for CIFAR-10; there is none for pictures of 16 px)"),
+    ],
+)
+def test_the_attack_of_the_standard_is_told_with_where_it_comes_from(side, words):
+    assert diagnostics.attack_sentence(attacks(0.9, 0.1), side) == (
+        f"PGD with ε = 8/255 {words} lowers accuracy from 90.0 % (88.0–92.0) to 10.0 % (8.0–12.0)."
+    )
+    same = diagnostics.attack_sentence(attacks(0.9, 0.89), side)
+    assert "does not change accuracy significantly" in same
 
 
 def test_calibration_is_told_with_its_direction():

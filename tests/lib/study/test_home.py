@@ -1,6 +1,7 @@
 """The home page."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from lib.errors import UserError
 from lib.pages.wording import per_cent
 from lib.study import diagnostics, home, selection
 from lib.training.runs import Run, best_of
+from tests.imports import PROJECT
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def attacked(run, tmp_path):
         [
             (attack, step / 255, step, accuracy, accuracy - 0.05, accuracy + 0.05, 30)
             for attack, accuracies in {"fgsm": (0.9, 0.8, 0.6), "pgd": (0.9, 0.7, 0.2)}.items()
-            for step, accuracy in zip((0, 1, 4), accuracies, strict=True)
+            for step, accuracy in zip((0, 1, 8), accuracies, strict=True)
         ],
         columns=["attack", "epsilon", "epsilon_255", "accuracy", "low", "high", "n"],
     )
@@ -32,10 +34,23 @@ def attacked(run, tmp_path):
     return Run(path)
 
 
-def test_accuracy_under_attack_is_what_day_4_measured(attacked):
+def test_accuracy_under_attack_is_that_of_the_standard_with_the_clean_one_beside_it(attacked):
     text = home.headline(attacked).text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "Accuracy under attack: 70.0 % (95 % interval 65.0 % to 75.0 %, PGD" in text
-    assert "20.0 % with 4/255" in text
+    assert (
+        "Accuracy under attack: 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with ε = 8/255; 90.0 % "
+        "without an attack)"
+    ) in text
+
+
+def test_the_curve_is_one_click_from_the_accuracy_under_attack(attacked, run):
+    notebook, section = home.ATTACKS
+    cells = json.loads((PROJECT / "analysis" / f"{notebook}.ipynb").read_text())["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    headings = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    anchors = [re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings]
+    assert section in anchors
+    assert f'href="{notebook}.html#{section}"><span>Accuracy under' in home.headline(attacked).html
+    assert "day4" not in home.headline(run).html  # nothing was measured there
 
 
 def test_without_day_4_the_figure_says_how_to_get_it(run):
@@ -47,7 +62,7 @@ def test_what_day_4_measures_is_found_again(attacked, tiny):
     subject = diagnostics.Subject(attacked, tiny)
     table = diagnostics.attacks(subject, tiny.test, torch.Generator().manual_seed(0))
     pd.testing.assert_frame_equal(attacked.attacks, table)
-    strong = accuracy_at(table, "pgd", 4)
+    strong = accuracy_at(table, "pgd", 8)
     assert f"{strong.value:.1%}".replace("%", "") in home.headline(attacked).text
 
 
@@ -107,6 +122,15 @@ def test_the_overview_has_a_row_for_each_way_of_training(several):
     assert table.loc["ResNet-18, head only, random weights", "seeds"] == 1
     with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
         selection.runs_on(store, "elsewhere")
+
+
+def test_a_setting_of_two_seeds_claims_no_interval(several):
+    _, runs = several
+    table = home.settings(runs).set_index("label")
+    row = table.loc["small CNN, no augmentation"]
+    both = [run.summary["test_accuracy"] for run in runs[:2]]
+    assert row["seeds"] == 2
+    assert (row["low"], row["high"]) == (min(both), max(both))
 
 
 def test_the_headline_states_the_runs_own_figures(several):

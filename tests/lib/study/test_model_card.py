@@ -246,6 +246,7 @@ def test_failures_are_told_by_name_and_number(facts):
     logits[blue[:1]] = [0, 50, 0]  # blue taken for green, in full confidence
     text = str(card(saying(facts, logits)))
     assert "It misclassifies 6 of the 30 test pictures." in text
+    assert "No pair of classes stands out; those with the most errors are:" in text
     assert "1 of these errors has a calibrated confidence of 90" in text
     tables = rows_under(text, "Failure modes")
     assert tables[:2] == [
@@ -254,6 +255,13 @@ def test_failures_are_told_by_name_and_number(facts):
     ]
     assert [str(facts.test.ids[blue[0]]), "blue → green", "over 99.9\N{NO-BREAK SPACE}%"] in tables
     assert "or more for 25 of the 30 test pictures; its accuracy on those is 96.0" in text
+
+
+def test_a_pair_of_classes_is_named_first_if_it_stands_out(facts):
+    labels = facts.test.labels
+    logits = np.eye(3)[labels] * 8.0
+    logits[np.flatnonzero(labels == 0)[:6]] = [0, 1, 0]
+    assert "The pairs with the most errors:" in str(card(saying(facts, logits)))
 
 
 def test_a_faultless_model_is_said_to_be_so(facts):
@@ -277,6 +285,16 @@ def test_what_was_not_measured_is_said_to_be_missing(facts, run, tmp_path):
         assert missing in text
     assert "PGD" not in text
     assert not PLACEHOLDER.search(text)
+
+
+def test_the_attack_that_is_quoted_is_the_standard_one(facts, run, tiny):
+    text = " ".join(str(card(facts)).replace("\N{NO-BREAK SPACE}", " ").split())
+    table = facts.robustness.attacks.set_index(["attack", "epsilon_255"])["accuracy"]
+    clean, attacked = (f"{table.loc['pgd'].iloc[i]:.1%}".replace("%", " %") for i in (0, -1))
+    assert (
+        f"by at most 8/255 (PGD) changes its accuracy from {clean} to {attacked}; 8/255 is the "
+        "value of RobustBench for CIFAR-10; there is none for pictures of 8 px (Croce et al., 2021)"
+    ) in text
 
 
 def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
@@ -320,7 +338,11 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
             ["anew in each epoch"],
             ["features of 1 view"],
         ),
-        ({**RESNET, "strategy": "layer4"}, ["its last stage, layer4,"], ["all of its layers"]),
+        (
+            {**RESNET, "strategy": "layer4"},
+            ["its last stage and its last layer"],
+            ["all of its layers"],
+        ),
         ({**RESNET, "layer_decay": 0.5}, ["| 0.5 per layer, towards the input |"], []),
         ({"augmentation": "none"}, ["not augmented"], ["mirrored"]),
         ({"augmentation": "mixup"}, ["Zhang et al., 2018", "@inproceedings{zhang2018"], ["Yun"]),

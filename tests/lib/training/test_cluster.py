@@ -118,7 +118,7 @@ def test_a_worker_that_does_not_see_the_store_says_so(tiny, quick, tmp_path):
     arrays = cluster.converted(tiny, torch.Tensor.numpy)
     with pytest.raises(UserError, match=f"{socket.gethostname()} does not see .*elsewhere"):
         cluster.train_in_worker(
-            quick, arrays, tmp_path / "elsewhere", "cpu", 1, tmp_path / "report"
+            quick, arrays, tmp_path / "elsewhere", tmp_path, "cpu", 1, tmp_path / "report"
         )
 
 
