@@ -158,6 +158,28 @@ def expected_calibration_error(
     return _mean_gap(_bin_of(values, _edges(values, bins, equal_mass)), values - right)
 
 
+def calibrated_ece(
+    confidence: ArrayLike, level: float = 0.95, bins: int = BINS, draws: int = 1000, seed: int = 0
+) -> float:
+    """The calibration error that a perfectly calibrated model stays below with probability `level`.
+
+    A finite sample shows an error even then. Outcomes are drawn as often as each confidence says,
+    which is the consistency resampling of Bröcker & Smith (2007).
+
+    Parameters
+    ----------
+    confidence : float (N,)   probability given to the predicted class
+    draws : int               number of samples drawn
+    """
+    values, _ = _checked_confidence(confidence, np.ones(np.shape(confidence)))
+    index = _bin_of(values, _edges(values, bins, equal_mass=False))
+    generator = np.random.default_rng(seed)
+    errors = [
+        _mean_gap(index, values - (generator.random(len(values)) < values)) for _ in range(draws)
+    ]
+    return float(np.quantile(errors, level))
+
+
 def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
     """The widest gap between confidence and accuracy of any bin that isn't empty, in [0, 1]."""
     values, right = _checked_confidence(confidence, correct)

@@ -378,3 +378,14 @@ def test_a_tables_calibration_error_is_that_of_its_predictions():
     table = calibration.reliability_table(confidence, correct)
     expected = calibration.expected_calibration_error(confidence, correct)
     assert calibration.calibration_error(table) == pytest.approx(expected)
+
+
+def test_a_calibrated_model_stays_below_its_limit_as_often_as_asked():
+    random = np.random.default_rng(3)
+    confidence = random.uniform(0.3, 1.0, 500)
+    limit = calibration.calibrated_ece(confidence, 0.9)
+    errors = [
+        calibration.expected_calibration_error(confidence, random.random(500) < confidence)
+        for _ in range(600)
+    ]
+    assert np.mean(np.array(errors) < limit) == pytest.approx(0.9, abs=0.04)
