@@ -12,11 +12,12 @@ by `lib.data.cache` in `<root>/.cache`, a folder that may be deleted at any time
 """
 
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ class Dataset:
     mean: tuple[float, ...]  # red, green, blue in [0, 1] of the training pictures before any limit
     std: tuple[float, ...]
     flip: bool  # whether a mirrored picture keeps its label
-    fingerprint: str  # of pixels, labels, ids, classes, splits, flip and training limit
+    fingerprint: str  # of content, flip and training limit
+    content: str = ""  # a fingerprint of pixels, labels, ids, classes and splits
     skipped: tuple[str, ...] = ()  # ids of damaged pictures that were left out
     left_out: tuple[str, ...] = ()  # what the folder holds beside pictures, a line for each reason
 
@@ -69,6 +71,16 @@ class Dataset:
     def image_size(self) -> int:
         """Height and width of every picture in pixels."""
         return self.train.images.shape[-1]
+
+    def is_that_of(self, run: Mapping[str, Any]) -> bool:
+        """Whether a run was made on these pictures, be it on the first few in training.
+
+        Parameters
+        ----------
+        run : dict   what the run remembers of its dataset: `lib.training.runs.facts`
+        """
+        limited = fingerprint(self.content, self.flip, run["pictures"]["train"])
+        return run["fingerprint"] in (self.fingerprint, limited)
 
 
 def load(
@@ -122,6 +134,11 @@ def load(
     return replace(_dataset(name, images, contents, flip, train_limit), left_out=left_out)
 
 
+def fingerprint(content: str, flip: bool, train_limit: int) -> str:
+    """Of pictures by their content, whether they may be flipped, and the number that train."""
+    return short_hash(content, flip, train_limit)
+
+
 def _check(choices: Choices, train_limit: int, unreadable: str) -> None:
     size, val_share = choices.size, choices.val_share
     if not isinstance(size, int) or not 1 <= size <= LARGEST:
@@ -161,7 +178,8 @@ def _dataset(
         mean=tuple(contents.mean),
         std=tuple(contents.std),
         flip=flip,
-        fingerprint=short_hash(contents.fingerprint, flip, limit),
+        fingerprint=fingerprint(contents.fingerprint, flip, limit),
+        content=contents.fingerprint,
         skipped=tuple(id for id, _ in contents.skipped),
     )
 

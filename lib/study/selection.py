@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
@@ -16,41 +15,23 @@ from lib.pages.wording import count, per_cent
 from lib.training.runs import Run, RunStore, best_of, validation_rank
 
 
-def runs_on(store: RunStore, dataset: str) -> list[Run]:
-    """The store's finished runs on the dataset of that name, or on that folder.
+def runs_on(store: RunStore, dataset: Dataset) -> list[Run]:
+    """The store's finished runs on these pictures, be it on the first few in training.
+
+    Runs are told by the content of their pictures: two datasets may have one name, and a folder
+    keeps its name when its pictures change.
 
     Raises
     ------
     UserError   if there are none
     """
-    name = Path(dataset).name
-    runs = [run for run in store.finished() if run.dataset["name"] == name]
+    runs = [run for run in store.finished() if dataset.is_that_of(run.dataset)]
     if not runs:
         raise UserError(
-            f"{store.root}: no finished run on {name!r}; run `python -m analysis` first"
+            f"{store.root}: no finished run on these pictures ({dataset.name}, "
+            f"{dataset.image_size} px); run days 1 to 3 on them first"
         )
     return runs
-
-
-def tested_on(runs: Iterable[Run], dataset: Dataset) -> list[Run]:
-    """The runs that were tested on this dataset's test pictures, in their order.
-
-    Raises
-    ------
-    UserError   if there are none
-    """
-    selected = [
-        run
-        for run in runs
-        if tuple(run.predictions("test").ids) == dataset.test.ids
-        and run.dataset["image_size"] == dataset.image_size
-    ]
-    if not selected:
-        raise UserError(
-            f"no finished run on these {len(dataset.test):,} test pictures of "
-            f"{dataset.image_size} px; run days 1 to 3 with the same dataset and image_size"
-        )
-    return selected
 
 
 def with_weights(runs: Sequence[Run]) -> list[Run]:

@@ -48,6 +48,7 @@ def rotated(dataset: Dataset) -> Dataset:
         test=_turned(dataset.test),
         flip=False,
         fingerprint=f"{dataset.fingerprint}-rotated",
+        content=f"{dataset.content}-rotated",
     )
 
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from lib.diagnosis.robustness import accuracy_at
-from lib.errors import UserError
 from lib.pages.wording import per_cent
-from lib.study import diagnostics, home, selection
+from lib.study import diagnostics, home
 from lib.training.runs import Run, best_of
 from tests.imports import PROJECT
 
@@ -107,10 +106,7 @@ def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
 
 
 def test_the_overview_has_a_row_for_each_way_of_training(several):
-    store, runs = several
-    assert {run.run_id for run in selection.runs_on(store, "some/folder/tiny")} == {
-        run.run_id for run in runs
-    }
+    _, runs = several
     table = home.settings(runs).set_index("label")
     assert set(table.index) == {
         "small CNN, no augmentation",
@@ -120,8 +116,6 @@ def test_the_overview_has_a_row_for_each_way_of_training(several):
     accuracy = [run.summary["test_accuracy"] for run in runs[:2]]
     assert table.loc["small CNN, no augmentation", "accuracy"] == pytest.approx(sum(accuracy) / 2)
     assert table.loc["ResNet-18, head only, random weights", "seeds"] == 1
-    with pytest.raises(UserError, match="no finished run on 'elsewhere'"):
-        selection.runs_on(store, "elsewhere")
 
 
 def test_a_setting_of_two_seeds_claims_no_interval(several):

@@ -1,11 +1,15 @@
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from lib.data.dataset import load
 from lib.errors import UserError
 from lib.study import selection
 from lib.study.selection import histories, results
 from lib.training.loop import fit
+from lib.training.recipe import Recipe
 from lib.training.runs import RunStore, best_of
 
 
@@ -58,3 +62,103 @@ def test_runs_without_weights_are_left_out_and_named(several, tmp_path):
     with pytest.raises(UserError, match=r"none of 5 runs .* remove that folder") as raised:
         selection.with_weights(found)
     assert "\n" not in str(raised.value)
+
+
+def write_pictures(folder, pictures=24, seed=0):
+    """Noise of two classes, as `<class>/<number>.png`."""
+    random = np.random.default_rng(seed)
+    for number in range(pictures):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
+
+
+@pytest.fixture
+def studied(tmp_path):
+    """A folder of pictures, and a store of one run on all of them and one on the first few."""
+    folder, store = tmp_path / "pictures", RunStore(tmp_path / "runs")
+    write_pictures(folder)
+    recipe = Recipe(width=4, epochs=1, batch_size=8, lr=0.1)
+    whole, few = (load(folder, 8, root=tmp_path / "data", train_limit=n) for n in (0, 8))
+    return folder, store, [fit(recipe, pictures, store, "cpu") for pictures in (whole, few)]
+
+
+def found(folder, store, size=8, **options):
+    pictures = load(folder, size, root=store.root.parent / "data", **options)
+    return {run.run_id for run in selection.runs_on(store, pictures)}
+
+
+def test_runs_on_the_first_training_pictures_are_on_the_same_dataset(studied):
+    folder, store, runs = studied
+    assert found(folder, store) == {run.run_id for run in runs}
+
+
+def linked(folder):
+    link = folder.parent / "link"
+    link.symlink_to(folder)
+    return link
+
+
+def moved(folder):
+    return folder.rename(folder.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [linked, moved, lambda folder: folder / ".", lambda folder: folder / "a" / ".."],
+    ids=["linked", "moved", "dot", "up"],
+)
+def test_another_way_to_the_same_pictures_finds_the_same_runs(studied, way):
+    folder, store, runs = studied
+    assert found(way(folder), store) == {run.run_id for run in runs}
+
+
+def mend(folder):
+    write_pictures(folder, seed=1)
+
+
+def add(folder):
+    write_pictures(folder, pictures=30)
+
+
+def rename_a_class(folder):
+    (folder / "a").rename(folder / "c")
+
+
+def relabel(folder):
+    (folder / "a" / "0.png").rename(folder / "b" / "0.png")
+
+
+def split_otherwise(folder):
+    paths = sorted(folder.glob("*/*.png"))
+    rows = [f"{path.relative_to(folder).as_posix()},{path.parent.name}" for path in paths]
+    (folder / "labels.csv").write_text("\n".join(["filename,label", *rows]))
+    splits = [
+        f"{row.partition(',')[0]},{'test' if i < 6 else 'train'}" for i, row in enumerate(rows)
+    ]
+    (folder / "splits.csv").write_text("\n".join(["filename,split", *splits]))
+
+
+@pytest.mark.parametrize("change", [mend, add, rename_a_class, relabel, split_otherwise])
+def test_a_run_on_earlier_pictures_is_not_found(studied, change):
+    folder, store, _ = studied
+    change(folder)
+    with pytest.raises(UserError, match=r"no finished run on these pictures \(pictures, 8 px\)"):
+        found(folder, store)
+
+
+@pytest.mark.parametrize("options", [{"size": 9}, {"flip": False}], ids=str)
+def test_a_run_on_the_same_files_read_otherwise_is_not_found(studied, options):
+    folder, store, _ = studied
+    with pytest.raises(UserError, match="no finished run on these pictures"):
+        found(folder, store, **options)
+
+
+def test_folders_of_one_name_do_not_share_runs(studied):
+    folder, store, runs = studied
+    other = folder.parent / "other" / "pictures"
+    write_pictures(other, seed=1)
+    run = fit(runs[0].recipe, load(other, 8, root=store.root.parent / "data"), store, "cpu")
+    assert run.dataset["name"] == runs[0].dataset["name"]
+    assert found(other, store) == {run.run_id}
+    assert run.run_id not in found(folder, store)
