@@ -29,6 +29,7 @@ head_seeds: 1
 diagnosed_pictures: 40
 gallery_pictures: 50
 """
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the study
 PAGES = [
     "day1_augmentations",
     "day2_from_scratch",
