@@ -60,24 +60,34 @@ def tabs(name: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
     name : str       unique on its page
     panels : dict    the fragments of each panel by its title
     """
-    text = "\n".join(fragment.text for panel in panels.values() for fragment in panel)
-    bodies = ["".join(fragment.html for fragment in panel) for panel in panels.values()]
+    bodies = [_joined_fragments(panel) for panel in panels.values()]
     if len(bodies) == 1:
-        return Fragment(bodies[0], text)
+        return bodies[0]
     html = "".join(
         f'<input type="radio" name="tabs-{name}" id="tab-{name}-{i}"{" checked" * (i == 0)}>'
         f'<label for="tab-{name}-{i}">{escape(title)}</label>'
-        f'<div class="daybook-panel">{body}</div>'
+        f'<div class="daybook-panel">{body.html}</div>'
         for i, (title, body) in enumerate(zip(panels, bodies, strict=True))
     )
-    return Fragment(f'<div class="daybook-tabs">{html}</div>', text)
+    return Fragment(f'<div class="daybook-tabs">{html}</div>', _text(bodies))
 
 
 def folded(summary: str, *fragments: Fragment) -> Fragment:
     """Fragments that a click on `summary` opens, such as a table of what a chart shows."""
-    body = "".join(fragment.html for fragment in fragments)
-    html = f'<details class="daybook-folded"><summary>{escape(summary)}</summary>{body}</details>'
-    return Fragment(html, "\n".join([summary, *(fragment.text for fragment in fragments)]))
+    body = _joined_fragments(fragments)
+    html = (
+        f'<details class="daybook-folded"><summary>{escape(summary)}</summary>{body.html}</details>'
+    )
+    return Fragment(html, f"{summary}\n{body.text}")
+
+
+def _joined_fragments(fragments: Sequence[Fragment]) -> Fragment:
+    """One fragment that shows several below each other."""
+    return Fragment("".join(fragment.html for fragment in fragments), _text(fragments))
+
+
+def _text(fragments: Sequence[Fragment]) -> str:
+    return "\n".join(fragment.text for fragment in fragments)
 
 
 def chooser(name: str, what: str, panels: Mapping[str, Sequence[Fragment]]) -> Fragment:
@@ -91,18 +101,17 @@ def chooser(name: str, what: str, panels: Mapping[str, Sequence[Fragment]]) -> F
     what : str       what is chosen, such as `Model`: the label of the select box
     panels : dict    the fragments of each panel by its title
     """
-    text = "\n".join(fragment.text for panel in panels.values() for fragment in panel)
-    bodies = ["".join(fragment.html for fragment in panel) for panel in panels.values()]
+    bodies = [_joined_fragments(panel) for panel in panels.values()]
     if len(bodies) == 1:
-        return Fragment(bodies[0], text)
+        return bodies[0]
     html = "".join(
         f'<details class="daybook-choice"{" open" * (i == 0)}><summary>{escape(title)}</summary>'
-        f"{body}</details>"
+        f"{body.html}</details>"
         for i, (title, body) in enumerate(zip(panels, bodies, strict=True))
     )
     return Fragment(
         f'<div class="daybook-chooser" id="choose-{name}" data-what="{escape(what)}">{html}</div>',
-        text,
+        _text(bodies),
     )
 
 

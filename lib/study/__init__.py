@@ -5,6 +5,7 @@ selection.py     which runs are compared: found, grouped, named, tabled
 transfer.py      day 3: what each fine-tuning strategy takes and reaches
 diagnostics.py   day 4: mistakes, heatmaps, robustness and calibration of the best models
 gallery.py       day 4: the pictures of the gallery page
+evidence.py      when figures are evidence for a next step
 next_steps.py    what follows from each day
 artifacts.py     day 5: the selected model, and what its bundle takes
 card_facts.py    day 5: the figures of the model card
