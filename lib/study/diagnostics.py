@@ -30,7 +30,7 @@ from lib.pages.display import Fragment, folded, table
 from lib.pages.picture_sheets import Caption, captions, perturbations
 from lib.pages.wording import count, per_cent
 from lib.study.selection import ablation, best_by, grouped, setting_of
-from lib.training.runs import Predictions, Run, best_of
+from lib.training.runs import Predictions, Run, best_of, validation_rank
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class Subject:
 def subjects(runs: Iterable[Run], dataset: Dataset) -> list[Subject]:
     """The best run of each kind of network by validation accuracy, small CNNs first."""
     return [Subject(run, dataset) for run in best_by(runs, lambda run: run.recipe.model).values()]
+
+
+def foremost(subjects: Iterable[Subject]) -> Subject:
+    """The one whose run is the best by validation."""
+    return max(subjects, key=lambda subject: validation_rank(subject.run.summary))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ def test_diagnosis_picks_the_best_of_each_model(several, tiny):
     assert (small.kind, resnet.kind) == ("small_cnn", "resnet18")
     assert small.run == best_of(runs[:4])
     assert small.name == selection.setting_of(small.run)
+    assert diagnostics.foremost([resnet, small]).run == best_of(runs)
 
 
 def test_examples_show_correct_predictions_then_errors(several, tiny):
