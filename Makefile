@@ -48,4 +48,4 @@ system:
 	@touch $@
 
 clean:
-	rm -rf _site report/days index.ipynb
+	rm -rf _site report/studies/*/ index.ipynb

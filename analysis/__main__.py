@@ -1,8 +1,10 @@
-"""Run the study: execute its notebooks with papermill, only those that something changed for.
+"""Run a study: execute its notebooks with papermill, only those that something changed for.
 
-python -m analysis                                    same settings as last time; first time: demo
-python -m analysis --profile cifar10                  another profile
+python -m analysis                                    the latest study again; first time: demo
+python -m analysis --profile cifar10                  the study of another profile
+python -m analysis -p dataset path/to/pictures        the study of a folder
 python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
+python -m analysis --study long --profile demo -p epochs 60      a study with a name of its own
 python -m analysis --only day2 --force                again, though nothing changed
 OMP_NUM_THREADS=1 python -m analysis --ray            one run per CPU core, in parallel, by Ray
 python -m analysis --ray HOST:PORT                    on a cluster; see lib.training.cluster
@@ -14,15 +16,17 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from analysis import notebooks, settings
+from analysis import notebooks, settings, studies
 from analysis.terminal import following, shown_here
 from lib import progress
+from lib.data.sources import content_key
 from lib.errors import UserError, command, nearest
+from lib.study.study import HOME, Facts, Study
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,29 @@ class Job:
     due: bool
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a command is to do: the study that it is about, and a job for each notebook."""
+
+    study: Study
+    facts: Facts
+    jobs: list[Job]
+
+    @property
+    def due(self) -> list[Job]:
+        return [job for job in self.jobs if job.due]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Execute what is due, showing progress, and end by naming what there is now."""
     options = parse(arguments)
-    jobs = plan(options)
-    due = [job for job in jobs if job.due]
-    if due:
+    planned = plan(options)
+    if planned.due:
         with on_ray(options):
-            run(due)
-    print(closing_table(jobs))
+            run(planned)
+    else:
+        planned.study.save(planned.facts)
+    print(closing_table(planned.jobs))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -54,6 +72,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--profile",
         help="a profile in analysis/profiles, or a YAML file (default: as last time)",
+    )
+    parser.add_argument(
+        "--study",
+        metavar="NAME",
+        help="a study by its name, or the name of a new one (default: that of the profile or the "
+        "dataset; without either, the latest study)",
     )
     parser.add_argument(
         "--only", metavar="DAY", help="one notebook: day1 to day5, or home (default: all)"
@@ -104,41 +128,53 @@ def split_changes(words: Sequence[str]) -> tuple[list[tuple[str, str]], list[str
     return pairs, others
 
 
-def plan(options: argparse.Namespace) -> list[Job]:
+def plan(options: argparse.Namespace) -> Plan:
     """A job for each notebook; without options a notebook keeps what its copy was made with.
 
     Raises
     ------
-    UserError   for an unknown notebook, profile or parameter, and for a value outside its limits
+    UserError   for an unknown notebook, study, profile or parameter, and for a value outside its
+                limits
     """
-    everything = notebooks.in_order()
-    days = [notebook.day for notebook in everything]
-    if options.only and options.only not in days:
-        raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
     defaults = notebooks.all_defaults()
     changes = settings.read_changes(options.p, defaults)
     if changes:
         settings.check_limits(changes, "-p")
+    if options.profile:
+        settings.read_profile(options.profile, defaults)
+    study, facts = studies.chosen(notebooks.ROOT, options.study, options.profile, changes)
+    if "dataset" in changes:
+        changes["dataset"] = studies.spelling(facts, changes["dataset"])
+    everything = notebooks.in_order(study.path)
+    days = [notebook.day for notebook in everything]
+    if options.only and options.only not in days:
+        raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
+    if not options.only or not facts.content:  # nothing was executed yet
+        profile, parameters = asked_for(facts.profile, facts.parameters, options, changes)
+        facts = replace(facts, profile=profile, parameters=parameters)
 
-    records = {notebook.name: notebook.record() for notebook in everything}
-    last_profile = next((r["profile"] for r in records.values() if r), "demo")
     jobs: list[Job] = []
     for notebook in everything:
-        old = records[notebook.name]
-        asked = options.only in (None, notebook.day) or notebook.day == "home"
-        profile = old.get("profile", last_profile)
-        overrides = notebook.parameters(old.get("overrides", {}))
-        if asked and (options.profile or changes):
-            profile, overrides = options.profile or profile, notebook.parameters(changes)
+        old = notebook.record()
+        profile = old.get("profile", facts.profile)
+        overrides = old.get("overrides", facts.parameters)
+        asked = options.only in (None, notebook.day) or notebook.day == HOME
+        if asked:
+            profile, overrides = asked_for(profile, overrides, options, changes)
+        overrides = notebook.parameters(overrides)
         values = settings.read_profile(profile, defaults)
-        parameters = notebook.parameters(values) | overrides
+        parameters = notebook.parameters(of_study(study) | values | overrides)
+        dataset = (notebook.defaults() | parameters)["dataset"]
+        content = content_key(dataset)
         made = [job.record["key"] for job in jobs if job.record]
         upstream = made if notebook.day in notebooks.SUMS_UP else []
         record = {
-            "key": notebooks.key(notebook, parameters, upstream),
+            "key": notebooks.key(notebook, parameters, content, upstream),
             "profile": profile,
             "overrides": overrides,
-            "command": remake(notebook, profile, overrides),
+            "command": remake(notebook, facts, profile, overrides),
+            "dataset": dataset,
+            "content": content,
         }
         changed = record["key"] != old.get("key") or notebook.lacks_bundle(parameters)
         due = asked and (changed or options.force)
@@ -146,12 +182,36 @@ def plan(options: argparse.Namespace) -> list[Job]:
             settings.check_limits(overrides, "-p")
             settings.check_limits(values, f"profile {profile}")
         jobs.append(Job(notebook, parameters, record if due else old, due))
-    return jobs
+    return Plan(study, facts, jobs)
 
 
-def remake(notebook: notebooks.Notebook, profile: str, overrides: dict[str, Any]) -> str:
+def asked_for(
+    profile: str, overrides: dict[str, Any], options: argparse.Namespace, changes: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Profile and parameters over it, as the command changes them.
+
+    Another profile takes the place of all parameters but the dataset, which a study is about.
+    """
+    if options.profile:
+        kept = {name: value for name, value in overrides.items() if name == "dataset"}
+        return options.profile, kept | changes
+    return profile, overrides | changes
+
+
+def of_study(study: Study) -> dict[str, Any]:
+    """The parameters that a notebook has from its study."""
+    folder = study.path.relative_to(notebooks.ROOT).as_posix()
+    return {"study": folder, "bundle": f"models/{study.address}"}
+
+
+def remake(
+    notebook: notebooks.Notebook, facts: Facts, profile: str, overrides: dict[str, Any]
+) -> str:
     """The command that makes this executed copy again, as a POSIX shell reads it."""
-    words = ["python", "-m", "analysis", *_option("--profile", profile), "--only", notebook.day]
+    words = ["python", "-m", "analysis"]
+    if not studies.found_without_name(facts, profile, overrides):
+        words += _option("--study", facts.name)
+    words += [*_option("--profile", profile), "--only", notebook.day]
     for name, value in overrides.items():
         words += ["-p", name, str(value)]
     return shlex.join([*words, "--force"])
@@ -171,18 +231,21 @@ def on_ray(options: argparse.Namespace) -> AbstractContextManager[None]:
     return sweep.joined(options.ray, options.share)
 
 
-def run(jobs: list[Job]) -> None:
-    """Execute the jobs in their order, showing their progress."""
-    shown = shown_here(len(jobs))
+def run(planned: Plan) -> None:
+    """Execute what is due in its order, showing the progress, and note it in the study."""
+    study, facts = planned.study, planned.facts
+    shown = shown_here(len(planned.due))
     try:
         with (
             TemporaryDirectory() as scratch,
             kernels_report_to(Path(scratch) / "events") as events,
             following(events, shown),
         ):
-            for job in jobs:
+            for job in planned.due:
                 shown.begin(job.notebook.title)
                 notebooks.execute(job.notebook, job.parameters, job.record)
+                facts = facts.after(job.record)
+                study.save(facts)
                 shown.done(job.notebook.title, job.record["seconds"])
     finally:
         shown.close()

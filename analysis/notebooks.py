@@ -1,8 +1,8 @@
 """The study's notebooks: their parameters, whether they changed, and how one is executed.
 
-An executed copy is written whole or not at all, without timestamps, and remembers in its metadata
-what it was made from. A notebook whose source, parameters, `lib` and dataset are still the same is
-not executed again.
+An executed copy is written into the folder of its study, whole or not at all, without timestamps,
+and remembers in its metadata what it was made from and which runs it used. A notebook whose source,
+parameters, `lib` and dataset are still the same is not executed again.
 """
 
 import ast
@@ -10,19 +10,20 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from lib import progress
 from lib.data.picture_files import UnreadablePicture
-from lib.data.sources import content_key
 from lib.errors import UserError
 from lib.files import read_json, replacing
 from lib.pages.markdown import raw_block
 from lib.pages.notebook import title
+from lib.study.study import HOME, STUDIES
 
 ROOT = Path(__file__).parent.parent
 SUMS_UP = ("day4", "day5", "home")  # notebooks that read the runs of those before them
@@ -87,33 +88,36 @@ class Notebook:
         return read_notebook(self.executed)["metadata"].get("daybook", {})
 
 
-def in_order() -> list[Notebook]:
-    """The days in their order, then the home page, which sums them up."""
+def in_order(study: Path) -> list[Notebook]:
+    """The days in their order, then the home page, which sums them up, of the study in a folder."""
     folder = Path(__file__).parent
-    days = [
-        Notebook(path, ROOT / "report" / "days" / path.name)
-        for path in sorted(folder.glob("day*.ipynb"))
-    ]
-    return [*days, Notebook(folder / "home.ipynb", ROOT / "index.ipynb")]
+    sources = [*sorted(folder.glob("day*.ipynb")), folder / f"{HOME}.ipynb"]
+    return [Notebook(source, study / source.name) for source in sources]
 
 
 def all_defaults() -> dict[str, Any]:
-    """Every parameter that a notebook takes, with its default."""
-    return {name: value for notebook in in_order() for name, value in notebook.defaults().items()}
+    """Every parameter that a user gives to a notebook, with its default."""
+    defaults: dict[str, Any] = {}
+    for notebook in in_order(ROOT / STUDIES):
+        defaults |= notebook.defaults()
+    defaults.pop("study", None)  # which the command gives
+    return defaults
 
 
-def key(notebook: Notebook, parameters: Mapping[str, Any], upstream: list[str]) -> str:
-    """What the executed copy depends on, hashed: its source, parameters, `lib`, dataset.
+def key(
+    notebook: Notebook, parameters: Mapping[str, Any], content: str, upstream: list[str]
+) -> str:
+    """What the executed copy depends on, hashed: its source, parameters, `lib`, pictures.
 
-    `upstream` holds the keys of the notebooks whose runs this one sums up, as far as they are made.
+    `content` is the key of the pictures; `upstream` holds the keys of the notebooks whose runs this
+    one sums up, as far as they are made.
     """
     used = notebook.defaults() | dict(parameters)
     cells = [
         (cell["cell_type"], "".join(cell["source"]))
         for cell in read_notebook(notebook.source)["cells"]
     ]
-    dataset = content_key(used["dataset"]) if "dataset" in used else ""
-    made_from = [cells, used, library_digest(), dataset, upstream]
+    made_from = [cells, used, library_digest(), content, upstream]
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -130,6 +134,8 @@ def library_digest() -> str:
 def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str, Any]) -> None:
     """Run the notebook from the project's root and write its executed copy, all or nothing.
 
+    The record comes to hold the `seconds` that it took, and the ids of the runs that it used.
+
     Raises
     ------
     UserError   what a cell raised as the user's mistake, in its own words; and for a name that the
@@ -145,7 +151,7 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
     begun: list[int] = []  # which cells were
     replies: list[dict[str, Any]] = []  # the kernel's, to a cell that failed
     try:
-        with TemporaryDirectory() as scratch:
+        with TemporaryDirectory() as scratch, progress.heard() as events:
             executed = papermill.execute_notebook(
                 str(notebook.source),
                 str(Path(scratch) / notebook.source.name),
@@ -160,6 +166,7 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
                 ),
             )
         record["seconds"] = round(time.monotonic() - started, 1)
+        record |= used_runs(events)
         tidy(executed, record)
         with replacing(notebook.executed) as file:
             file.write(f"{nbformat.writes(executed)}\n".encode())
@@ -179,6 +186,18 @@ def execute(notebook: Notebook, parameters: Mapping[str, Any], record: dict[str,
         place = f"{notebook.name}, cell {len(begun)}" if begun else notebook.name
         error.add_note(f"{place}: {' '.join(f'{name}: {words}'.split())}")
         raise
+
+
+def used_runs(events: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """The ids of the runs that a notebook trained, or found trained, and of those it compared."""
+    trained: set[str] = set()
+    compared: set[str] = set()
+    for event in events:
+        if event["event"] == "finished":
+            trained.add(event["run_id"])
+        elif event["event"] == "compared":
+            compared.update(event["run_ids"])
+    return {"trained": sorted(trained), "compared": sorted(compared)}
 
 
 def tidy(executed: dict[str, Any], record: dict[str, Any]) -> None:

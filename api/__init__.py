@@ -1,6 +1,6 @@
 """HTTP service that predicts the classes of pictures with an exported bundle.
 
-Start it with `python -m api --bundle models/best`. Of the project's library it uses `lib.inference`
+Start it with `python -m api --bundle models/demo`. Of the project's library it uses `lib.inference`
 and `lib.errors` only.
 
     app.py            the routes

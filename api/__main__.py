@@ -1,4 +1,4 @@
-"""Serve a bundle over HTTP: `python -m api --bundle models/best`."""
+"""Serve a bundle over HTTP: `python -m api --bundle models/demo`."""
 
 import argparse
 import math
@@ -89,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
             options.setdefault("metavar", "N")
         parser.add_argument(name, default=default, help=text, **options)
 
-    add("--bundle", Path("models/best"), "folder of the bundle", metavar="FOLDER")
+    only_one = "folder of the bundle (default: the only one in models/)"
+    add("--bundle", None, only_one, metavar="FOLDER")
     pinned = "SHA-256 that its bundle.json must have (default: any)"
     add("--bundle-sha256", None, pinned, metavar="DIGEST")
     add("--host", "127.0.0.1", "address to listen on; 0.0.0.0 for all interfaces")

@@ -1,6 +1,6 @@
 """Streamlit app: the class probabilities and the Grad-CAM heatmap of a picture.
 
-    streamlit run api/streamlit_app.py -- --bundle models/best
+    streamlit run api/streamlit_app.py -- --bundle models/demo
 
 It loads the bundle itself, without the service, and has the same limits on pictures.
 """
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 @st.cache_resource(show_spinner="Loading the model")
-def load(bundle: str) -> "Predictor":
+def load(bundle: str | None) -> "Predictor":
     from lib.inference import Predictor
+    from lib.inference.bundle import only_one
 
-    return Predictor.load(bundle)
+    return Predictor.load(bundle or only_one(ROOT / "models"))
 
 
 @st.cache_data
@@ -111,9 +112,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="streamlit run api/streamlit_app.py --")
     parser.add_argument(
         "--bundle",
-        default=str(ROOT / "models" / "best"),
         metavar="FOLDER",
-        help="folder of the bundle (default: models/best of this project)",
+        help="folder of the bundle (default: the only one in models/ of this project)",
     )
     bundle = parser.parse_args().bundle
 

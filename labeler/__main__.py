@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--suggest",
         type=Path,
         metavar="BUNDLE",
-        help="folder of an exported model, such as models/best: shows its predictions and sorts the"
+        help="folder of an exported model, such as models/demo: shows its predictions and sorts the"
         " pictures, least confident first (default: no predictions)",
     )
     parser.add_argument(

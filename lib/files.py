@@ -136,6 +136,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(encoded)
 
 
+def write_if_changed(path: Path, text: str) -> None:
+    """Write `text`, unless it is already the content of the file."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
 def unencodable(error: UnicodeEncodeError) -> str:
     """What of a text UTF-8 has no bytes for, with the characters around it."""
     around = error.object[max(error.start - 20, 0) : error.end + 20]

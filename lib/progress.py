@@ -7,6 +7,8 @@ event, and the terminal's bars are drawn from that. Without the variable nothing
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,19 @@ VARIABLE = "DAYBOOK_PROGRESS"
 def report(event: str, **facts: Any) -> None:
     """Append one event with its facts to the file that `DAYBOOK_PROGRESS` names."""
     _append(json.dumps({"event": event, **facts}) + "\n")
+
+
+@contextmanager
+def heard() -> Iterator[list[dict[str, Any]]]:
+    """A list that holds, when the block has ended, the events that were reported during it."""
+    events: list[dict[str, Any]] = []
+    path = os.environ.get(VARIABLE)
+    start = os.path.getsize(path) if path and os.path.exists(path) else 0
+    yield events
+    if path and os.path.exists(path):
+        with open(path, "rb") as file:
+            file.seek(start)
+            events += [json.loads(line) for line in file]
 
 
 def pass_on(path: Path, start: int) -> int:

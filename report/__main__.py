@@ -27,6 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="default: quarto if it is installed, otherwise pandoc",
     )
     parser.add_argument(
+        "--study",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="render these studies alone (default: all)",
+    )
+    parser.add_argument(
         "--serve", action="store_true", help="serve the rendered site on this computer only"
     )
     parser.add_argument(
@@ -37,14 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     root = Path.cwd()
-    pages, engine = build(root, options.engine)
+    pages, engine = build(root, options.engine, options.study)
     print(f"{pages} pages rendered with {engine.capitalize()} in _site/; open _site/index.html")
     if options.serve:
         serve(root / "_site", options.port)
 
 
-def build(root: Path, engine: str | None = None) -> tuple[int, str]:
-    """Render the site into `root/_site`; returns the number of pages and the engine.
+def build(root: Path, engine: str | None = None, studies: Sequence[str] = ()) -> tuple[int, str]:
+    """Render the site of these studies (none: all) into `root/_site`.
+
+    Returns the number of pages and the engine.
 
     Raises
     ------
@@ -52,22 +61,18 @@ def build(root: Path, engine: str | None = None) -> tuple[int, str]:
     """
     if not (root / "_quarto.yml").exists():
         raise UserError(f"no _quarto.yml in {root}; run `python -m report` in the project's root")
-    if not (root / "index.ipynb").exists():
-        raise UserError(
-            "the study has not created any pages yet; run `make site` or `python -m analysis`"
-        )
     engine = engine or ("quarto" if shutil.which("quarto") else "pandoc")
     if engine == "quarto" and not shutil.which("quarto"):
         raise UserError("quarto is not on PATH; install it from quarto.org or use --engine pandoc")
-    prepare(root)
+    left_out = prepare(root, studies).left_out()
     with replacing_folder(root / "_site") as fresh:
         if engine == "quarto":
             with tempfile.TemporaryDirectory(prefix=".site-", dir=root) as sources:
-                quarto_edition.render(root, fresh, Path(sources))
+                quarto_edition.render(root, fresh, Path(sources), left_out)
         else:
-            pandoc_edition.render(root, fresh)
-        finish(fresh)
-    return sum(1 for _ in (root / "_site").rglob("*.html")), engine
+            pandoc_edition.render(root, fresh, left_out)
+        pages = finish(fresh)
+    return pages, engine
 
 
 def serve(site: Path, port: int) -> None:

@@ -3,7 +3,8 @@
 - A link may give only the file name of a page of the site; it is replaced by the relative path.
 - A chart with more than a few kilobytes of data is moved into a script next to the page, which is
   loaded when the chart comes into view.
-- Menu entries of pages that do not exist, and figures of files that do not exist, are removed.
+- Menus lead to the pages of the page's own study (`report.navigation`); their entries of pages that
+  do not exist, and figures of files that do not exist, are removed.
 - Scripts from other hosts, which Quarto adds for some notebook outputs, are removed.
 - A policy lets a page run the site's own script files and Quarto's own inline scripts, no others.
 """
@@ -15,23 +16,17 @@ import json
 import os
 import posixpath
 import re
-import urllib.parse
 from pathlib import Path
 
 from lib.errors import UserError, command
 from lib.files import write_text
+from report.navigation import HREF, NAVIGATION, Navigation, redirection, relative
 
 MAX_INLINE_CHART = 8_000  # characters
 
 FOREIGN_SCRIPT = re.compile(r"<script\b[^>]*\bsrc=\"(?:https?:)?//[^>]*>\s*</script>\s*")
 # Quarto's companion of its require.js tag
 DEFINE_JQUERY = re.compile(r"<script\b[^>]*>define\('jquery'.*?</script>\s*", re.DOTALL)
-HREF = re.compile(r"(?<=\shref=\")([^\"]*)(?=\")")
-MENU_ENTRY = re.compile(
-    r"<li\b[^>]*>(?:(?!</?li\b).)*?<a\b[^>]*\shref=\"([^\"]*)\"[^>]*>(?:(?!</?li\b).)*?</li>",
-    re.DOTALL,
-)
-NAVIGATION = re.compile(r"<(nav|header)\b.*?</\1>", re.DOTALL)
 FIGURE_OF_FILE = re.compile(
     r"<figure class=\"daybook-when\b[^>]*\bdata-file=\"([^\"]*)\".*?</figure>", re.DOTALL
 )
@@ -47,27 +42,42 @@ POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>\n?")
 HEAD = re.compile(r"<head\b[^>]*>\n?")
 
 
-def finish(site: Path) -> None:
-    """Correct every page of a rendered site in place; a second time changes nothing."""
+def finish(site: Path) -> int:
+    """Correct every page of a rendered site in place; a second time changes nothing.
+
+    Returns the number of pages, without the redirections to them.
+    """
+    navigation = Navigation.of(site)
+    navigation.prune(site)
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     for page in sorted(pages):
         path = site / page
         before = path.read_text(encoding="utf-8")
-        text = finished(before, path, site, pages)
+        text = finished(before, path, site, pages, navigation)
         if text != before:
             write_text(path, text)
+    for old, new in navigation.redirections(pages).items():
+        text = redirection(relative(new, old), relative(".", old))
+        write_text(site / old, with_policy(text))
+    navigation.name_in_search(site)
+    return len(pages)
 
 
-def finished(text: str, path: Path, site: Path, pages: set[str]) -> str:
+def finished(text: str, path: Path, site: Path, pages: set[str], navigation: Navigation) -> str:
     """The corrected text of the page at `path`; its large charts are written next to it."""
     page = path.relative_to(site).as_posix()
 
     def if_exists(match: re.Match[str]) -> str:
         return match[0] if (path.parent / match[1]).exists() else ""
 
+    def complete(match: re.Match[str]) -> str:
+        return resolved(navigation.completed(match[1], page), page, pages)
+
     text = DEFINE_JQUERY.sub("", FOREIGN_SCRIPT.sub("", text))
-    text = HREF.sub(lambda match: resolved(match[1], page, pages), text)
-    text = NAVIGATION.sub(lambda match: without_missing(match[0], path.parent), text)
+    if not POLICY.search(text):  # not finished yet
+        text = NAVIGATION.sub(lambda match: navigation.menus(match[0], page, pages), text)
+        text = navigation.headed(text, page)
+    text = HREF.sub(complete, text)
     text = FIGURE_OF_FILE.sub(if_exists, text)
     return with_policy(extract_charts(text, path))
 
@@ -105,18 +115,6 @@ def resolved(href: str, page: str, pages: set[str]) -> str:
     if len(matches) != 1:
         return href
     return posixpath.relpath(matches[0], folder or ".") + mark + anchor
-
-
-def without_missing(navigation: str, folder: Path) -> str:
-    """A navigation without the entries of pages that do not exist; `folder` is that of its page."""
-
-    def if_exists(match: re.Match[str]) -> str:
-        target = urllib.parse.urlsplit(match[1])
-        if target.scheme or target.netloc or not target.path:
-            return match[0]
-        return match[0] if (folder / target.path).exists() else ""
-
-    return MENU_ENTRY.sub(if_exists, navigation)
 
 
 def extract_charts(text: str, page: Path) -> str:

@@ -5,6 +5,7 @@ import posixpath
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ PAGE_SECONDS = 60
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
-def render(root: Path, into: Path) -> None:
+def render(root: Path, into: Path, left_out: Collection[Path] = ()) -> None:
     """Render the site described by `root`'s `_quarto.yml` into the folder `into`.
+
+    Nothing is rendered of the folders `left_out`.
 
     Raises
     ------
@@ -34,6 +37,8 @@ def render(root: Path, into: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     for source in _files(root, config["project"]["render"]):
+        if source.parent in left_out:
+            continue
         page = _read(source, root, into)
         _render(page, into / page.path, variables(config["website"], page))
 
@@ -45,18 +50,16 @@ def variables(website: dict[str, Any], page: notebook_markdown.Page) -> dict[str
     def entry(item: dict[str, Any]) -> dict[str, Any]:
         if "menu" in item:
             return {"text": item["text"], "menu": [entry(inner) for inner in item["menu"]]}
-        path = str(Path(item["href"]).with_suffix(".html"))
-        current = {"current": True} if path == page.path else {}
-        return {"text": item["text"], "href": posixpath.relpath(path, here), **current}
+        path = Path(item["href"]).with_suffix(".html").as_posix()
+        return {"text": item["text"], "href": posixpath.relpath(path, here)}
 
-    sidebar = [entry(item) for item in website["sidebar"]["contents"]]
-    if not any("current" in item for item in sidebar):
-        sidebar = []
+    of_a_study = page.path.startswith("report/studies/") and page.source.suffix == ".ipynb"
+    sidebar = website["sidebar"]["contents"] if of_a_study else []
     return {
         "site": website["title"],
         "root": posixpath.relpath(".", here),
         "navigation": [entry(item) for item in website["navbar"]["left"]],
-        "days": sidebar,
+        "days": [entry(item) for item in sidebar],
         "wide": page.wide,
         "footer": website["page-footer"]["left"],
     }

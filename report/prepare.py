@@ -3,7 +3,8 @@
 It is written to `report/assets/generated/`, which is not committed:
 
     vega.js             the one copy of Vega, Vega-Lite and Vega-Embed, from vl-convert
-    study.js            the command of each executed notebook, and whether there is a gallery
+    pages.js            the executed notebooks: by the path of their page, study and command
+    studies.json        the studies and their pages, for `report.navigation`
     notebooks/          the executed notebooks, to download
     runs-data.js        every finished run, without its history
     history/<run>.js    the history of one run, loaded when a reader opens it
@@ -15,7 +16,7 @@ with the same content is not written again, because `quarto preview` renders aft
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,33 @@ from typing import Any
 import pandas as pd
 import vl_convert
 
-from lib.errors import UserError, command
-from lib.files import without_nan, write_text
-from lib.pages.notebook import title
+from lib.errors import command
+from lib.files import without_nan, write_if_changed
+from lib.study.study import Study, latest
 from lib.training.runs import Run, RunStore
+from report.studies import Shown, lay_out, shown
 
 GENERATED = Path("report") / "assets" / "generated"
 
 
-def prepare(root: Path) -> None:
-    """Write everything in `root`'s generated folder."""
-    folder = root / GENERATED
+def prepare(root: Path, studies: Sequence[str] = ()) -> Shown:
+    """Write everything in `root`'s generated folder, and the pages that studies have in common.
+
+    Parameters
+    ----------
+    studies : names   those that the site shows; default: all
+
+    Raises
+    ------
+    UserError   if there is no study, none of that name, or an executed notebook is damaged
+    """
+    folder, store = root / GENERATED, RunStore(root / "runs")
+    on = shown(root, studies)
+    lay_out(on, store)
     write_vega(folder)
-    write_study(root, folder)
-    write_runs(RunStore(root / "runs").finished(), folder)
+    write_pages(on, folder)
+    write_runs(store.finished(), folder, on.studies)
+    return on
 
 
 def write_vega(folder: Path) -> None:
@@ -50,38 +64,44 @@ def write_vega(folder: Path) -> None:
     write_if_changed(target, f"{stamp}(function () {{\n{bundle}\n}})();\n")
 
 
-def write_study(root: Path, folder: Path) -> None:
-    """Write the command of each page, which the study has recorded, and the notebooks to download.
+def write_pages(shown: Shown, folder: Path) -> None:
+    """Write how each page was made, the notebooks to download, and the studies with their pages."""
+    made, studies = {}, []
+    for study in shown.studies:
+        for path in study.notebooks():
+            page, copy = study.pages[path.stem], Path("notebooks") / study.address / path.name
+            record = {name: page.record.get(name) for name in ("command", "seconds")}
+            place = {"study": study.name, "notebook": f"generated/{copy.as_posix()}"}
+            made[shown.page(study, path.stem)] = {"title": page.title, **place, **record}
+            write_if_changed(folder / copy, path.read_text(encoding="utf-8"))
+        earlier = {
+            name: notice(page.record) for name, page in study.pages.items() if study.outdated(name)
+        }
+        studies.append({"name": study.name, "address": study.address, "earlier": earlier})
+    write_script(folder / "pages.js", "pages", made)
+    everything = {"latest": latest(shown.studies).address, "studies": studies}
+    write_if_changed(folder / "studies.json", json.dumps(everything, indent=1) + "\n")
 
-    Raises
-    ------
-    UserError   if an executed notebook is damaged
-    """
-    days = root / "report" / "days"
-    pages = {}
-    for path in [root / "index.ipynb", *sorted(days.glob("*.ipynb"))]:
-        if not path.exists():
-            continue
-        text = path.read_text(encoding="utf-8")
-        try:
-            notebook = json.loads(text)
-            name = title(notebook) or path.stem
-            pages[path.stem] = {"title": name, **notebook["metadata"].get("daybook", {})}
-        except (ValueError, KeyError) as error:
-            where = path.relative_to(root)
-            raise UserError(
-                f"{where}: not a notebook; delete it and run `python -m analysis` again"
-            ) from error
-        write_if_changed(folder / "notebooks" / path.name, text)
-    gallery = (days / "gallery" / "gallery.js").exists()
-    write_script(folder / "study.js", "study", {"pages": pages, "gallery": gallery})
+
+def notice(record: dict[str, Any]) -> str:
+    """What a page says whose pictures have changed since it was made, by the record of that."""
+    folder = Path(record["dataset"]).name
+    return (
+        f"This page is about earlier pictures (content {record['content'][:8]}): the files of "
+        f"{folder} have changed since it was made. To make it again: {record['command']}"
+    )
 
 
 # Runs
 
 
-def write_runs(runs: Iterable[Run], folder: Path) -> None:
-    """Write the data of the runs, and delete the histories of runs that no longer exist."""
+def write_runs(runs: Iterable[Run], folder: Path, studies: Sequence[Study] = ()) -> None:
+    """Write the data of the runs, and delete the histories of runs that no longer exist.
+
+    A run has the names of the `studies` that use it, and of those whose `earlier` pictures it saw.
+    """
+    used = {study.name: study.used() for study in studies}
+    before = {study.name: study.used(earlier=True) for study in studies}
     rows: list[dict[str, Any]] = []
     histories: list[pd.DataFrame] = []
     for run in runs:
@@ -90,6 +110,8 @@ def write_runs(runs: Iterable[Run], folder: Path) -> None:
         rows.append(
             {
                 "id": run.run_id,
+                "studies": [name for name, ids in used.items() if run.run_id in ids],
+                "earlier": [name for name, ids in before.items() if run.run_id in ids],
                 "recipe": run.recipe.to_dict(),
                 "dataset": run.dataset,
                 "environment": run.environment,
@@ -160,11 +182,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_if_changed(path, table.to_csv(index=False))
 
 
-def write_if_changed(path: Path, text: str) -> None:
-    """Write `text`, unless it is already the content of the file."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+def main() -> None:
+    """Prepare all studies of the project that one is in, as Quarto's pre-render step."""
+    prepare(Path.cwd())
 
 
 if __name__ == "__main__":
-    command(lambda: prepare(Path.cwd()))
+    command(main)

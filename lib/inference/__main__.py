@@ -68,7 +68,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "pictures", nargs="*", metavar="PICTURE", help="a file, a folder, or - for standard input"
     )
     parser.add_argument(
-        "--bundle", default="models/best", help="folder of the bundle (default: %(default)s)"
+        "--bundle",
+        metavar="FOLDER",
+        help="folder of the bundle (default: the only one in models/)",
     )
     parser.add_argument(
         "--bundle-sha256",

@@ -97,18 +97,19 @@ class Bundle:
     ]  # of every other file, by name; bundles of earlier versions leave out the card
 
     @classmethod
-    def load(cls, path: str | Path, sha256: str | None = None) -> Self:
+    def load(cls, path: str | Path | None = None, sha256: str | None = None) -> Self:
         """The bundle in that folder, its weights compared with their hash and with its recipe.
 
         Parameters
         ----------
+        path : path    default: the only one in `models/`
         sha256 : str   what the SHA-256 of `bundle.json` should be, in hexadecimal digits
 
         Raises
         ------
         UserError   if there is none, or it is damaged, changed or of another schema version
         """
-        folder = Path(path)
+        folder = only_one() if path is None else Path(path)
         file = folder / FACTS
         if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
             raise UserError(
@@ -127,7 +128,7 @@ class Bundle:
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(
                 f"{folder}: no {FACTS} in this folder; `python -m analysis` creates a bundle in "
-                "models/best"
+                "models/"
             ) from None
         except OSError as error:
             raise UserError(f"cannot read {file}: {error.strerror}") from error
@@ -211,3 +212,19 @@ class Bundle:
                 f"{self.path}: the weights do not match the recipe ({reason})"
             ) from error
         return model.to(device).eval()
+
+
+def only_one(models: Path = Path("models")) -> Path:
+    """The folder of the bundle in a project that has one of them.
+
+    Raises
+    ------
+    UserError   if there is none, or several
+    """
+    found = sorted(file.parent for file in models.glob(f"*/{FACTS}"))
+    if not found:
+        raise UserError(f"{models}: no bundle here; `python -m analysis` creates one")
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise UserError(f"several bundles ({names}); name one with --bundle")
+    return found[0]

@@ -52,9 +52,7 @@ class Served(nn.Module):
         return logits, (logits / self.temperature).softmax(dim=1)
 
 
-def export(
-    run: Run, dataset: Dataset, path: str | Path = "models/best", name: str | None = None
-) -> Bundle:
+def export(run: Run, dataset: Dataset, path: str | Path, name: str | None = None) -> Bundle:
     """Write the run's bundle into the folder `path`, in place of the bundle that lies there.
 
     The folder is replaced once all of the new one is written and checked; until then nothing there

@@ -64,7 +64,7 @@ class Predictor:
     @classmethod
     def load(
         cls,
-        path: str | Path = "models/best",
+        path: str | Path | None = None,
         device: str | torch.device | None = None,
         sha256: str | None = None,
     ) -> Self:
@@ -72,6 +72,7 @@ class Predictor:
 
         Parameters
         ----------
+        path : path    the folder; default: the only bundle in `models/`
         sha256 : str   what the SHA-256 of its `bundle.json` should be; default: any
 
         Raises

@@ -1,5 +1,6 @@
 """The study: what each day puts together from the packages below.
 
+study.py         a study on disk: its pages, and the runs that they use
 parameters.py    what each notebook's parameters may be
 selection.py     which runs are compared: found, grouped, named, tabled
 transfer.py      day 3: what each fine-tuning strategy takes and reaches

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from torch import Tensor
 
 from lib.data.dataset import Split
@@ -12,6 +14,7 @@ from lib.diagnosis.calibration import softmax
 from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.intervals import Interval, bootstrap_interval
+from lib.pages.markdown import python_string, shell_word
 from lib.pages.palette import label
 from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
 from lib.study.selection import accuracy_of, best_by, ranked, setting_of
@@ -101,6 +104,49 @@ def contents(bundle: Bundle) -> pd.DataFrame:
         for path, holds in files.items()
         if path.exists()
     )
+
+
+def usage(bundle: str | Path) -> Markdown:
+    """The commands that use the bundle in a folder."""
+    folder = place(Path(bundle))
+    word, string = shell_word(folder), python_string(folder)
+    return Markdown(f"""\
+On the command line, for files, folders and standard input; `--explain` writes a Grad-CAM heatmap:
+
+```bash
+python -m lib.inference photo.jpg holiday/ --bundle {word}
+python -m lib.inference - --json --explain heat.png --bundle {word} < photo.jpg
+```
+
+In Python:
+
+```python
+from lib.inference import Predictor
+
+predictor = Predictor.load({string})
+print(predictor.predict(["photo.jpg"])[0].top(3))
+```
+
+As a service, for single pictures, many at once, and clients of the Open Inference Protocol; and as
+a page to try it on:
+
+```bash
+python -m api --bundle {word}
+streamlit run api/streamlit_app.py -- --bundle {word}
+```
+
+And to label more pictures, those with the least confident predictions first:
+
+```bash
+python -m labeler my-pictures --suggest {word}
+```
+""")
+
+
+def place(bundle: Path) -> str:
+    """The bundle's folder as commands name it; never a path of one machine alone."""
+    folder = f"models/{bundle.name}" if bundle.is_absolute() else bundle.as_posix()
+    return f"./{folder}" if folder.startswith("-") else folder  # not an option
 
 
 def costs(predictor: Predictor, images: Tensor, batch: int = 64, repeats: int = 20) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """The pictures of the gallery page: test pictures of one run with their predictions.
 
-Day 4 writes them to `report/days/gallery/`: `gallery.js`, which sets `daybook.gallery`, and beside
-it the pictures that it names, each a PNG at its own size. The page reads a script because a browser
-lets a page opened from a file read nothing else.
+Day 4 writes them to `gallery/` in its study's folder: `gallery.js`, which sets `daybook.gallery`,
+and beside it the pictures that it names, each a PNG at its own size. The page reads a script
+because a browser lets a page opened from a file read nothing else.
 
 | of the gallery | is |
 |---|---|
@@ -46,7 +46,7 @@ from lib.study.diagnostics import confusion_of
 from lib.study.selection import setting_of
 from lib.training.runs import Predictions, Run
 
-FOLDER = Path("report") / "days" / "gallery"
+FOLDER = "gallery"  # in the study's folder
 DIGITS = 4  # of a probability
 BATCH = 128  # pictures that are attacked at once
 
@@ -72,17 +72,23 @@ class Gallery:
         )
 
 
-def write(run: Run, test: Split, most: int, folder: str | Path = FOLDER) -> Gallery:
+def write(run: Run, test: Split, most: int, study: str | Path) -> Gallery:
     """Write at most `most` (0: all) of the run's test pictures for the page, into a new folder.
+
+    Parameters
+    ----------
+    study : path   the study's folder; empty: there is no page, and nothing is written
 
     Raises
     ------
     UserError   if the folder cannot be written; the old gallery then stays
     """
+    if not study:
+        return Gallery(run.run_id, frozenset())
     test_predictions = run.predictions("test")
     chosen = choose(test_predictions, most)
     items = describe(run, chosen)
-    with replacing_folder(Path(folder)) as fresh:
+    with replacing_folder(Path(study) / FOLDER) as fresh:
         for item, index, detail in zip(items, chosen, details(run, test, chosen), strict=True):
             item["adversarial_predicted"] = detail.adversarial_predicted
             for kind, file in detail.files.items():

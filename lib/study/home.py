@@ -7,12 +7,12 @@ import pandas as pd
 
 from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.robustness import QUOTED, accuracy_at
-from lib.files import read_json
 from lib.intervals import Interval, mean_accuracy
-from lib.pages import links, notebook
+from lib.pages import links
 from lib.pages.display import Fragment, unbroken
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
 from lib.study.selection import accuracy_of, grouped, ranked, setting_of
+from lib.study.study import HOME, Study
 from lib.training.runs import Run, best_of
 
 # Where the curve behind the accuracy under attack is: a notebook and one of its headings.
@@ -75,14 +75,14 @@ Figure = tuple[str, str, str]  # its name, its value, its interval and setting
 
 def _accuracy(run: Run) -> Figure:
     test = accuracy_of(run)
-    return "Test accuracy of the best run", per_cent(test.value), _interval(test)
+    return "Test accuracy of the best run", per_cent(test.value), interval_words(test)
 
 
 def _calibration(run: Run) -> Figure:
     val, test = run.predictions("val"), run.predictions("test")
     scaled = calibrate(val.logits, val.labels, test.logits, test.labels, resamples=200)
     before, after = scaled.metric("ece", "before"), scaled.metric("ece", "after")
-    more = f"{_interval(after)}; {per_cent(before.value)} before temperature scaling"
+    more = f"{interval_words(after)}; {per_cent(before.value)} before temperature scaling"
     return "Expected calibration error (ECE)", per_cent(after.value), more
 
 
@@ -93,8 +93,8 @@ def _attacks(run: Run) -> Figure:
         return name, "–", "not measured yet; run day 4"
     clean, attacked = (accuracy_at(run.attacks, "pgd", step) for step in (0, QUOTED))
     more = (
-        f"{_interval(attacked)}, PGD with ε = {QUOTED}/255; {per_cent(clean.value)} without an "
-        "attack"
+        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255; {per_cent(clean.value)} without "
+        "an attack"
     )
     return name, per_cent(attacked.value), more
 
@@ -105,7 +105,8 @@ def _training(run: Run) -> Figure:
     return "Training time", duration(facts["seconds"]).replace(" ", NO_BREAK), more
 
 
-def _interval(figure: Interval) -> str:
+def interval_words(figure: Interval) -> str:
+    """`95 % interval 97.2 % to 99.6 %`."""
     return f"95{NO_BREAK}% interval {per_cent(figure.low)} to {per_cent(figure.high)}"
 
 
@@ -139,16 +140,23 @@ def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
     )
 
 
-def day_cards(days: str | Path = "report/days") -> Fragment:
-    """A card for each executed day: its title, its finding in one line, and a link."""
+def day_cards(study: str) -> Fragment | None:
+    """A card for each executed day of the study in that folder, with its finding and a link.
+
+    A day whose pictures have changed since says so. Without a study there are no cards.
+    """
+    if not study:
+        return None
     cards, lines = [], []
-    for path in sorted(Path(days).glob("day*.ipynb")):
-        executed = read_json(path)
-        title, finding = notebook.title(executed) or path.stem, notebook.finding(executed)
-        number, address = path.stem[3], links.day(path.stem)
+    of = Study(Path(study))
+    for name, page in of.pages.items():
+        if name == HOME:
+            continue
+        number, address = name.removeprefix("day")[0], links.day(name)
+        small = f"Day {number}" + (", about earlier pictures" if of.outdated(name) else "")
         cards.append(
-            f'<a class="daybook-card" href="{escape(address)}"><small>Day {escape(number)}</small>'
-            f"<strong>{escape(title)}</strong><span>{unbroken(finding)}</span></a>"
+            f'<a class="daybook-card" href="{escape(address)}"><small>{escape(small)}</small>'
+            f"<strong>{escape(page.title)}</strong><span>{unbroken(page.finding)}</span></a>"
         )
-        lines.append(f"{title}: {finding}")
+        lines.append(f"{page.title}: {page.finding}")
     return Fragment(f'<div class="daybook-cards">{"".join(cards)}</div>', "\n".join(lines))

@@ -23,10 +23,11 @@ from lib.pages import links
 from lib.pages.markdown import Markdown, code, plain, python_string, shell_word, verbatim
 from lib.pages.palette import label
 from lib.pages.wording import corruption, count, duration, listed, per_cent, points
+from lib.study.artifacts import place
 from lib.study.card_facts import SURE, Facts, width
 
 HERE = Path(__file__).parent
-PAGE = Path("report") / "days" / "model_card.md"
+PAGE = "model_card.md"  # in the study's folder
 TITLE = "Model card"
 SUBTITLE = "Intended use, evaluation and failure modes of the best model of the study."
 HUB_DATASETS = {"digits": "digits", "cifar10": "uoft-cs/cifar10", "folder": "imagefolder"}
@@ -37,8 +38,12 @@ HUB_METRICS = {  # what the Hub calls a measure of calibration: its name in lib,
 }
 
 
-def write(facts: Facts, page: Path = PAGE) -> ModelCard:
-    """Write the card into its bundle and as a page of the site, and return it.
+def write(facts: Facts, study: str | Path) -> ModelCard:
+    """Write the card into its bundle and as a page of the study's site, and return it.
+
+    Parameters
+    ----------
+    study : path   the study's folder; empty: there is no page
 
     Raises
     ------
@@ -46,7 +51,8 @@ def write(facts: Facts, page: Path = PAGE) -> ModelCard:
     """
     made = card(facts)
     add_card(facts.bundle, str(made))
-    write_text(page, site_page(facts))
+    if study:
+        write_text(Path(study) / PAGE, site_page(facts))
     return made
 
 
@@ -67,7 +73,9 @@ def card(facts: Facts) -> ModelCard:
 
 def site_page(facts: Facts) -> str:
     """The card as a page for Quarto and Pandoc, linked to the pages beside it."""
-    front = yaml.safe_dump({"title": TITLE, "subtitle": SUBTITLE}, sort_keys=False)
+    front = yaml.safe_dump(
+        {"title": TITLE, "subtitle": SUBTITLE, "sidebar": False}, sort_keys=False
+    )
     unbroken = re.sub(r"(?<=\d)–(?=\d)", "\N{WORD JOINER}–\N{WORD JOINER}", _text(facts, site=True))
     return f"---\n{front}---\n\n{unbroken}"
 
@@ -103,7 +111,7 @@ def _text(facts: Facts, site: bool) -> str:
         facts=facts,
         bundle=facts.bundle,
         recipe=facts.bundle.recipe,
-        place=_place(facts.bundle.path),
+        place=place(facts.bundle.path),
         sure=SURE,
         bins=BINS,
         quoted=QUOTED,
@@ -181,12 +189,6 @@ def _interval(interval: Interval, spec: str = "") -> str:
 def _confidence(confidence: float) -> str:
     """`97.3 %`; what would round to certainty is `over 99.9 %`."""
     return per_cent(confidence) if confidence < 0.9995 else f"over {per_cent(0.999)}"
-
-
-def _place(folder: Path) -> str:
-    """The bundle's folder as commands name it; never a path of one machine alone."""
-    place = f"models/{folder.name}" if folder.is_absolute() else folder.as_posix()
-    return f"./{place}" if place.startswith("-") else place  # not an option
 
 
 FILTERS = {

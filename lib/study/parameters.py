@@ -25,6 +25,7 @@ class Limits:
     high: float = 0
     zero: str = ""  # what 0 stands for, beside the range
     choices: tuple[str, ...] = ()
+    may_be_empty: bool = False  # of a text
 
     def refusal(self, value: Any) -> str:
         """What the value should be instead; empty if it is that."""
@@ -34,7 +35,7 @@ class Limits:
         if self.choices:
             return "" if value in self.choices else self.wanted
         if self.kind is str:
-            return "" if value.strip() else "text that is not empty"
+            return "" if value.strip() or self.may_be_empty else "text that is not empty"
         fits = self.low <= value <= self.high or (self.zero and value == 0)
         return "" if fits else self.wanted
 
@@ -72,6 +73,7 @@ LIMITS = {
     "unreadable": Limits(str, choices=("stop", "skip")),
     "runs": TEXT,
     "bundle": TEXT,
+    "study": Limits(str, may_be_empty=True),
     "weights_source": TEXT,  # a file too; `lib.training.pretraining` says if it cannot be read
     "seeds": SEEDS,
     "transfer_seeds": SEEDS,

@@ -2,30 +2,43 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 
+from lib import progress
 from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.intervals import Interval
 from lib.pages.display import Fragment, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import count, per_cent
+from lib.study.study import Study
 from lib.training.runs import Run, RunStore, best_of, validation_rank
 
 
-def runs_on(store: RunStore, dataset: Dataset) -> list[Run]:
-    """The store's finished runs on these pictures, be it on the first few in training.
+def runs_on(store: RunStore, dataset: Dataset, study: str = "") -> list[Run]:
+    """The finished runs of a study on these pictures, be it on the first few in training.
 
     Runs are told by the content of their pictures: two datasets may have one name, and a folder
     keeps its name when its pictures change.
+
+    Parameters
+    ----------
+    study : str   the study's folder, whose days have trained the runs; empty: all of the store
 
     Raises
     ------
     UserError   if there are none
     """
-    runs = [run for run in store.finished() if dataset.is_that_of(run.dataset)]
+    trained = Study(Path(study)).trained if study else None
+    runs = [
+        run
+        for run in store.finished()
+        if (trained is None or run.run_id in trained) and dataset.is_that_of(run.dataset)
+    ]
+    progress.report("compared", run_ids=[run.run_id for run in runs])
     if not runs:
         raise UserError(
             f"{store.root}: no finished run on these pictures ({dataset.name}, "

@@ -153,7 +153,12 @@
   }
 
   // A chart on any page links to "gallery.html#...", a page in report/.
-  const addressOf = (item) => daybook.address(new URL(item.href, new URL("report/", daybook.root)));
+  // All studies share the page of runs; other pages that a chart links to are beside its own.
+  const addressOf = (item) => {
+    const shared = item.href.startsWith("runs.html");
+    const folder = shared ? new URL("report/", daybook.root) : document.baseURI;
+    return daybook.address(new URL(item.href, folder));
+  };
 
   function linkTo(item) {
     const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
@@ -227,11 +232,7 @@
       );
     });
     const row = daybook.element("div", { class: "daybook-made" }, ...links);
-    const page = location.pathname
-      .split("/")
-      .pop()
-      .replace(/\.html$/, "");
-    const command = daybook.study?.pages[page || "index"]?.command;
+    const command = daybook.pages?.[daybook.pagePath()]?.command;
     if (command) {
       row.append(
         daybook.element(
@@ -266,7 +267,7 @@
 
   const figures = [...document.querySelectorAll(".daybook-chart")];
   if (!figures.length) return;
-  const ready = daybook.load(new URL("generated/study.js", daybook.assets)).catch(() => {});
+  const ready = daybook.load(new URL("generated/pages.js", daybook.assets)).catch(() => {});
 
   // One screen ahead, so that charts are drawn before a reader reaches them.
   const near = new IntersectionObserver(

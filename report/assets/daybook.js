@@ -12,6 +12,12 @@ window.daybook = window.daybook || {};
   daybook.specs = daybook.specs || {};
   daybook.histories = daybook.histories || {};
 
+  // The path of this page in the site, such as "report/runs.html".
+  daybook.pagePath = function () {
+    const path = location.href.replace(/[?#].*$/, "").slice(daybook.root.href.length);
+    return path === "" || path.endsWith("/") ? `${path}index.html` : path;
+  };
+
   // Resolves when all of the page's own scripts have run.
   const parsed = new Promise((resolve) => {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve);

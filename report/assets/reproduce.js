@@ -26,22 +26,15 @@
       ),
     );
 
-  const pages = Object.entries(daybook.study.pages);
+  const pages = Object.entries(daybook.pages);
+  const several = new Set(pages.map(([, made]) => made.study)).size > 1;
   document.getElementById("made-by").replaceChildren(
     pages.length
       ? table(
-          ["Page", "Command", "Duration"],
-          pages.map(([name, made]) => [
-            element(
-              "a",
-              {
-                href: new URL(
-                  name === "index" ? "index.html" : `report/days/${name}.html`,
-                  daybook.root,
-                ),
-              },
-              made.title,
-            ),
+          [...(several ? ["Study"] : []), "Page", "Command", "Duration"],
+          pages.map(([path, made]) => [
+            ...(several ? [made.study] : []),
+            element("a", { href: new URL(path, daybook.root) }, made.title),
             element("code", {}, made.command || "–"),
             made.seconds === undefined ? "–" : `${Math.round(made.seconds).toLocaleString("en")} s`,
           ]),
@@ -80,20 +73,14 @@
   );
 
   const downloads = document.getElementById("files");
-  for (const [name] of pages) {
+  for (const [, made] of pages) {
+    const name = made.notebook.split("/").pop();
     downloads.append(
       element(
         "li",
         {},
-        element(
-          "a",
-          {
-            href: new URL(`generated/notebooks/${name}.ipynb`, daybook.assets),
-            download: `${name}.ipynb`,
-          },
-          `${name}.ipynb`,
-        ),
-        ": the executed notebook",
+        element("a", { href: new URL(made.notebook, daybook.assets), download: name }, name),
+        several ? `: the executed notebook of the study ${made.study}` : ": the executed notebook",
       ),
     );
   }

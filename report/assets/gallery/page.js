@@ -25,11 +25,7 @@
     id: "",
   };
 
-  if (daybook.study.gallery) {
-    daybook.load(data).then(() => start(daybook.gallery));
-  } else {
-    box.textContent = "There is no gallery yet; python -m analysis --only day4 --force creates it.";
-  }
+  daybook.load(data).then(() => start(daybook.gallery));
 
   function start(gallery) {
     const { items, size } = gallery;

@@ -4,7 +4,7 @@
   "use strict";
 
   const { element } = daybook;
-  const folder = new URL("report/days/gallery/", daybook.root);
+  const folder = new URL("gallery/", document.baseURI);
   const correct = (item) => item.true === item.predicted;
 
   daybook.galleryParts = {
