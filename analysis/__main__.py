@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -149,35 +150,37 @@ def plan(options: argparse.Namespace) -> Plan:
     days = [notebook.day for notebook in everything]
     if options.only and options.only not in days:
         raise UserError(f"--only: no notebook {options.only!r}{nearest(options.only, days)}")
+    if "dataset" in changes:
+        facts = replace(facts, parameters=facts.parameters | {"dataset": changes["dataset"]})
     if not options.only or not facts.content:  # nothing was executed yet
         profile, parameters = asked_for(facts.profile, facts.parameters, options, changes)
         facts = replace(facts, profile=profile, parameters=parameters)
 
     jobs: list[Job] = []
+    key_of = cache(content_key)  # a folder is listed once
     for notebook in everything:
         old = notebook.record()
-        profile = old.get("profile", facts.profile)
-        overrides = old.get("overrides", facts.parameters)
-        asked = options.only in (None, notebook.day) or notebook.day == HOME
-        if asked:
-            profile, overrides = asked_for(profile, overrides, options, changes)
+        if options.only not in (None, notebook.day) and notebook.day != HOME:
+            jobs.append(Job(notebook, {}, old, due=False))
+            continue
+        own = old.get("overrides", facts.parameters) | of_pictures(facts)
+        profile, overrides = asked_for(old.get("profile", facts.profile), own, options, changes)
         overrides = notebook.parameters(overrides)
         values = settings.read_profile(profile, defaults)
         parameters = notebook.parameters(of_study(study) | values | overrides)
         dataset = (notebook.defaults() | parameters)["dataset"]
-        content = content_key(dataset)
         made = [job.record["key"] for job in jobs if job.record]
         upstream = made if notebook.day in notebooks.SUMS_UP else []
         record = {
-            "key": notebooks.key(notebook, parameters, content, upstream),
+            "key": notebooks.key(notebook, parameters, key_of(dataset), upstream),
             "profile": profile,
             "overrides": overrides,
             "command": remake(notebook, facts, profile, overrides),
             "dataset": dataset,
-            "content": content,
+            "content": key_of(dataset),
         }
         changed = record["key"] != old.get("key") or notebook.lacks_bundle(parameters)
-        due = asked and (changed or options.force)
+        due = changed or options.force
         if due:
             settings.check_limits(overrides, "-p")
             settings.check_limits(values, f"profile {profile}")
@@ -193,9 +196,14 @@ def asked_for(
     Another profile takes the place of all parameters but the dataset, which a study is about.
     """
     if options.profile:
-        kept = {name: value for name, value in overrides.items() if name == "dataset"}
-        return options.profile, kept | changes
+        dataset = {name: value for name, value in overrides.items() if name == "dataset"}
+        return options.profile, dataset | changes
     return profile, overrides | changes
+
+
+def of_pictures(facts: Facts) -> dict[str, Any]:
+    """The dataset, which all notebooks of a study have in common, if it is not the profile's."""
+    return {name: value for name, value in facts.parameters.items() if name == "dataset"}
 
 
 def of_study(study: Study) -> dict[str, Any]:

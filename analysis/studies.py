@@ -44,8 +44,8 @@ def chosen(
     named_by: NamedBy
     if name is not None:
         named_by, source = "name", _checked(name)
-        if profile is None and dataset is None and name not in {study.name for study in studies}:
-            known = [study.name for study in studies]
+        known = [study.name for study in studies]
+        if profile is None and dataset is None and name not in known:
             there = nearest(name, known) if known else "; there are none yet"
             raise UserError(
                 f"--study: no study {name!r}{there}; for a new one add --profile or -p dataset"
@@ -58,7 +58,8 @@ def chosen(
         known_one = latest(studies)
         return known_one, known_one.facts
     if study := _find(studies, named_by, source):
-        return study, replace(study.facts, source=source)
+        moved = named_by == study.facts.named_by == "dataset"
+        return study, replace(study.facts, source=source) if moved else study.facts
     called = _free_name(studies, named_by, source)
     address = _free_address(called, {study.address for study in studies})
     facts = Facts(called, named_by, source, profile or FIRST, {})

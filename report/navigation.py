@@ -33,7 +33,7 @@ MENU = re.compile(
 )
 LINK = re.compile(r"<a\b[^>]*\shref=\"([^\"]*)\"[^>]*>")
 ALL_STUDIES = "All studies"  # the entry of _quarto.yml that the studies follow
-TITLE = re.compile(r"<h1\b[^>]*\bclass=\"title\"")
+TITLE = re.compile(r"<h1\b[^>]*\bclass=\"title[\s\"]")
 HEAD_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 MARKED = 'class="daybook-study"'
 

@@ -87,7 +87,7 @@ def notice(record: dict[str, Any]) -> str:
     """What a page says whose pictures have changed since it was made, by the record of that."""
     folder = Path(record["dataset"]).name
     return (
-        f"This page is about earlier pictures (content {record['content'][:8]}): the files of "
+        f"This page is about earlier pictures (content {record['content']}): the files of "
         f"{folder} have changed since it was made. To make it again: {record['command']}"
     )
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -141,11 +142,19 @@ def _summary(runs: Sequence[Run]) -> list[str]:
     best = best_of(runs)
     dataset, accuracy = best.dataset, accuracy_of(best)
     classes = dataset["classes"]
-    pictures = sum(dataset["pictures"].values())
-    started = max(run.environment.get("started", "") for run in runs)
-    day = f", {started[:10]}" if started else ""
+    pictures = count(sum(dataset["pictures"].values()), "picture")
+    started = max(str(run.environment.get("started", "")) for run in runs)
     return [
         f"Which of {len(classes)} classes does a picture show: {listed(classes, QUOTED_CLASSES)}?",
-        f"{count(pictures, 'picture')} ({dataset['name']}), {count(len(runs), 'run')}{day}",
+        f"{pictures} ({dataset['name']}), {count(len(runs), 'run')}{_day(started)}",
         f"Test accuracy of the best run: {per_cent(accuracy.value)} ({interval_words(accuracy)})",
     ]
+
+
+def _day(moment: str) -> str:
+    """`, 27 November 2026` of a moment in ISO 8601; nothing of another text."""
+    try:
+        day = datetime.fromisoformat(moment)
+    except ValueError:
+        return ""
+    return f", {day.day} {day:%B %Y}"

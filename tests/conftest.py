@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import shutil
-from pathlib import Path
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -17,7 +15,9 @@ from lib.inference.export import export
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
+from tests.browser import browser, context  # noqa: F401
 from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
+from tests.sources import copy_sources
 
 CLASSES = ("red", "green", "blue")
 
@@ -79,13 +79,7 @@ def project_copy(tmp_path_factory):
 
     def copy(*names):
         root = tmp_path_factory.mktemp("checkout")
-        made = shutil.ignore_patterns("days", "generated", "__pycache__")
-        project = Path(__file__).parents[1]
-        for name in names:
-            if (project / name).is_dir():
-                shutil.copytree(project / name, root / name, ignore=made)
-            else:
-                shutil.copyfile(project / name, root / name)
+        copy_sources(root, *names)
         return root
 
     return copy

@@ -1,7 +1,13 @@
-"""From a fresh checkout to a website: every notebook with tiny parameters, through every engine."""
+"""From a fresh checkout to a website: every notebook with tiny parameters, through every engine.
+
+First the digits alone, then beside them a folder of pictures, and CIFAR-10 in small from reference
+runs: three studies on one site.
+"""
 
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +15,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tests.browser import served
+from tests.report.test_pages import Visit
 
 TINY = """
 dataset: digits
@@ -29,6 +38,20 @@ head_seeds: 1
 diagnosed_pictures: 40
 gallery_pictures: 50
 """
+SMALL = """
+dataset: cifar10
+image_size: 16
+seeds: 2
+batch_size: 16
+width: 4
+epochs: 2
+diagnosed_pictures: 20
+gallery_pictures: 0
+"""
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the study
 PAGES = [
     "day1_augmentations",
@@ -70,22 +93,195 @@ def test_the_study_leaves_a_bundle_that_predicts(checkout):
     answers = json.loads(run(checkout, "lib.inference", picture, "--json", "--top", "10"))
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
     assert set(answers[0]["probabilities"]) == set("0123456789")
-    assert (checkout / "models" / "best" / "README.md").is_file()
+    assert (checkout / "models" / "tiny" / "README.md").is_file()
 
 
 @pytest.mark.parametrize("engine", ["pandoc", "quarto"])
 def test_the_site_has_home_and_every_day_with_charts(checkout, engine):
-    if engine == "quarto" and not shutil.which("quarto"):
-        pytest.skip("quarto is not on PATH")
-    said = run(checkout, "report", "--engine", engine)
-    assert f"with {engine.capitalize()}" in said
+    render(checkout, engine)
     site = checkout / "_site"
-    assert "Test accuracy" in (site / "index.html").read_text()
+    home = (site / "index.html").read_text(encoding="utf-8")
+    assert "Test accuracy" in home
+    assert "All studies" not in home  # there is nothing to choose from
+    days = site / "report" / "studies" / "tiny"
     for page in PAGES:
-        text = (site / "report" / "days" / f"{page}.html").read_text()
+        text = (days / f"{page}.html").read_text(encoding="utf-8")
         assert "daybook-spec" in text
         assert "Traceback" not in text
-    days = site / "report" / "days"
+        assert "daybook-study" not in text
     assert len(list((days / "gallery").glob("*-image.png"))) == 50
     matrices = (days / "day4_diagnostics_charts").glob("confusion-*.js")
-    assert any("gallery.html#true=" in path.read_text() for path in matrices)
+    assert any("gallery.html#true=" in path.read_text(encoding="utf-8") for path in matrices)
+
+
+def render(root, engine):
+    if engine == "quarto" and not shutil.which("quarto"):
+        pytest.skip("quarto is not on PATH")
+    assert f"with {engine.capitalize()}" in run(root, "report", "--engine", engine)
+
+
+# Three studies
+
+
+def write_pictures(folder, classes, count, size):
+    """Noisy squares of `size` pixels, each class of one colour."""
+    draw = random.Random(0)
+    for number, label in enumerate(classes):
+        (folder / label).mkdir(parents=True)
+        colour = [(40 * number + 80 * channel) % 200 + 20 for channel in range(3)]
+        for picture in range(count):
+            pixels = (value + draw.randint(-20, 35) for _ in range(size * size) for value in colour)
+            image = Image.frombytes("RGB", (size, size), bytes(pixels))
+            image.save(folder / label / f"{picture:02d}.png")
+
+
+@pytest.fixture(scope="module")
+def three(checkout):
+    """The checkout with a study of a folder, and one of reference runs; not before the others."""
+    write_pictures(checkout / "Schöne <Bilder>", ("moss", "sea", "sand"), 30, 12)
+    run(checkout, "analysis", "--profile", "tiny.yaml", "-p", "dataset", "Schöne <Bilder>")
+
+    for split, count in (("train", 8), ("test", 4)):
+        write_pictures(checkout / "data" / "cifar10" / split, CIFAR10, count, 32)
+    (checkout / "small.yaml").write_text(SMALL)
+    before = set((checkout / "runs").iterdir())
+    run(checkout, "analysis", "--study", "first", "--profile", "small.yaml", "--only", "day2")
+    trained = set((checkout / "runs").iterdir()) - before
+    assert len(trained) == 2
+    for folder in trained:  # as if they had been carried out elsewhere, and none of it here
+        shutil.move(folder, checkout / "results" / "small" / folder.name)
+    shutil.rmtree(checkout / "report" / "studies" / "first")
+    for day in ("day2", "day4"):
+        run(checkout, "analysis", "--profile", "small.yaml", "--only", day)
+    assert not any((folder / "summary.json").exists() for folder in trained)  # nothing was trained
+    return checkout
+
+
+@pytest.fixture(scope="module", params=["pandoc", "quarto"])
+def three_studies(request, three, tmp_path_factory):
+    """The address of each edition of the site of three studies."""
+    render(three, request.param)
+    place = tmp_path_factory.mktemp(request.param) / "some" / "where"
+    place.parent.mkdir()
+    shutil.copytree(three / "_site", place)
+    with served(place) as address:
+        yield address
+
+
+ALL = (*PAGES, "model_card")
+STUDIES = {"tiny": ALL, "schone-bilder": ALL, "small": PAGES[1:4:2]}  # their pages, by address
+SHARED = ("index", "report/runs", "report/labeler", "report/reproduce", "report/glossary")
+
+
+def links(page, within):
+    """Where the links of a part of the page lead to, from the site's root."""
+    found = page.locator(f"{within} a").evaluate_all("links => links.map((link) => link.href)")
+    return [href.partition("/some/where/")[2] for href in found if "/some/where/" in href]
+
+
+def test_every_page_of_every_study_is_whole_and_fits_a_phone(three_studies, context):
+    own = [
+        f"report/studies/{study}/{page}"
+        for study, pages in STUDIES.items()
+        for page in ("index", "gallery", *pages)
+    ]
+    for path in (*SHARED, *own):
+        visit = Visit(context, f"{three_studies}/{path}.html")
+        visit.draw_all()
+        assert visit.complaints == [], path
+        assert visit.foreign == [], path
+        visit.page.set_viewport_size({"width": 360, "height": 740})
+        visit.page.wait_for_timeout(200)
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        for target in set(links(visit.page, "body")):
+            page = target.partition("#")[0].partition("?")[0]
+            assert visit.page.request.get(f"{three_studies}/{page}").ok, f"{path}: {target}"
+        visit.page.close()
+
+
+def test_the_site_starts_with_a_card_for_each_study(three_studies, context):
+    page = Visit(context, f"{three_studies}/").page
+    cards = page.locator(".daybook-card")
+    assert cards.locator("strong").all_text_contents() == ["Schöne <Bilder>", "small", "tiny"]
+    first = cards.nth(0).inner_text()
+    assert "Which of 3 classes does a picture show: moss, sand and sea?" in first
+    assert "90 pictures (Schöne <Bilder>)" in first
+    assert re.search(r"Test accuracy of the best run: [\d.]+\s%\s\(95\s% interval", first)
+    assert re.search(r"\d{1,2} [A-Z][a-z]+ 20\d\d", first)
+    cards.nth(1).click()
+    page.wait_for_url("**/report/studies/small/index.html")
+    assert page.locator("h1:visible").inner_text() == "small"
+
+
+def test_the_menu_switches_to_the_same_page_of_another_study(three_studies, context):
+    page = Visit(context, f"{three_studies}/report/studies/tiny/day4_diagnostics.html").page
+    assert page.locator(".daybook-study").inner_text() == "tiny"
+    for name, end in [
+        ("Schöne <Bilder>", "schone-bilder/day4_diagnostics.html"),
+        ("small", "small/day4_diagnostics.html"),
+    ]:
+        page.locator("header nav").get_by_text("Studies").click()
+        page.locator("header nav").get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(f"**/report/studies/{end}")
+        assert page.locator(".daybook-study").inner_text() == name
+    own = [link for link in links(page, "header nav") if "/day" in link]
+    assert own == [f"report/studies/small/{PAGES[1]}.html", f"report/studies/small/{PAGES[3]}.html"]
+    assert not any(link.endswith("model_card.html") for link in links(page, "header nav"))
+
+
+def test_the_runs_page_filters_by_study_and_its_address_keeps_that(three_studies, context):
+    page = Visit(context, f"{three_studies}/report/runs.html#study=small").page
+    page.wait_for_selector(".tabulator-row")
+    assert page.locator(".tabulator-row").count() == 2
+    studies = "daybook.runsPage.table.getData().map((row) => row.study)"
+    assert set(page.evaluate(studies)) == {"tiny", "small", "Schöne <Bilder>"}
+    page.goto(f"{three_studies}/report/runs.html")
+    page.reload()
+    page.wait_for_selector(".tabulator-row")
+    assert page.locator(".tabulator-row").count() > 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "report/days/day4_diagnostics.html#calibration",
+            "small/day4_diagnostics.html#calibration",
+        ),
+        ("report/gallery.html#outcome=correct", "small/gallery.html#outcome=correct"),
+    ],
+)
+def test_old_addresses_lead_to_the_latest_study(three_studies, context, old, new):
+    page = context.new_page()
+    page.goto(f"{three_studies}/{old}")
+    page.wait_for_url(f"**/report/studies/{new}")
+
+
+def test_the_search_finds_all_studies(three_studies, context):
+    page = Visit(context, f"{three_studies}/").page
+    if not page.locator("#quarto-search").count():
+        pytest.skip("the edition without Quarto has no search")
+    page.locator("#quarto-search button").first.click()
+    page.keyboard.type("diagnostics and robustness")
+    page.wait_for_selector(".search-result-title")
+    titles = " ".join(page.locator(".search-result-title").all_text_contents())
+    for name in ("tiny", "small", "Schöne <Bilder>"):
+        assert f"· {name}" in titles
+
+
+def test_a_site_of_one_study_among_several_looks_as_if_there_were_no_others(three):
+    run(three, "report", "--engine", "pandoc", "--study", "tiny")
+    site = three / "_site"
+    assert not (site / "report" / "studies" / "small").exists()
+    home = (site / "index.html").read_text(encoding="utf-8")
+    assert "Schöne" not in home
+    assert "All studies" not in home
+
+
+def test_a_study_that_was_removed_leaves_no_page(three):
+    shutil.rmtree(three / "report" / "studies" / "schone-bilder")
+    run(three, "report", "--engine", "pandoc")
+    site = three / "_site"
+    pages = {path.parent.name for path in site.glob("report/studies/*/day2_from_scratch.html")}
+    assert pages == {"tiny", "small"}
+    assert not any("Schöne" in path.read_text("utf-8") for path in site.glob("*.html"))

@@ -78,7 +78,7 @@ def label_all(root, environment, digits):
 @contextmanager
 def serving(root):
     """The address of `python -m api` with the bundle that the study packed."""
-    start = [sys.executable, "-m", "api", "--bundle", "models/best", "--port", "0"]
+    start = [sys.executable, "-m", "api", "--bundle", "models/pictures", "--port", "0"]
     with subprocess.Popen(start, cwd=root, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield re.search(r"http://\S+", server.stdout.readline())[0]
@@ -108,7 +108,7 @@ def test_the_loop_closes(person, project_copy):
     chosen = ["-p", "dataset", "pictures", "-p", "image_size", "16"]
     command(root, "analysis", "--profile", "quick.yaml", *chosen)
     command(root, "report")
-    days = root / "_site" / "report" / "days"
+    days = root / "_site" / "report" / "studies" / "pictures"
     assert "three" in (days / "day4_diagnostics.html").read_text()
     for page in ("day1_augmentations", "model_card"):
         text = re.sub("<[^>]*>", "", (days / f"{page}.html").read_text())

@@ -23,8 +23,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass as validated
+
 from lib.data.sources import content_key
-from lib.errors import UserError
+from lib.errors import UserError, explained
 from lib.files import read_json, write_json
 from lib.pages import notebook
 
@@ -33,9 +36,9 @@ FACTS, HOME = "study.json", "home"
 NamedBy = Literal["profile", "dataset", "name"]
 
 
-@dataclass(frozen=True)
+@validated(frozen=True, config=ConfigDict(extra="forbid"))
 class Facts:
-    """What a study remembers beside its pages."""
+    """What a study remembers beside its pages; checked when it is read."""
 
     name: str
     named_by: NamedBy  # by which of these a command finds it again
@@ -98,12 +101,17 @@ class Study:
         """
         file = self.path / FACTS
         try:
-            return Facts(**read_json(file))
-        except (OSError, ValueError, TypeError) as error:
+            values = read_json(file)
+            if not isinstance(values, dict):
+                raise ValueError("not a mapping")
+            return Facts(**values)
+        except ValidationError as error:
+            why = explained(error)
+        except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise UserError(
-                f"{file}: cannot be read ({why}); remove {self.path} and run the study again"
-            ) from error
+        raise UserError(
+            f"{file}: cannot be read ({why}); remove {self.path} and run the study again"
+        )
 
     @cached_property
     def pages(self) -> dict[str, Page]:
@@ -131,7 +139,7 @@ class Study:
         Where they cannot be found any more, the last execution knows them.
         """
         record = self.pages[page].record
-        return record.get("content") != self._present(record.get("dataset", ""))
+        return "content" in record and record["content"] != self._present(record["dataset"])
 
     def used(self, *, earlier: bool = False) -> set[str]:
         """Ids of all runs that it ever trained on the present pictures; or on `earlier` ones."""

@@ -153,12 +153,7 @@
   }
 
   // A chart on any page links to "gallery.html#...", a page in report/.
-  // All studies share the page of runs; other pages that a chart links to are beside its own.
-  const addressOf = (item) => {
-    const shared = item.href.startsWith("runs.html");
-    const folder = shared ? new URL("report/", daybook.root) : document.baseURI;
-    return daybook.address(new URL(item.href, folder));
-  };
+  const addressOf = (item) => daybook.address(daybook.pageAddress(item.href));
 
   function linkTo(item) {
     const link = document.createElementNS("http://www.w3.org/2000/svg", "a");

@@ -61,6 +61,14 @@ window.daybook = window.daybook || {};
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   };
 
+  // The address of a link in data, which gives only a page's file name: all studies share the page
+  // of runs, and the others are beside this page.
+  daybook.pageAddress = (href) =>
+    new URL(
+      href,
+      href.startsWith("runs.html") ? new URL("report/", daybook.root) : document.baseURI,
+    );
+
   // Where a link or a picture may lead; null for a script as an address, such as "javascript:".
   daybook.address = function (target) {
     const schemes = ["http:", "https:", "file:", "blob:"];

@@ -52,10 +52,10 @@ def test_the_command_that_makes_a_copy_again_reads_the_same_in_a_shell(small_stu
     profile = f"{name}.yaml"
     (small_study / profile).write_text("factor: 4\n")
     changes = ["-p", "dataset", name, "-p", "factor", "1e1", "-p", "message", f"{name}!"]
-    job, _ = command.plan(command.parse([f"--profile={profile}", "--only", "day1", *changes]))
+    job, _ = command.plan(command.parse([f"--profile={profile}", "--only", "day1", *changes])).jobs
     module, package, *words = words_of(job.record["command"])
     assert (module, package) == ("-m", "analysis")
-    again, _ = command.plan(command.parse(words))
+    again, _ = command.plan(command.parse(words)).jobs
     assert again.parameters == {"dataset": name, "factor": 10, "message": f"{name}!"}
     assert again.record == job.record
     assert again.due
@@ -82,7 +82,7 @@ def test_a_real_shell_makes_the_copy_again_with_the_same_key(quick_project):
     def study(*words):
         done = subprocess.run(words, cwd=root, env={**os.environ, "PATH": path}, text=True)
         assert done.returncode == 0
-        copy = read_json(root / "report" / "days" / "day1_first.ipynb")
+        copy = read_json(next((root / "report" / "studies").glob("*/day1_first.ipynb")))
         shutil.rmtree(root / "report")
         return copy
 
@@ -148,7 +148,8 @@ def test_a_change_that_the_day_does_not_take_is_checked_too(no_kernel):
 def test_one_and_one_point_nought_are_the_same_number(small_study):
     parameters = 'dataset = "digits"\nrate = 0.1\n'
     write_notebook(small_study / "analysis" / "day1_first.ipynb", "First day", parameters)
-    jobs = [command.plan(command.parse(["-p", "rate", text]))[0] for text in ("1", "1.0", "1e0")]
+    plans = [command.plan(command.parse(["-p", "rate", text])) for text in ("1", "1.0", "1e0")]
+    jobs = [planned.jobs[0] for planned in plans]
     assert len({job.record["key"] for job in jobs}) == 1
     stored = {"rate": 1}  # as a copy may have it that was made when `-p rate 1` was a whole number
     assert jobs[0].notebook.parameters(stored) == {"rate": 1.0}

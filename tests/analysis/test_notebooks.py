@@ -5,6 +5,7 @@ import subprocess
 import sys
 import traceback
 from html import escape
+from pathlib import Path
 
 import pypandoc
 import pytest
@@ -14,6 +15,7 @@ from analysis import __main__ as command
 from analysis import notebooks
 from lib.data.dataset import load
 from lib.errors import UserError
+from lib.study.study import STUDIES
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore, run_id
 from tests.analysis.samples import PARAMETERS, write_notebook
@@ -23,6 +25,7 @@ SWEEP = """
 import sys
 from lib.training import sweep
 from lib.data.dataset import load
+from lib.study.study import STUDIES
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 recipes = [Recipe(width=4, epochs=factor, seed=seed) for seed in (1, 0)]
@@ -31,9 +34,9 @@ print([run.run_id for run in trained], "ray" in sys.modules)
 """
 
 
-def output(root):
+def output(root, study="demo"):
     """What the first day's executed copy printed."""
-    notebook = notebooks.read_notebook(root / "report" / "days" / "day1_first.ipynb")
+    notebook = notebooks.read_notebook(root / "report" / "studies" / study / "day1_first.ipynb")
     return "".join(notebook["cells"][-1]["outputs"][0]["data"]["text/plain"])
 
 
@@ -58,7 +61,7 @@ def test_a_parameter_a_profile_and_a_changed_source_each_make_a_day_due(small_st
     assert output(small_study) == "digits 105\n"
     command.main([])  # keeps what the copy was made with
     assert output(small_study) == "digits 105\n"
-    command.main(["--profile", "other"])
+    command.main(["--profile", "other", "--study", "demo"])
     assert output(small_study) == "digits 84\n"
     capsys.readouterr()
     write_notebook(small_study / "analysis" / "day1_first.ipynb", "Renamed day")
@@ -74,7 +77,7 @@ def test_a_change_anywhere_in_lib_makes_every_day_due(small_study):
     command.main([])
 
     def due():
-        return [job.due for job in command.plan(command.parse([]))]
+        return [job.due for job in command.plan(command.parse([])).jobs]
 
     assert due() == [False, False]
     rooms = {path.parent for path in (small_study / "lib").rglob("*.py")}
@@ -114,12 +117,12 @@ Path(bundle, "bundle.json").write_text("{}")
     shutil.rmtree(small_study / "models")
     command.main([])
     assert states(capsys) == ["unchanged", "made", "unchanged"]
-    assert (small_study / "models" / "best" / "bundle.json").exists()
+    assert (small_study / "models" / "demo" / "bundle.json").exists()
 
 
 def test_an_executed_copy_is_the_same_every_time_and_free_of_noise(small_study):
     def copy():
-        notebook = notebooks.read_notebook(small_study / "report" / "days" / "day1_first.ipynb")
+        notebook = notebooks.read_notebook(small_study / STUDIES / "demo" / "day1_first.ipynb")
         del notebook["metadata"]["daybook"]["seconds"]
         return notebook
 
@@ -158,13 +161,14 @@ def test_a_failing_day_leaves_the_old_copy_and_says_why_in_one_line(small_study)
     with pytest.raises(UserError, match=r"^day1_first: cannot read a\.png: truncated$"):
         command.main(["--only", "day1", "-p", "message", "damaged"])
     assert output(small_study) == "digits 63\n"
-    assert sorted(os.listdir(small_study / "report" / "days")) == ["day1_first.ipynb"]
+    files = ["day1_first.ipynb", "home.ipynb", "study.json"]
+    assert sorted(os.listdir(small_study / STUDIES / "demo")) == files
 
 
 def test_home_is_about_the_pictures_of_the_day_that_was_asked_for(small_study):
     (small_study / "analysis" / "profiles" / "other.yaml").write_text("dataset: digits\nfactor: 3")
     command.main(["--profile", "other", "--only", "day1"])
-    home = notebooks.read_notebook(small_study / "index.ipynb")
+    home = notebooks.read_notebook(small_study / STUDIES / "other" / "home.ipynb")
     assert home["metadata"]["daybook"]["profile"] == "other"
 
 
@@ -184,7 +188,9 @@ def test_a_mistake_in_the_command_is_one_line_with_the_remedy(small_study, argum
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("notebook", notebooks.in_order(), ids=lambda notebook: notebook.name)
+@pytest.mark.parametrize(
+    "notebook", notebooks.in_order(Path("study")), ids=lambda notebook: notebook.name
+)
 def test_the_notebooks_hold_no_outputs_and_have_a_heading_and_parameters(notebook):
     cells = notebooks.read_notebook(notebook.source)["cells"]
     assert not any(cell.get("outputs") for cell in cells)
@@ -293,7 +299,7 @@ def test_a_name_that_is_not_in_utf_8_is_one_line(small_study, body):
 
 @pytest.mark.parametrize("where", ["dataset", "profile"])
 def test_a_copy_that_cannot_be_written_in_utf_8_is_one_line(small_study, where):
-    notebook, _ = notebooks.in_order()
+    notebook, _ = notebooks.in_order(small_study / STUDIES / "demo")
     parameters = {"dataset": "caf\udce9"} if where == "dataset" else {}
     record = {"profile": "caf\udce9.yaml"} if where == "profile" else {}
     with pytest.raises(UserError, match=r"^day1_first: .*udce9.* rename the file") as raised:

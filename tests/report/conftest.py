@@ -2,36 +2,22 @@
 
 import functools
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from report.__main__ import build
-from report.server import Server
+from tests.browser import served
 from tests.report import samples
+from tests.sources import copy_sources
 
-PROJECT = Path(__file__).parents[2]
 RUNS = 1000
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-
-
-def copy_sources(root: Path) -> None:
-    """The report's sources, without anything that a study has made."""
-    made = shutil.ignore_patterns("days", "generated", "__pycache__")
-    shutil.copytree(PROJECT / "report", root / "report", ignore=made, dirs_exist_ok=True)
-    shutil.copyfile(PROJECT / "_quarto.yml", root / "_quarto.yml")
 
 
 @pytest.fixture
 def project(tmp_path):
     """A project whose study has executed one day; each test has its own."""
-    copy_sources(tmp_path)
+    copy_sources(tmp_path, "report", "_quarto.yml")
     samples.write_study(tmp_path, days=1)
     return tmp_path
 
@@ -40,9 +26,9 @@ def project(tmp_path):
 def study(tmp_path_factory):
     """A project whose study has executed two days and left a gallery and a thousand runs."""
     root = tmp_path_factory.mktemp("project")
-    copy_sources(root)
-    samples.write_study(root, days=2, model_card=True)
-    samples.write_gallery(root)
+    copy_sources(root, "report", "_quarto.yml")
+    written = samples.write_study(root, days=2, model_card=True)
+    samples.write_gallery(written)
     samples.write_runs(root, RUNS)
     return root
 
@@ -75,29 +61,6 @@ def fullest_site(edition):
     return edition("quarto" if shutil.which("quarto") else "pandoc")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window. Until it ends, Playwright's event loop runs in this thread."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("no Chromium on PATH: pages are not looked at in a browser")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """The address of a site in a folder of its host."""
-    with Server(site.parents[1], 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/some/where"
-        server.shutdown()
-
-
 @pytest.fixture(scope="session")
 def address(site):
     with served(site) as address:
@@ -108,11 +71,3 @@ def address(site):
 def fullest_address(fullest_site):
     with served(fullest_site) as address:
         yield address
-
-
-@pytest.fixture
-def context(browser):
-    """A fresh window, as wide as a laptop's."""
-    context = browser.new_context(viewport={"width": 1360, "height": 850})
-    yield context
-    context.close()

@@ -22,8 +22,10 @@ from lib.pages import picture_sheets
 from lib.pages.display import Fragment, figure, finding, table, tabs
 from lib.pages.wording import left_out
 from lib.study import artifacts, diagnostics, gallery, home, model_card
-from lib.study.card_facts import Facts, measure_robustness
+from lib.study.card_facts import Facts as CardFacts
+from lib.study.card_facts import measure_robustness
 from lib.study.selection import histories, results
+from lib.study.study import STUDIES, Facts, Study
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import Run, RunStore
@@ -74,17 +76,19 @@ def write_study(root: Path, pictures: Dataset) -> Run:
         _rewrite(run)
     finished = store.finished()
     run = finished[0]
-    shown = gallery.write(run, pictures.test, 0, root / gallery.FOLDER)
+    study = Study(root / STUDIES / "demo")
+    ids = [run.run_id for run in finished]
+    record = {"dataset": STRINGS[0], "content": STRINGS[1], "command": STRINGS[0]}
+    record |= {"trained": ids, "compared": ids}
+    study.save(Facts(NAME, "name", NAME, STRINGS[0], {}).after(record))
+    shown = gallery.write(run, pictures.test, 0, study.path)
     bundle = export(run, pictures, root / "models" / "best")
-    facts = Facts(bundle, run, pictures, measure_robustness(run, pictures, 6))
-    model_card.write(facts, root / model_card.PAGE)
-    _write_notebook(
-        root / "report" / "days" / "day1_augmentations.ipynb", _day1(finished, pictures)
-    )
-    _write_notebook(
-        root / "report" / "days" / "day4_diagnostics.ipynb", _day4(run, pictures, shown)
-    )
-    _write_notebook(root / "index.ipynb", _home(finished, run, root))
+    facts = CardFacts(bundle, run, pictures, measure_robustness(run, pictures, 6))
+    model_card.write(facts, study.path)
+    earlier = record | {"content": STRINGS[0]}  # so that the page has a notice
+    _write_notebook(study.path / "day1_augmentations.ipynb", _day1(finished, pictures), earlier)
+    _write_notebook(study.path / "day4_diagnostics.ipynb", _day4(run, pictures, shown), record)
+    _write_notebook(study.path / "home.ipynb", _home(finished, run, study), record)
     # A run of somebody else's, which has no weights here; its id is its folder's name.
     other = root / "runs" / RUN_ID
     other.mkdir()
@@ -110,10 +114,9 @@ def _rewrite(run: Run) -> None:
     write_json(run.path / "summary.json", summary | RECORD | {STRINGS[0]: STRINGS[1], "a.b": "c"})
 
 
-def _write_notebook(path: Path, cells: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_notebook(path: Path, cells: list[dict[str, Any]], record: dict[str, Any]) -> None:
     made = samples.notebook(*cells, name=NAME)
-    tidy(made, made["metadata"]["daybook"])
+    tidy(made, made["metadata"]["daybook"] | record)
     path.write_text(json.dumps(made), encoding="utf-8")
 
 
@@ -165,11 +168,11 @@ def _day4(run: Run, pictures: Dataset, shown: gallery.Gallery) -> list[dict[str,
     ]
 
 
-def _home(runs: list[Run], best: Run, root: Path) -> list[dict[str, Any]]:
+def _home(runs: list[Run], best: Run, study: Study) -> list[dict[str, Any]]:
     return [
         samples.markdown("# Vision Daybook"),
         _cell(home.headline(best), home.scope(runs, best)),
         _cell(figure(comparisons.accuracy_against_time(home.settings(runs)), "story")),
-        _cell(home.day_cards(root / "report" / "days")),
+        _cell(home.day_cards(str(study.path))),
         _cell(table(home.best_runs(runs), run="run_id")),
     ]

@@ -17,8 +17,10 @@ import pandas as pd
 from PIL import Image
 
 from lib.charts import classes, comparisons, training
+from lib.data.sources import content_key
 from lib.pages import picture_sheets
 from lib.pages.display import chooser, figure, finding
+from lib.study.study import STUDIES, Facts, Study
 from lib.training.recipe import Recipe
 
 CLASSES = ("aeroplane", "car", "bird", "cat", "deer")
@@ -163,6 +165,10 @@ def notebook(*cells: dict[str, Any], name: str) -> dict[str, Any]:
                 "profile": "demo",
                 "command": COMMAND.format(name),
                 "seconds": 12.5,
+                "dataset": "digits",
+                "content": content_key("digits"),
+                "trained": [run.run_id for run in runs(3)],
+                "compared": [run.run_id for run in runs(3)],
             },
         },
         "nbformat": 4,
@@ -371,7 +377,7 @@ HEAT = raw(
 HOME = [
     markdown(
         "# Vision Daybook\n\nFive days of experiments on pictures of handwritten digits. "
-        "The [first day](report/days/day1_augmentations.ipynb) asks what augmentation buys; "
+        "The [first day](day1_augmentations.html) asks what augmentation buys; "
         "all runs are in [one table](runs.html)."
     ),
     code("finding(best)", FINDING),
@@ -412,23 +418,26 @@ DAYS = {
 }
 
 
-def write_study(root: Path, days: int = 2, model_card: bool = False) -> None:
-    """Lay executed notebooks under `root` as `python -m analysis` does."""
-    folder = root / "report" / "days"
-    folder.mkdir(parents=True, exist_ok=True)
+def write_study(root: Path, days: int = 2, model_card: bool = False, name: str = "demo") -> Study:
+    """Lay a study under `root` as `python -m analysis` does."""
+    study = Study(root / STUDIES / name)
+    facts = Facts(name, "profile", "demo", "demo", {}, "digits", content_key("digits"))
+    study.save(facts)
+    folder = study.path
     home = json.dumps(notebook(*HOME, name="home"))
-    (root / "index.ipynb").write_text(home, encoding="utf-8")
+    (folder / "home.ipynb").write_text(home, encoding="utf-8")
     for name, cells in list(DAYS.items())[:days]:
         day = json.dumps(notebook(*cells, name=name.partition("_")[0]))
         (folder / f"{name}.ipynb").write_text(day, encoding="utf-8")
     if model_card:
-        card = "---\ntitle: Model card\n---\n\n## Use\n\nFor digits.\n"
+        card = "---\ntitle: Model card\nsidebar: false\n---\n\n## Use\n\nFor digits.\n"
         (folder / "model_card.md").write_text(card, encoding="utf-8")
+    return study
 
 
-def write_gallery(root: Path, count: int = 12) -> None:
+def write_gallery(study: Study, count: int = 12) -> None:
     """A gallery of coloured squares, with heatmaps and twins, as day 4 writes it."""
-    folder = root / "report" / "days" / "gallery"
+    folder = study.path / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(3)
 

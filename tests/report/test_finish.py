@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from report.finish import MAX_INLINE_CHART, extract_charts, finish, resolved, without_missing
+from report.finish import MAX_INLINE_CHART, extract_charts, finish, resolved
 
 PAGES = {"index.html", "report/runs.html", "report/days/day1.html", "a/twice.html", "b/twice.html"}
 
@@ -27,32 +27,6 @@ PAGES = {"index.html", "report/runs.html", "report/days/day1.html", "a/twice.htm
 )
 def test_a_page_is_found_by_its_name(href, page, expected):
     assert resolved(href, page, PAGES) == expected
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        '<li><a href="{}">Day</a></li>',
-        '<li class="nav-item">\n<a class="nav-link" href="{}" aria-current="page">'
-        "<span>Day</span></a>\n</li>",
-        '<li class="sidebar-item"><div><a class="link" href="{}"><b>Day</b></a></div></li>',
-    ],
-)
-def test_entries_for_missing_pages_go(tmp_path, entry):
-    (tmp_path / "there.html").touch()
-    kept = "".join(
-        entry.format(href) for href in ("there.html", "there.html#a", "https://a.org/", "#")
-    )
-    menu = f"<nav><ul>{kept}{entry.format('missing.html')}</ul></nav>"
-    assert without_missing(menu, tmp_path) == f"<nav><ul>{kept}</ul></nav>"
-
-
-def test_a_menu_keeps_its_own_entry_when_one_inside_goes(tmp_path):
-    (tmp_path / "one.html").touch()
-    inner = '<li><a href="one.html">1</a></li>'
-    menu = '<nav><ul><li><a href="#" role="button">Days</a><ul>{}</ul></li></ul></nav>'
-    given = menu.format(inner + '<li><a href="two.html">2</a></li>')
-    assert without_missing(given, tmp_path) == menu.format(inner)
 
 
 def figure(name, spec):

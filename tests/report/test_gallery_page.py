@@ -10,7 +10,9 @@ from tests.report.test_pages import Visit
 @pytest.fixture
 def visit(fullest_address, context):
     def visit(state=""):
-        opened = Visit(context, f"{fullest_address}/report/gallery.html{state and '#'}{state}")
+        opened = Visit(
+            context, f"{fullest_address}/report/studies/demo/gallery.html{state and '#'}{state}"
+        )
         opened.page.wait_for_selector(".gallery-grid")
         return opened
 
@@ -19,7 +21,9 @@ def visit(fullest_address, context):
 
 @pytest.fixture(scope="session")
 def items(study):
-    script = (study / "report" / "days" / "gallery" / "gallery.js").read_text(encoding="utf-8")
+    script = (study / "report" / "studies" / "demo" / "gallery" / "gallery.js").read_text(
+        encoding="utf-8"
+    )
     return json.loads(script.partition("daybook.gallery = ")[2].rstrip(";\n"))["items"]
 
 
@@ -110,7 +114,7 @@ def test_one_picture_close_by(visit, items):
 
 def test_pictures_in_the_dialog_keep_their_size(address, context, items):
     wrong = next(item for item in items if item["true"] != item["predicted"])
-    page = Visit(context, f"{address}/report/gallery.html#id={wrong['id']}").page
+    page = Visit(context, f"{address}/report/studies/demo/gallery.html#id={wrong['id']}").page
     page.wait_for_selector("dialog[open] img")
     sizes = page.eval_on_selector_all(
         "dialog img", "images => images.map((image) => [image.clientWidth, image.clientHeight])"
@@ -149,14 +153,3 @@ def test_pictures_are_crisp_and_lazy(visit):
     for horizontal, vertical, rendering, loading in facts:
         assert horizontal == vertical == int(horizontal) >= 2
         assert (rendering, loading) == ("pixelated", "lazy")
-
-
-def test_without_a_gallery_the_page_says_how_to_get_one(fullest_address, context):
-    page = context.new_page()
-    study = "daybook.study = { pages: {}, gallery: false };"
-    page.route(
-        "**/generated/study.js",
-        lambda route: route.fulfill(content_type="text/javascript", body=study),
-    )
-    page.goto(f"{fullest_address}/report/gallery.html")
-    page.wait_for_selector("#daybook-gallery >> text=There is no gallery yet")

@@ -3,25 +3,27 @@
 The study is that of `tests.report.hostile`. What the strings would do is set `window.hacked`.
 """
 
+import dataclasses
 import re
 import shutil
 import threading
 
 import pytest
 
+from lib.study.study import STUDIES, Study
 from report.__main__ import build
 from report.server import Server
 from tests.report import hostile
-from tests.report.conftest import copy_sources
 from tests.report.test_pages import MODULES_FROM_FILES, Visit
+from tests.sources import copy_sources
 
 PAGES = (
     "index.html",
-    "report/days/day1_augmentations.html",
-    "report/days/day4_diagnostics.html",
-    "report/days/model_card.html",
+    "report/studies/demo/day1_augmentations.html",
+    "report/studies/demo/day4_diagnostics.html",
+    "report/studies/demo/model_card.html",
     "report/runs.html",
-    "report/gallery.html",
+    "report/studies/demo/gallery.html",
     "report/reproduce.html",
     "report/glossary.html",
     "report/labeler.html",
@@ -51,7 +53,7 @@ WORDS = """() => {
 @pytest.fixture(scope="session")
 def hostile_project(tmp_path_factory):
     root = tmp_path_factory.mktemp("hostile")
-    copy_sources(root)
+    copy_sources(root, "report", "_quarto.yml")
     hostile.write_study(root, hostile.dataset())
     return root
 
@@ -89,11 +91,16 @@ def visit(hostile_site, browser):
 
     yield visit
     for opened in visits:
-        assert opened.page.evaluate("window.hacked") is None
-        assert opened.page.evaluate(INTRUDERS) == []
-        assert opened.complaints == []
-        assert opened.foreign == []
+        assert_harmless(opened)
     context.close()
+
+
+def assert_harmless(opened):
+    """Nothing on the page has become script or markup."""
+    assert opened.page.evaluate("window.hacked") is None
+    assert opened.page.evaluate(INTRUDERS) == []
+    assert opened.complaints == []
+    assert opened.foreign == []
 
 
 def squeezed(text):
@@ -120,6 +127,27 @@ def test_nothing_on_a_page_becomes_script_or_markup_and_names_are_shown(visit, p
         tab.click()
     for mark in page.locator(".daybook-links a, .daybook-view .mark-symbol path").all()[:8]:
         mark.hover(force=True)
+
+
+@pytest.mark.parametrize("engine", ["pandoc", "quarto"])
+def test_the_names_of_several_studies_are_text(hostile_project, tmp_path, browser, engine):
+    if engine == "quarto" and not shutil.which("quarto"):
+        pytest.skip("Quarto is not on PATH: its edition is not tested")
+    root = shutil.copytree(hostile_project, tmp_path / "several", symlinks=True)
+    first = Study(root / STUDIES / "demo")
+    second = Study(shutil.copytree(first.path, root / STUDIES / "other"))
+    second.save(dataclasses.replace(first.facts, name=f"other {hostile.NAME}"))
+    build(root, engine)
+    context = browser.new_context(bypass_csp=True)
+    other = "report/studies/other"
+    for page in ("index", f"{other}/index", f"{other}/day1_augmentations", "report/runs"):
+        opened = Visit(context, f"{(root / '_site').as_uri()}/{page}.html", MODULES_FROM_FILES)
+        opened.page.get_by_text("Studies", exact=True).first.click()
+        assert f"other {hostile.NAME}" in squeezed(opened.page.inner_text("header nav"))
+        if page != "report/runs":
+            assert f"other {hostile.NAME}" in squeezed(opened.page.inner_text("main"))
+        assert_harmless(opened)
+    context.close()
 
 
 def test_code_and_output_show_names_as_they_are(visit):
@@ -167,7 +195,7 @@ def test_runs_are_shown_compared_and_opened(visit, hostile_site):
 
 @one_edition
 def test_the_gallery_is_filtered_and_opened(visit):
-    page = visit("report/gallery.html").page
+    page = visit("report/studies/demo/gallery.html").page
     page.wait_for_selector(".gallery-grid")
     assert absent(page, "() => document.querySelector('.gallery-grid').textContent") == []
     for text in hostile.STRINGS:
@@ -179,11 +207,11 @@ def test_the_gallery_is_filtered_and_opened(visit):
 
 @one_edition
 def test_a_link_to_a_class_of_any_name_opens_its_pictures(visit):
-    opened = visit("report/days/day4_diagnostics.html")
+    opened = visit("report/studies/demo/day4_diagnostics.html")
     links = opened.page.locator("#chart-confusion .daybook-links a")
     link = links.first.get_attribute("href")
-    assert "/report/gallery.html#" in link
-    page = visit("report/gallery.html", link[link.index("#") :]).page
+    assert "/report/studies/demo/gallery.html#" in link
+    page = visit("report/studies/demo/gallery.html", link[link.index("#") :]).page
     page.wait_for_selector(".gallery-grid button")
 
 
@@ -222,7 +250,7 @@ CROSSED = """() => [...document.querySelectorAll("main figure, main table, main 
 def strange_site(tmp_path_factory):
     """The Pandoc edition of a study with names that are hard to lay out."""
     root = tmp_path_factory.mktemp("strange")
-    copy_sources(root)
+    copy_sources(root, "report", "_quarto.yml")
     names = tuple(STRANGE.values())
     hostile.write_study(root, hostile.dataset(names, STRANGE["long"]))
     build(root, "pandoc")

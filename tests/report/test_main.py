@@ -9,7 +9,7 @@ import pytest
 
 from lib.errors import UserError
 from report.__main__ import build, main
-from tests.report.conftest import PROJECT
+from tests.imports import PROJECT
 
 
 def test_the_command_makes_a_site_without_quarto(project):
@@ -22,7 +22,7 @@ def test_the_command_makes_a_site_without_quarto(project):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "7 pages rendered with Pandoc in _site/; open _site/index.html\n"
+    assert done.stdout == "6 pages rendered with Pandoc in _site/; open _site/index.html\n"
     assert "Rendered with Pandoc" in (project / "_site" / "index.html").read_text("utf-8")
     assert not list(project.glob(".site-*"))
 
@@ -32,7 +32,7 @@ def test_the_command_makes_a_site_without_quarto(project):
     [
         ("report/labeler.qmd", b"---\ntitle: [\n---\n"),
         ("report/labeler.qmd", b"not UTF-8: \x80"),
-        ("report/days/day1_augmentations.ipynb", b"{"),
+        ("report/studies/demo/day1_augmentations.ipynb", b"{"),
     ],
 )
 def test_a_page_that_fails_leaves_the_old_site(project, page, content):
@@ -47,7 +47,7 @@ def test_a_page_that_fails_leaves_the_old_site(project, page, content):
 
 def test_the_study_is_not_run_for_the_report(project, monkeypatch):
     monkeypatch.chdir(project)
-    (project / "index.ipynb").unlink()
+    (project / "report" / "studies" / "demo" / "home.ipynb").unlink()
     with pytest.raises(UserError, match="run `make site` or `python -m analysis`"):
         main([])
     assert not (project / "_site").exists()

@@ -14,7 +14,7 @@ PIXEL = base64.b64encode(b"a picture").decode()
 def read(tmp_path, *cells):
     path = tmp_path / "day.ipynb"
     path.write_text(json.dumps(notebook(*cells, name="day1")), encoding="utf-8")
-    return notebook_markdown.read(path, "report/days/day.html", tmp_path / "site")
+    return notebook_markdown.read(path, "report/studies/demo/day.html", tmp_path / "site")
 
 
 def with_output(**output):
@@ -66,7 +66,7 @@ def test_pictures_are_written_beside_the_page(tmp_path):
     data = {"image/png": PIXEL, "text/plain": "<Figure>"}
     text = read(tmp_path, with_output(output_type="display_data", data=data, metadata={})).text
     assert "![](day_files/cell-0-0.png)" in text
-    written = tmp_path / "site" / "report" / "days" / "day_files" / "cell-0-0.png"
+    written = tmp_path / "site" / "report" / "studies" / "demo" / "day_files" / "cell-0-0.png"
     assert written.read_bytes() == b"a picture"
 
 

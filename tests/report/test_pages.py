@@ -8,23 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from report.navigation import REDIRECTION
 from tests.report import samples
 
 PAGES = (
     "index.html",
-    "report/days/day1_augmentations.html",
-    "report/days/day2_from_scratch.html",
-    "report/days/model_card.html",
+    "report/studies/demo/day1_augmentations.html",
+    "report/studies/demo/day2_from_scratch.html",
+    "report/studies/demo/model_card.html",
     "report/runs.html",
-    "report/gallery.html",
+    "report/studies/demo/gallery.html",
     "report/labeler.html",
     "report/reproduce.html",
     "report/glossary.html",
 )
 CHARTS = {
     "index.html": ["story"],
-    "report/days/day1_augmentations.html": ["curves", "ablation"],
-    "report/days/day2_from_scratch.html": ["curves", "confusion"],
+    "report/studies/demo/day1_augmentations.html": ["curves", "ablation"],
+    "report/studies/demo/day2_from_scratch.html": ["curves", "confusion"],
 }
 # A browser reads no ES modules from files; Quarto has two.
 MODULES_FROM_FILES = re.compile(r"site_libs/quarto-html|net::ERR_FAILED")
@@ -98,7 +99,7 @@ def test_every_page_is_whole_keeps_to_its_own_host_and_fits_a_phone(site, addres
 
 
 def test_charts_follow_the_theme(address, context):
-    visit = Visit(context, f"{address}/report/days/day1_augmentations.html")
+    visit = Visit(context, f"{address}/report/studies/demo/day1_augmentations.html")
     visit.draw_all()
     label = "document.querySelector('#chart-curves .role-axis-label text').getAttribute('fill')"
     light = visit.page.evaluate(label)
@@ -109,7 +110,7 @@ def test_charts_follow_the_theme(address, context):
 
 
 def test_a_chart_writes_percentages_as_the_text_does(address, context):
-    visit = Visit(context, f"{address}/report/days/day1_augmentations.html")
+    visit = Visit(context, f"{address}/report/studies/demo/day1_augmentations.html")
     visit.draw_all()
     labels = visit.page.locator("#chart-curves .role-axis-label text").all_text_contents()
     percentages = [label for label in labels if "%" in label]
@@ -118,7 +119,7 @@ def test_a_chart_writes_percentages_as_the_text_does(address, context):
 
 
 def test_a_chart_gives_its_data_and_its_command(address, context):
-    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+    visit = Visit(context, f"{address}/report/studies/demo/day2_from_scratch.html")
     visit.draw_all()
     with visit.page.expect_download() as download:
         visit.page.click("#chart-confusion .daybook-made a")
@@ -140,10 +141,10 @@ def test_a_command_is_shown_with_every_blank_and_line_break_in_it(address, conte
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_a_cell_of_the_confusion_matrix_leads_to_its_pictures(site, address, context, scheme):
     start = address if scheme == "http" else site.as_uri()
-    visit = Visit(context, f"{start}/report/days/day2_from_scratch.html")
+    visit = Visit(context, f"{start}/report/studies/demo/day2_from_scratch.html")
     visit.draw_all()
     visit.page.locator("#chart-confusion .daybook-links a").nth(1).click()
-    visit.page.wait_for_url("**/report/gallery.html#true=aeroplane&predicted=car")
+    visit.page.wait_for_url("**/report/studies/demo/gallery.html#true=aeroplane&predicted=car")
     visit.page.wait_for_selector(".gallery-grid")
 
 
@@ -153,7 +154,7 @@ PLACES = """([name, kind]) => [...document.querySelectorAll(`#chart-${name} ${ki
 
 
 def test_links_lie_on_the_marks_at_any_width(fullest_address, context):
-    visit = Visit(context, f"{fullest_address}/report/days/day2_from_scratch.html")
+    visit = Visit(context, f"{fullest_address}/report/studies/demo/day2_from_scratch.html")
     visit.draw_all()
     for width in (1360, 500):
         visit.page.set_viewport_size({"width": width, "height": 850})
@@ -184,7 +185,7 @@ def test_names_of_points_do_not_cover_each_other(fullest_address, context, width
 
 
 def test_links_of_a_chart_work_by_keyboard_and_keep_its_tooltip(fullest_address, context):
-    visit = Visit(context, f"{fullest_address}/report/days/day2_from_scratch.html")
+    visit = Visit(context, f"{fullest_address}/report/studies/demo/day2_from_scratch.html")
     visit.draw_all()
     page, links = visit.page, visit.page.locator("#chart-confusion .daybook-links a")
     assert links.nth(1).get_attribute("aria-label").startswith("predicted: car, true: aeroplane")
@@ -204,7 +205,7 @@ def test_links_of_a_chart_work_by_keyboard_and_keep_its_tooltip(fullest_address,
         page.keyboard.press(key)
         assert page.evaluate(focused) == cell
     page.keyboard.press("Enter")
-    page.wait_for_url("**/report/gallery.html#true=aeroplane&predicted=bird")
+    page.wait_for_url("**/report/studies/demo/gallery.html#true=aeroplane&predicted=bird")
     assert visit.complaints == []
 
 
@@ -228,7 +229,7 @@ def test_the_labelers_film_waits_to_be_played(fullest_address, context):
 
 
 def test_heat_over_pictures_has_a_slider(address, context):
-    page = Visit(context, f"{address}/report/days/day2_from_scratch.html").page
+    page = Visit(context, f"{address}/report/studies/demo/day2_from_scratch.html").page
     page.get_by_label("Heatmap opacity").fill("0.2")
     heat = "getComputedStyle(document.querySelector('.daybook-heat')).opacity"
     assert page.evaluate(heat) == "0.2"
@@ -237,7 +238,7 @@ def test_heat_over_pictures_has_a_slider(address, context):
 def test_prose_links_between_pages_at_any_depth(address, context):
     visit = Visit(context, f"{address}/index.html")
     for link, page in [
-        ("first day", "report/days/day1_augmentations.html"),
+        ("first day", "report/studies/demo/day1_augmentations.html"),
         ("label smoothing", "report/glossary.html#label-smoothing"),
     ]:
         visit.page.click(f"main >> text={link}")
@@ -247,13 +248,13 @@ def test_prose_links_between_pages_at_any_depth(address, context):
 def test_the_bar_names_only_pages_that_exist(address, context):
     visit = Visit(context, f"{address}/report/runs.html")
     links = visit.page.eval_on_selector_all("header nav a", "all => all.map((a) => a.href)")
-    days = [link for link in links if "/days/day" in link]
+    days = [link for link in links if "/studies/demo/day" in link]
     assert len(days) == 2
-    assert any(link.endswith("/report/days/model_card.html") for link in links)
+    assert any(link.endswith("/report/studies/demo/model_card.html") for link in links)
 
 
 def test_folded_code_opens_and_hidden_cells_are_absent(address, context):
-    visit = Visit(context, f"{address}/report/days/day2_from_scratch.html")
+    visit = Visit(context, f"{address}/report/studies/demo/day2_from_scratch.html")
     assert "secret" not in visit.page.content()
     folded = visit.page.locator("details.code-fold", has_text="charts.confusion")
     assert not folded.locator("code").is_visible()
@@ -262,7 +263,7 @@ def test_folded_code_opens_and_hidden_cells_are_absent(address, context):
 
 
 def test_callouts_and_tabs(address, context):
-    page = Visit(context, f"{address}/report/days/day1_augmentations.html").page
+    page = Visit(context, f"{address}/report/studies/demo/day1_augmentations.html").page
     assert page.locator(".callout", has_text="How to read this").is_visible()
     words = page.get_by_text("Nothing stands out.")
     assert not words.is_visible()
@@ -274,7 +275,7 @@ def test_callouts_and_tabs(address, context):
 def test_a_chooser_shows_the_panel_that_is_chosen(site, address, context, scheme):
     start = address if scheme == "http" else site.as_uri()
     forgive = MODULES_FROM_FILES if scheme == "file" else None
-    visit = Visit(context, f"{start}/report/days/day2_from_scratch.html", forgive)
+    visit = Visit(context, f"{start}/report/studies/demo/day2_from_scratch.html", forgive)
     box = visit.page.get_by_label("Model", exact=True)
     assert box.locator("option").all_inner_texts() == ["<model> 1", "<model> 2"]
     assert visit.page.get_by_text("Sentence 1.").is_visible()
@@ -292,7 +293,7 @@ def test_a_chooser_shows_the_panel_that_is_chosen(site, address, context, scheme
 def test_without_scripts_a_choosers_titles_open_its_panels(address, browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{address}/report/days/day2_from_scratch.html")
+    page.goto(f"{address}/report/studies/demo/day2_from_scratch.html")
     assert page.get_by_text("Sentence 1.").is_visible()
     assert not page.get_by_text("Sentence 2.").is_visible()
     page.locator(".daybook-chooser summary", has_text="<model> 2").click()
@@ -316,7 +317,7 @@ def test_no_text_of_a_chart_is_cut_off(fullest_address, browser, width):
     context = browser.new_context(viewport={"width": width, "height": 900})
     for page, charts in (
         ("index", "#chart-story"),
-        ("report/days/day2_from_scratch", "#chart-strategies, #chart-matrix-1"),
+        ("report/studies/demo/day2_from_scratch", "#chart-strategies, #chart-matrix-1"),
     ):
         visit = Visit(context, f"{fullest_address}/{page}.html")
         visit.draw_all()
@@ -328,7 +329,7 @@ def test_no_text_of_a_chart_is_cut_off(fullest_address, browser, width):
 def test_what_is_wider_than_the_page_shows_that_it_goes_on(fullest_address, browser):
     context = browser.new_context(viewport={"width": 390, "height": 900})
     page = context.new_page()
-    page.goto(f"{fullest_address}/report/days/day2_from_scratch.html")
+    page.goto(f"{fullest_address}/report/studies/demo/day2_from_scratch.html")
     page.evaluate(
         """() => document.querySelector("main").insertAdjacentHTML("beforeend",
         `<div class="daybook-scroll" id="wide"><table class="daybook-table">
@@ -362,7 +363,9 @@ class Links(HTMLParser):
 
 def test_no_internal_link_is_broken(site):
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
-    assert len(pages) == len(PAGES)
+    redirections = {path for path in pages if REDIRECTION in path.read_text(encoding="utf-8")}
+    assert len(pages.keys() - redirections) == len(PAGES)
+    assert len(redirections) == 5  # two days, card and gallery of old addresses; the study's home
     for page, links in pages.items():
         for target in links.targets:
             parts = urllib.parse.urlsplit(target)
@@ -384,7 +387,8 @@ def test_no_internal_link_is_broken(site):
 
 
 @pytest.mark.parametrize(
-    ("page", "most"), [("index.html", 300_000), ("report/days/day1_augmentations.html", 500_000)]
+    ("page", "most"),
+    [("index.html", 300_000), ("report/studies/demo/day1_augmentations.html", 500_000)],
 )
 def test_pages_are_light(address, context, page, most):
     """Everything that a page asks for, compressed, but for pictures and the shared Vega."""

@@ -6,7 +6,7 @@ import yaml
 from lib.errors import UserError
 from report import notebook_markdown, pandoc_edition
 from report.__main__ import build
-from tests.report.conftest import PROJECT
+from tests.imports import PROJECT
 
 
 def test_pandoc_failing_leaves_the_old_site(project, monkeypatch):
@@ -23,20 +23,20 @@ def website():
 
 
 def page(place):
-    return notebook_markdown.Page(place, PROJECT / "x", "Title", "")
+    return notebook_markdown.Page(place, PROJECT / "x.ipynb", "Title", "")
 
 
-def test_the_bar_marks_the_page_that_it_is_on(website):
+def test_the_bar_leads_to_the_pages_of_the_site(website):
     bar = pandoc_edition.variables(website, page("report/runs.html"))["navigation"]
-    assert [item["href"] for item in bar if item.get("current")] == ["runs.html"]
-    assert {"text": "Home", "href": "../index.html"} in bar
+    assert {"text": "Runs", "href": "runs.html"} in bar
+    assert {"text": "Home", "href": "studies/index.html"} in bar  # for report.navigation
 
 
-def test_the_days_stand_beside_a_day_alone(website):
-    day = pandoc_edition.variables(website, page("report/days/day3_transfer.html"))
-    assert [item["href"] for item in day["days"] if item.get("current")] == ["day3_transfer.html"]
+def test_the_days_stand_beside_a_notebook_of_a_study_alone(website):
+    day = pandoc_edition.variables(website, page("report/studies/demo/day3_transfer.html"))
+    assert "../day3_transfer.html" in [item["href"] for item in day["days"]]
     assert len(day["days"]) == 5
-    assert day["root"] == "../.."
+    assert day["root"] == "../../.."
     assert pandoc_edition.variables(website, page("index.html"))["days"] == []
 
 

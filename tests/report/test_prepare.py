@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 
 from report import prepare
+from report.studies import shown
 from tests.report import samples
+from tests.sources import copy_sources
+
+DAY = "day2_from_scratch"
 
 
 def script(path):
@@ -82,16 +86,17 @@ def test_numbers_that_json_cannot_hold_become_null(tmp_path):
 
 
 def test_pages_say_how_they_were_made(tmp_path):
-    samples.write_study(tmp_path, days=2)
-    prepare.write_study(tmp_path, tmp_path / "out")
-    _, study = script(tmp_path / "out" / "study.js")
-    pages = study["pages"]
-    assert list(pages) == ["index", "day1_augmentations", "day2_from_scratch"]
-    assert pages["day2_from_scratch"]["title"] == "Day 2: From scratch"
-    assert pages["day2_from_scratch"]["command"].endswith("--only day2 --force")
-    assert study["gallery"] is False
-    copy = tmp_path / "out" / "notebooks" / "day2_from_scratch.ipynb"
-    original = tmp_path / "report" / "days" / "day2_from_scratch.ipynb"
+    study = samples.write_study(tmp_path, days=2)
+    prepare.write_pages(shown(tmp_path), tmp_path / "out")
+    _, pages = script(tmp_path / "out" / "pages.js")
+    days = [f"report/studies/demo/{name}.html" for name in ("day1_augmentations", DAY)]
+    assert list(pages) == [*days, "index.html"]
+    second = pages[days[1]]
+    assert (second["study"], second["title"]) == ("demo", "Day 2: From scratch")
+    assert second["command"].endswith("--only day2 --force")
+    assert second["notebook"] == f"generated/notebooks/demo/{DAY}.ipynb"
+    copy = tmp_path / "out" / "notebooks" / "demo" / f"{DAY}.ipynb"
+    original = study.path / f"{DAY}.ipynb"
     assert copy.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
 
 
@@ -101,6 +106,7 @@ def test_vega_is_wrapped_and_what_is_unchanged_is_left_alone(tmp_path):
     text = vega.read_text(encoding="utf-8")
     assert text.splitlines()[1] == "(function () {"
     assert "window.vegaEmbed=" in text
+    copy_sources(tmp_path, "report")
     samples.write_study(tmp_path, days=2)
     samples.write_runs(tmp_path, 5)
     prepare.prepare(tmp_path)

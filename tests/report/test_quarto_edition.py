@@ -9,6 +9,7 @@ import pytest
 from lib.errors import UserError
 from report import quarto_edition
 from report.__main__ import build
+from report.prepare import prepare
 from tests.report import samples
 
 
@@ -51,7 +52,7 @@ def test_quarto_renders_every_page_without_a_warning(project, monkeypatch):
     build(project, "quarto")
     assert "report/runs.qmd" in printed[0]
     assert [line for line in printed[0].splitlines() if "WARN" in line] == []
-    page = next((project / "_site").rglob("day2_*.html")).read_text(encoding="utf-8")
+    page = next((project / "_site").rglob("demo/day2_*.html")).read_text(encoding="utf-8")
     assert "cat, predicted deer, 80\N{NO-BREAK SPACE}%, misclassified" in html.unescape(page)
     assert 'property="og:title"' in page
     assert 'property="og:image' not in page
@@ -60,7 +61,11 @@ def test_quarto_renders_every_page_without_a_warning(project, monkeypatch):
 def test_the_copy_holds_the_sources_and_no_python(project, tmp_path_factory, monkeypatch):
     scratch = tmp_path_factory.mktemp("scratch")
     monkeypatch.setattr(quarto_edition, "run", lambda *_: (scratch / "_site").mkdir())
-    quarto_edition.render(project, scratch / "fresh", scratch)
+    prepare(project)
+    other = samples.write_study(project, days=1, name="other")
+    quarto_edition.render(project, scratch / "fresh", scratch, {other.path})
     assert not list(scratch.rglob("*.py"))
     copied = {path.relative_to(scratch).as_posix() for path in scratch.rglob("*")}
     assert {"index.ipynb", "report/runs.qmd", "report/assets/runs/model.js"} <= copied
+    assert "report/studies/demo/day1_augmentations.ipynb" in copied
+    assert "report/studies/other" not in copied

@@ -94,7 +94,7 @@
         { class: "quiet" },
         `${item.id} · confidence ${daybook.percent(item.confidence)} · ` +
           `loss ${item.loss.toFixed(3)} · `,
-        element("a", { href: run.href }, "run details"),
+        element("a", { href: daybook.pageAddress(run.href) }, "run details"),
       ),
       element(
         "div",

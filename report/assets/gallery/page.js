@@ -84,7 +84,7 @@
       "p",
       {},
       "Test-split predictions of the run with the best validation accuracy, ",
-      element("a", { href: run.href }, run.name),
+      element("a", { href: daybook.pageAddress(run.href) }, run.name),
       `: ${part(misclassified, mistakes)} misclassified and ` +
         `${part(items.length - misclassified, tested - mistakes)} correctly classified pictures.`,
     );

@@ -14,8 +14,13 @@ from lib.training.runs import Predictions, Run
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("days") / "gallery"
+def study(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def folder(study):
+    return study / "gallery"
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +39,9 @@ def wrong(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def written(wrong, tiny, folder):
+def written(wrong, tiny, study):
     """What was written of all test pictures."""
-    return gallery.write(wrong, tiny.test, 0, folder)
+    return gallery.write(wrong, tiny.test, 0, study)
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +114,20 @@ def test_every_file_is_named_and_every_name_is_a_file(data, folder):
 
 def test_a_smaller_gallery_leaves_nothing_of_the_old_one(wrong, tiny, tmp_path):
     folder = tmp_path / "gallery"
-    gallery.write(wrong, tiny.test, 0, folder)
-    gallery.write(wrong, tiny.test, 7, folder)
+    gallery.write(wrong, tiny.test, 0, tmp_path)
+    gallery.write(wrong, tiny.test, 7, tmp_path)
     assert len(read(folder)["items"]) == 7
     assert len(list(folder.glob("*-image.png"))) == 7
     assert [path.name for path in tmp_path.iterdir()] == ["gallery"]
+
+
+def test_without_a_study_nothing_is_written_and_no_cell_is_a_link(
+    wrong, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    written = gallery.write(wrong, tiny.test, 0, "")
+    assert list(tmp_path.iterdir()) == []
+    assert (written.confusion_of(wrong)["href"] == "").all()
 
 
 def test_cells_lead_to_the_pictures_that_are_shown(written, data, wrong):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lib.data.sources import content_key
 from lib.diagnosis.robustness import accuracy_at
 from lib.pages.wording import per_cent
 from lib.study import diagnostics, home
@@ -96,13 +97,18 @@ def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
                 "source": [],
                 "outputs": [{"data": {"text/plain": "a chart"}}, {"data": finding}],
             },
-        ]
+        ],
+        "metadata": {"daybook": {"dataset": "digits", "content": content_key("digits")}},
     }
     (tmp_path / "day2_second.ipynb").write_text(json.dumps(notebook))
-    fragment = home.day_cards(tmp_path)
+    fragment = home.day_cards(str(tmp_path))
     assert fragment.text == "Second <day>: It is so."
     assert "<small>Day 2</small><strong>Second &lt;day&gt;</strong>" in fragment.html
     assert 'href="day2_second.html"' in fragment.html
+    notebook["metadata"]["daybook"]["content"] = "of other pictures"
+    (tmp_path / "day2_second.ipynb").write_text(json.dumps(notebook))
+    assert "<small>Day 2, about earlier pictures</small>" in home.day_cards(str(tmp_path)).html
+    assert home.day_cards("") is None
 
 
 def test_the_overview_has_a_row_for_each_way_of_training(several):

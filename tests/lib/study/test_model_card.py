@@ -120,7 +120,8 @@ def test_the_page_links_to_what_is_there_and_the_readme_to_nothing(facts):
     glossary = (PROJECT / "report" / "glossary.qmd").read_text(encoding="utf-8")
     for target in targets:
         name, _, place = target.partition("#")
-        assert (PROJECT / "report" / name).with_suffix(".qmd").exists(), target
+        sources = [PROJECT / "report" / folder / name for folder in ("", "study")]
+        assert any(source.with_suffix(".qmd").exists() for source in sources), target
         assert name != "glossary.html" or not place or f"{{#{place}}}" in glossary, target
     readme = str(card(facts))
     assert "](" not in readme
@@ -458,15 +459,16 @@ def test_the_command_that_it_shows_runs(facts, picture, monkeypatch, capsys):
 
 
 def test_a_page_that_cannot_be_written_is_one_line(facts, tmp_path):
-    (tmp_path / "days").write_text("a file, where a folder should be")
+    (tmp_path / "study").write_text("a file, where a folder should be")
     elsewhere = dataclasses.replace(facts.bundle, path=tmp_path)
     with pytest.raises(UserError, match="cannot write"):
-        write(dataclasses.replace(facts, bundle=elsewhere), tmp_path / "days" / "model_card.md")
+        write(dataclasses.replace(facts, bundle=elsewhere), tmp_path / "study")
 
 
 def test_the_card_is_listed_with_its_hash_in_the_bundle(facts, tmp_path):
     copy = Bundle.load(shutil.copytree(facts.bundle.path, tmp_path / "best"))
-    write(dataclasses.replace(facts, bundle=copy), tmp_path / "model_card.md")
+    write(dataclasses.replace(facts, bundle=copy), tmp_path)
+    assert (tmp_path / "model_card.md").is_file()
     listed = Bundle.load(copy.path)
     assert listed.sha256["README.md"] == sha256(copy.path / "README.md")
     assert len(listed.digest()) == 64
