@@ -39,3 +39,19 @@ def test_without_the_variable_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     progress.report("sweep", runs=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_reported_during_a_block_is_heard_at_its_end(events):
+    progress.report("before")
+    with progress.heard() as heard:
+        progress.report("run", run_id="a")
+        assert heard == []
+    progress.report("after")
+    assert heard == [{"event": "run", "run_id": "a"}]
+
+
+def test_without_the_variable_nothing_is_heard(monkeypatch):
+    monkeypatch.delenv(progress.VARIABLE, raising=False)
+    with progress.heard() as heard:
+        progress.report("run", run_id="a")
+    assert heard == []

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from lib.errors import UserError
-from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
+from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle, only_one
 from lib.inference.export import add_card
 
 
@@ -156,3 +156,15 @@ def test_what_is_no_digest_is_refused(copy, digest):
 def change(folder, **values):
     facts = json.loads((folder / FACTS).read_text())
     (folder / FACTS).write_text(json.dumps(facts | values))
+
+
+def test_the_only_bundle_of_a_project_need_not_be_named(bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^models: no bundle here; `python -m analysis` creates"):
+        Bundle.load()
+    shutil.copytree(bundle.path, tmp_path / "models" / "demo")
+    (tmp_path / "models" / "unfinished").mkdir()
+    assert only_one() == Bundle.load().path
+    shutil.copytree(bundle.path, tmp_path / "models" / "pets")
+    with pytest.raises(UserError, match=r"^several bundles \(models.demo, models.pets\); name one"):
+        Bundle.load()

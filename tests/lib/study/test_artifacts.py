@@ -11,6 +11,7 @@ from lib.study.artifacts import (
     costs,
     selection_sentence,
     standings,
+    usage,
 )
 from lib.training.loop import fit
 from lib.training.runs import Predictions, RunStore, best_of
@@ -112,3 +113,19 @@ def test_a_time_is_the_median_after_a_first_that_does_not_count(monkeypatch):
             assert images == "pictures"
 
     assert artifacts.median_seconds(Predictor(), "pictures", repeats=3) == 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "word", "string"),
+    [
+        ("models/demo", "--bundle models/demo", '"models/demo"'),
+        ("/home/somebody/models/demo", "--bundle models/demo", '"models/demo"'),
+        ("my models/x", "--bundle 'my models/x'", '"my models/x"'),
+        ("-x", "--bundle ./-x", '"./-x"'),
+        ("{{< env HOME >}}", "{{''< env", "{{\\u003c env"),
+    ],
+)
+def test_the_commands_name_the_bundle(folder, word, string):
+    text = usage(folder).data
+    assert text.count(word) >= 4
+    assert string in text
