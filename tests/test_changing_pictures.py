@@ -55,9 +55,8 @@ def analysis(root, *words):
     return [line.split("  ")[0] for line in done.stdout.splitlines() if " made in " in line]
 
 
-@pytest.fixture
-def checkout(project_copy):
-    """The project with two days that train nothing but day 2's network: a study of a minute."""
+def quick_checkout(project_copy):
+    """The project without the days that train more than one network: a study of a minute."""
     root = project_copy("analysis", "lib", "report", "_quarto.yml")
     for day in ("day1_augmentations", "day3_transfer"):
         (root / "analysis" / f"{day}.ipynb").unlink()
@@ -108,8 +107,8 @@ def outdated(root, name="pictures"):
     return [page for page in study.pages if study.outdated(page)]
 
 
-def test_pictures_that_are_added_leave_no_figure_of_those_before(checkout, monkeypatch):
-    root = checkout
+def test_pictures_that_are_added_leave_no_figure_of_those_before(project_copy, monkeypatch):
+    root = quick_checkout(project_copy)
     monkeypatch.chdir(root)
     write_pictures(root / "pictures", "easy", EASY, seed=0)
     about = ("--profile", "quick.yaml", "-p", "dataset", "pictures")
@@ -153,7 +152,8 @@ def test_pictures_that_are_added_leave_no_figure_of_those_before(checkout, monke
     assert f'"tested":{total},"mistakes":{wrong},' in gallery
 
     # Every other figure is the same as where the earlier pictures were never seen.
-    after = {page: text_of(root, page) for page in [*study_of(root).pages, "model_card"]}
+    figures = ("home", "day4_diagnostics", "day5_artifacts", "model_card")
+    after = {page: text_of(root, page) for page in figures}
     present = study_of(root).trained
     for path in (study_of(root).path, root / "models"):
         shutil.rmtree(path)
@@ -164,15 +164,41 @@ def test_pictures_that_are_added_leave_no_figure_of_those_before(checkout, monke
     assert {page: text_of(root, page) for page in after} == after
 
 
-@pytest.fixture
-def studied(checkout, monkeypatch):
+@pytest.fixture(scope="module")
+def executed(project_copy):
     """A checkout whose day 2 was executed for the folder `pictures`."""
-    monkeypatch.chdir(checkout)
-    write_pictures(checkout / "pictures", "easy", EASY, seed=0)
-    write_pictures(checkout / "pictures", "hard", EASY, seed=0)
+    root = quick_checkout(project_copy)
+    write_pictures(root / "pictures", "easy", EASY, seed=0)
+    write_pictures(root / "pictures", "hard", EASY, seed=0)
     about = ("--profile", "quick.yaml", "-p", "dataset", "pictures")
-    assert len(analysis(checkout, "--only", "day2", *about)) == 2
-    return checkout
+    assert len(analysis(root, "--only", "day2", *about)) == 2
+    return root
+
+
+@pytest.fixture
+def studied(executed, monkeypatch):
+    """That checkout as the test before leaves it: its study is about the present pictures."""
+    monkeypatch.chdir(executed)
+    assert outdated(executed) in ([], ["day4_diagnostics"])
+    return executed
+
+
+def test_two_studies_of_one_folder_keep_to_their_own_runs(studied):
+    first = study_of(studied).trained
+    about = ("--profile", "quick.yaml", "-p", "dataset", "pictures", "-p", "epochs", "1")
+    assert len(analysis(studied, "--study", "short", "--only", "day2", *about)) == 2
+    short = study_of(studied, "short")
+    assert short.trained == short.pages["home"].compared
+    assert not short.trained & first
+    assert study_of(studied).pages["home"].compared == first
+    assert_home_is_recounted(studied)
+    assert_home_is_recounted(studied, "short")
+    assert command(studied, "report", "--engine", "pandoc").returncode == 0
+    listed = json.loads((studied / "report/assets/generated/runs.json").read_text("utf-8"))
+    used = {run["id"]: run["studies"] for run in listed}
+    assert {run_id for run_id, names in used.items() if names == ["pictures"]} == first
+    assert {run_id for run_id, names in used.items() if names == ["short"]} == short.trained
+    assert used.keys() == first | short.trained
 
 
 def test_pictures_mended_in_place_are_other_pictures(studied):
@@ -240,21 +266,3 @@ def test_a_folder_moved_elsewhere_is_the_same_study_and_is_not_trained_again(stu
     assert [path.name for path in (studied / "report" / "studies").glob("*/")] == ["pictures"]
     spelling = "elsewhere/../elsewhere/./photos"
     assert analysis(studied, "--only", "day2", "-p", "dataset", spelling) == []
-
-
-def test_two_studies_of_one_folder_keep_to_their_own_runs(studied):
-    first = study_of(studied).trained
-    about = ("--profile", "quick.yaml", "-p", "dataset", "pictures", "-p", "epochs", "1")
-    assert len(analysis(studied, "--study", "short", "--only", "day2", *about)) == 2
-    short = study_of(studied, "short")
-    assert short.trained == short.pages["home"].compared
-    assert not short.trained & first
-    assert study_of(studied).pages["home"].compared == first
-    assert_home_is_recounted(studied)
-    assert_home_is_recounted(studied, "short")
-    assert command(studied, "report", "--engine", "pandoc").returncode == 0
-    listed = json.loads((studied / "report/assets/generated/runs.json").read_text("utf-8"))
-    used = {run["id"]: run["studies"] for run in listed}
-    assert {run_id for run_id, names in used.items() if names == ["pictures"]} == first
-    assert {run_id for run_id, names in used.items() if names == ["short"]} == short.trained
-    assert used.keys() == first | short.trained

@@ -139,7 +139,9 @@ def write_pictures(folder, classes, count, size):
 def three(checkout):
     """The checkout with a study of a folder, and one of reference runs; not before the others."""
     write_pictures(checkout / "Schöne <Bilder>", ("moss", "sea", "sand"), 30, 12)
-    run(checkout, "analysis", "--profile", "tiny.yaml", "-p", "dataset", "Schöne <Bilder>")
+    for day in ("day2", "day4"):
+        about = ("--profile", "tiny.yaml", "-p", "dataset", "Schöne <Bilder>")
+        run(checkout, "analysis", *about, "--only", day)
 
     for split, count in (("train", 8), ("test", 4)):
         write_pictures(checkout / "data" / "cifar10" / split, CIFAR10, count, 32)
@@ -168,8 +170,8 @@ def three_studies(request, three, tmp_path_factory):
         yield address
 
 
-ALL = (*PAGES, "model_card")
-STUDIES = {"tiny": ALL, "schone-bilder": ALL, "small": PAGES[1:4:2]}  # their pages, by address
+TWO = ("day2_from_scratch", "day4_diagnostics")
+STUDIES = {"tiny": (*PAGES, "model_card"), "schone-bilder": TWO, "small": TWO}  # by address
 SHARED = ("index", "report/runs", "report/labeler", "report/reproduce", "report/glossary")
 
 
@@ -209,7 +211,7 @@ def test_the_site_starts_with_a_card_for_each_study(three_studies, context):
     assert re.search(r"Test accuracy of the best run: [\d.]+\s%\s\(95\s% interval", first)
     assert re.search(r"\d{1,2} [A-Z][a-z]+ 20\d\d", first)
     cards.nth(1).click()
-    page.wait_for_url("**/report/studies/small/index.html")
+    page.wait_for_url(re.compile(r"/report/studies/small/(index\.html)?$"))
     assert page.locator("h1:visible").inner_text() == "small"
 
 
@@ -220,12 +222,12 @@ def test_the_menu_switches_to_the_same_page_of_another_study(three_studies, cont
         ("Schöne <Bilder>", "schone-bilder/day4_diagnostics.html"),
         ("small", "small/day4_diagnostics.html"),
     ]:
-        page.locator("header nav").get_by_text("Studies").click()
+        page.locator("header nav").get_by_text("Studies", exact=True).click()
         page.locator("header nav").get_by_role("link", name=name, exact=True).click()
         page.wait_for_url(f"**/report/studies/{end}")
         assert page.locator(".daybook-study").inner_text() == name
-    own = [link for link in links(page, "header nav") if "/day" in link]
-    assert own == [f"report/studies/small/{PAGES[1]}.html", f"report/studies/small/{PAGES[3]}.html"]
+    own = [link for link in links(page, "header nav") if "/day" in link and "/small/" in link]
+    assert own[-2:] == [f"report/studies/small/{day}.html" for day in TWO]
     assert not any(link.endswith("model_card.html") for link in links(page, "header nav"))
 
 
@@ -233,8 +235,8 @@ def test_the_runs_page_filters_by_study_and_its_address_keeps_that(three_studies
     page = Visit(context, f"{three_studies}/report/runs.html#study=small").page
     page.wait_for_selector(".tabulator-row")
     assert page.locator(".tabulator-row").count() == 2
-    studies = "daybook.runsPage.table.getData().map((row) => row.study)"
-    assert set(page.evaluate(studies)) == {"tiny", "small", "Schöne <Bilder>"}
+    studies = "daybook.runsPage.table.getData().flatMap((row) => row.study)"
+    assert {"tiny", "small", "Schöne <Bilder>"} <= set(page.evaluate(studies))
     page.goto(f"{three_studies}/report/runs.html")
     page.reload()
     page.wait_for_selector(".tabulator-row")

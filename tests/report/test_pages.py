@@ -62,13 +62,10 @@ class Visit:
 
     def draw_all(self):
         """Scroll through the page, so that every chart is drawn that is not folded away."""
-        self.page.evaluate(
-            "() => document.querySelectorAll('.daybook-chart').forEach((f) => f.scrollIntoView())"
-        )
-        self.page.wait_for_function(
-            "() => [...document.querySelectorAll('.daybook-chart .daybook-view')]"
-            ".every((view) => view.dataset.drawn || !view.checkVisibility())"
-        )
+        for chart in self.page.locator(".daybook-chart").all():
+            if chart.locator(".daybook-view").is_visible():
+                chart.scroll_into_view_if_needed()
+                chart.locator("[data-drawn]").wait_for()
         self.page.evaluate("scrollTo(0, 0)")
 
     def toggle_theme(self):
