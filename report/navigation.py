@@ -10,6 +10,7 @@ import html
 import json
 import posixpath
 import re
+import shlex
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,11 @@ class Navigation:
             )
         source = {"index": "home", "gallery": "day4_diagnostics", "model_card": "day5_artifacts"}
         if notice := study.earlier.get(source.get(name, name)):
-            above += f'<p class="daybook-earlier" role="note">{html.escape(notice)}</p>\n'
+            again = shlex.join(["python", "-m", "analysis", f"--study={study.name}"])
+            above += (
+                f'<p class="daybook-earlier" role="note">{html.escape(notice)} To make the pages '
+                f"again: <code>{html.escape(again)}</code></p>\n"
+            )
         return TITLE.sub(lambda match: above + match[0], text, count=1)
 
     def _belongs(self, page: str) -> bool:

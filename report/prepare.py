@@ -85,10 +85,9 @@ def write_pages(shown: Shown, folder: Path) -> None:
 
 def notice(record: dict[str, Any]) -> str:
     """What a page says whose pictures have changed since it was made, by the record of that."""
-    folder = Path(record["dataset"]).name
     return (
         f"This page is about earlier pictures (content {record['content']}): the files of "
-        f"{folder} have changed since it was made. To make it again: {record['command']}"
+        f"{Path(record['dataset']).name} have changed since it was made."
     )
 
 

@@ -127,7 +127,8 @@ def test_a_page_about_earlier_pictures_says_so(page, shown):
     study = Study("demo", "demo", {"day4_diagnostics": "About <earlier> pictures"})
     for others in ((), (PETS,)):
         text = Navigation((study, *others)).headed(PAGE, f"report/studies/demo/{page}.html")
-        assert ('role="note">About &lt;earlier&gt; pictures</p>' in text) is shown
+        assert ('role="note">About &lt;earlier&gt; pictures To make' in text) is shown
+        assert ("<code>python -m analysis --study=demo</code></p>" in text) is shown
 
 
 def site(root, pages, studies):
