@@ -147,3 +147,198 @@ def test_difference_of_proportions_is_newcombes():
     difference = intervals.accuracy_interval(56, 70) - intervals.accuracy_interval(48, 80)
     assert difference.value == pytest.approx(0.2)
     assert (difference.low, difference.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+# Seeds and pictures
+
+
+def studies(draws, seeds, pictures, mean, spread, between, generator):
+    """Made-up studies bool (draws, seeds, pictures), and the accuracy that they are drawn from.
+
+    Pictures differ in difficulty (`mean` and `spread` of the log-odds), seeds in skill (`between`).
+    """
+
+    def right(difficulty, skill):
+        return 1 / (1 + np.exp(-difficulty - skill))
+
+    difficulty = generator.normal(mean, spread, (draws, 1, pictures))
+    skill = generator.normal(0, between, (draws, seeds, 1))
+    many = generator.normal(size=(2, 400_000))
+    truth = right(mean + spread * many[0], between * many[1]).mean()
+    return generator.random((draws, seeds, pictures)) < right(difficulty, skill), truth
+
+
+def share_that_holds(tables, truth, interval):
+    """In how many of the studies the interval holds the truth."""
+    held = [found.low <= truth <= found.high for found in map(interval, tables)]
+    return sum(held) / len(held)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(("mean", "spread", "between"), [(6, 3, 0.3), (3, 3, 0.3), (1, 2, 0.1)])
+def test_the_accuracy_of_a_recipe_is_covered_and_by_the_seeds_alone_it_is_not(
+    seeds, mean, spread, between
+):
+    generator = np.random.default_rng(0)
+    tables, truth = studies(2000, seeds, 359, mean, spread, between, generator)
+    assert 0.94 < share_that_holds(tables, truth, intervals.recipe_accuracy) < 0.99
+    by_seeds = share_that_holds(
+        tables, truth, lambda table: intervals.mean_interval(table.mean(axis=1))
+    )
+    assert by_seeds < 0.93
+
+
+def test_more_seeds_do_not_take_away_what_the_pictures_leave_open():
+    generator = np.random.default_rng(1)
+    (table,), _ = studies(1, 100, 200, 2, 3, 0.01, generator)
+    few, many = intervals.recipe_accuracy(table[:3]), intervals.recipe_accuracy(table)
+    pictures = intervals.accuracy_interval(round(table.mean() * 200), 200)
+    assert many.high - many.low > 0.7 * (pictures.high - pictures.low)
+    assert few.high - few.low > many.high - many.low
+
+
+def test_one_seed_has_the_interval_of_one_network():
+    correct = np.arange(50) % 10 > 0
+    assert intervals.recipe_accuracy([correct]) == intervals.accuracy_interval(45, 50)
+    faultless = intervals.recipe_accuracy(np.ones((3, 50)))
+    assert faultless.high == 1
+    assert faultless.low == pytest.approx(intervals.accuracy_interval(50, 50).low)
+    for shape in ((50,), (0, 50), (3, 0)):
+        with pytest.raises(ValueError, match="expected \\(seeds, pictures\\)"):
+            intervals.recipe_accuracy(np.ones(shape))
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.5])
+def test_the_difference_of_recipes_is_covered(lead):
+    generator = np.random.default_rng(2)
+
+    def draws(count, shape):
+        difficulty = generator.normal(2, 2, (count, 1, shape[1]))
+        skills = [generator.normal(0, 0.2, (count, shape[0], 1)) for _ in range(2)]
+        chances = [
+            1 / (1 + np.exp(-difficulty - skill - more))
+            for skill, more in zip(skills, (lead, 0.0), strict=True)
+        ]
+        return [generator.random(chance.shape) < chance for chance in chances], chances
+
+    (first, second), _ = draws(2000, (3, 359))
+    _, many = draws(1, (4000, 4000))
+    truth = float(many[0].mean() - many[1].mean())
+    found = [intervals.recipe_difference(a, b) for a, b in zip(first, second, strict=True)]
+    held = np.mean([one.low <= truth <= one.high for one in found])
+    assert 0.94 < held < 0.99
+
+
+def test_recipes_are_paired_by_picture():
+    generator = np.random.default_rng(3)
+    difficulty = generator.random(400) < 0.5  # on which both are always right, or both a coin
+    first = difficulty | (generator.random((3, 400)) < 0.5)
+    second = difficulty | (generator.random((3, 400)) < 0.5)
+    paired = intervals.recipe_difference(first, second)
+    apart = intervals.recipe_accuracy(first) - intervals.recipe_accuracy(second)
+    assert paired.value == pytest.approx(apart.value)
+    assert paired.high - paired.low < 0.8 * (apart.high - apart.low)
+    assert math.isnan(intervals.recipe_difference(first[:1], second).low)
+    with pytest.raises(ValueError, match="400 and 399 pictures cannot be paired"):
+        intervals.recipe_difference(first, second[:, 1:])
+
+
+# The same pictures
+
+
+def paired(only_first, only_second, both, neither):
+    """Correctness of two networks with these numbers of pictures."""
+    counts = (only_first, only_second, both, neither)
+    return np.repeat([True, False, True, False], counts), np.repeat(
+        [False, True, True, False], counts
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [  # Tango (1998) by Fagerland, Lydersen & Laake (2014), table III: 1 and 7 of 21 discordant
+        ((1, 7, 12, 1), -0.517, -0.026),
+    ],
+)
+def test_the_score_interval_is_that_of_the_literature(counts, low, high):
+    found = intervals.paired_accuracies(*paired(*counts)).difference
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_mcnemars_test_is_the_exact_one():
+    found = intervals.paired_accuracies(*paired(3, 1, 350, 5))
+    assert (found.only_first, found.only_second) == (3, 1)
+    assert found.p == pytest.approx(0.625)
+    assert not found.clear
+    assert intervals.paired_accuracies(*paired(0, 0, 9, 1)).p == 1
+    assert intervals.paired_accuracies(*paired(6, 0, 300, 10)).p == pytest.approx(2 * 0.5**6)
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 0, 5, 5), (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 5, 0), (4, 1, 0, 0)]
+)
+def test_the_ends_of_a_paired_difference_are_within_reach(counts):
+    found = intervals.paired_accuracies(*paired(*counts)).difference
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > 0.05
+    mirrored = intervals.paired_accuracies(*reversed(paired(*counts))).difference
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+
+
+@pytest.mark.parametrize("chances", [(0.06, 0.06), (0.10, 0.03), (0.02, 0.01)])
+def test_the_paired_difference_is_covered(chances):
+    generator = np.random.default_rng(4)
+    both = generator.multinomial(359, [*chances, 1 - sum(chances)], 3000)
+    truth = chances[0] - chances[1]
+    found = {}
+    for b, c, rest in np.unique(both, axis=0):
+        found[b, c] = intervals.paired_accuracies(*paired(b, c, rest, 0)).difference
+    held = [found[b, c].low <= truth <= found[b, c].high for b, c, _ in both]
+    assert 0.93 < np.mean(held) < 0.975
+
+
+def test_other_figures_are_paired_by_the_bootstrap():
+    generator = np.random.default_rng(5)
+    base = generator.normal(size=300)
+    better = base - 0.1 + generator.normal(0, 0.05, 300)
+
+    def mean(values):
+        return float(values.mean())
+
+    together = intervals.paired_interval(mean, [better], [base])
+    assert together.high < 0
+    apart = intervals.bootstrap_interval(mean, better) - intervals.bootstrap_interval(mean, base)
+    assert apart.high > 0
+
+
+# Calibration
+
+
+def binned_error(confidence, correct):
+    """An expected calibration error over ten bins."""
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    gaps = np.bincount(bins, correct - confidence, 10)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def test_a_calibrated_network_is_seldom_told_apart_from_one():
+    generator = np.random.default_rng(6)
+    told_apart = []
+    for _ in range(400):
+        confidence = generator.beta(8, 1, 200)
+        correct = generator.random(200) < confidence
+        told_apart.append(
+            intervals.calibrated_reference(binned_error, confidence, correct, 200).told_apart
+        )
+    assert np.mean(told_apart) < 0.08
+
+
+def test_an_over_confident_network_is_told_apart():
+    generator = np.random.default_rng(7)
+    confidence = generator.beta(8, 1, 500)
+    found = intervals.calibrated_reference(
+        binned_error, confidence, generator.random(500) < confidence - 0.1
+    )
+    assert found.told_apart
+    assert found.high < 0.1 < found.high + found.mean + 0.1
+    assert 0 < found.mean < found.high
