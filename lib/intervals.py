@@ -308,7 +308,10 @@ def _tango(b: int, c: int, n: int, z: float) -> tuple[float, float]:
 
 
 def paired_interval(
-    statistic: Callable[..., float], first: Sequence[ArrayLike], second: Sequence[ArrayLike]
+    statistic: Callable[..., float],
+    first: Sequence[ArrayLike],
+    second: Sequence[ArrayLike],
+    resamples: int = 1000,
 ) -> Interval:
     """A figure of one network less that of another on the same pictures, by the bootstrap.
 
@@ -322,7 +325,7 @@ def paired_interval(
     def difference(*columns: NDArray[np.float64]) -> float:
         return statistic(*columns[:width]) - statistic(*columns[width:])
 
-    return bootstrap_interval(difference, *first, *second)
+    return bootstrap_interval(difference, *first, *second, resamples=resamples)
 
 
 # Calibration

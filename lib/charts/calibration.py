@@ -1,8 +1,8 @@
 """Reliability diagrams, measures of calibration, and selective prediction."""
 
 import altair as alt
-import numpy as np
 import pandas as pd
+from scipy.stats import fisher_exact
 
 from lib.charts.parts import (
     EXACT,
@@ -19,10 +19,10 @@ from lib.charts.parts import (
     share_y,
 )
 from lib.diagnosis.calibration import calibration_error
-from lib.intervals import Interval, accuracy_interval, differs
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import count, per_cent
 
+SIGNIFICANT = 0.05  # p below which two parts of the predictions differ
 METRICS = {
     "ece": "ECE",
     "equal_mass_ece": "ECE, equal mass",
@@ -90,26 +90,19 @@ def _reliability_panel(
     return layered(accuracy, counts).resolve_scale(y="independent")
 
 
-def _changes(metrics: pd.DataFrame) -> dict[str, int]:
+def _signs(changes: pd.DataFrame) -> dict[str, int]:
     """By metric: -1 if scaling lowers it significantly, 1 if it raises it so, otherwise 0."""
-    at = {
-        (row["metric"], row["scaling"]): Interval.of(row, "value")
-        for row in metrics.to_dict("records")
-    }
-    changes = {}
-    for metric in metrics["metric"].unique():
-        before, after = at[metric, "before"], at[metric, "after"]
-        clear = differs(before, after)
-        changes[metric] = int(np.sign(after.value - before.value)) if clear else 0
-    return changes
+    rows = changes.to_dict("records")
+    return {row["metric"]: int(row["low"] > 0) - int(row["high"] < 0) for row in rows}
 
 
-def calibration_dots(metrics: pd.DataFrame) -> Chart:
+def calibration_dots(metrics: pd.DataFrame, paired: pd.DataFrame) -> Chart:
     """The measures of calibration before and after scaling, each with its interval.
 
-    Columns: metric, scaling ("before", "after"), value, low, high, n.
+    Columns: metric, scaling ("before", "after"), value, low, high, n. The title is about `paired`,
+    the changes on the same pictures: metric, value (after less before), low, high.
     """
-    changes = _changes(metrics)
+    changes = _signs(paired[paired["metric"].isin(metrics["metric"])])
     names = [METRICS.get(metric, metric) for metric in changes]
     bounds = metrics[["value", "low", "high"]]
     least = max(1e-3, float(bounds.min(axis=None)) * 0.9) if len(metrics) else 1e-3
@@ -148,7 +141,7 @@ def calibration_dots(metrics: pd.DataFrame) -> Chart:
         title = "Temperature scaling changes no calibration measure significantly"
     subtitle = (
         "Before and after temperature scaling, with 95 % intervals (bootstrap), on a "
-        "logarithmic scale"
+        "logarithmic scale; changes are tested on the same pictures (paired bootstrap)"
     )
     return finished(chart, 90 + 32 * max(1, len(names)), title, subtitle)
 
@@ -183,12 +176,14 @@ def _selective_title(table: pd.DataFrame) -> str:
         return neutral
     whole = table.iloc[-1]
     part = table.iloc[(table["coverage"] - 0.8).abs().argmin()]
-    most_confident, everything = (
-        accuracy_interval(round(row["accuracy"] * row["n"]), int(row["n"])) for row in (part, whole)
-    )
-    if not differs(most_confident, everything):
+    kept, total = int(part["n"]), int(whole["n"])
+    right, right_of_all = round(part["accuracy"] * kept), round(whole["accuracy"] * total)
+    rest, right_of_rest = total - kept, right_of_all - right
+    # of two parts with no picture in common, Fisher's exact test
+    counts = [[right, kept - right], [right_of_rest, rest - right_of_rest]]
+    if rest == 0 or fisher_exact(counts).pvalue >= SIGNIFICANT:
         return neutral
     return (
         f"Accuracy of the {per_cent(part['coverage'], 0)} most confident predictions: "
-        f"{per_cent(part['accuracy'])}, against {per_cent(whole['accuracy'])} for all"
+        f"{per_cent(part['accuracy'])}, of the rest: {per_cent(right_of_rest / rest)}"
     )

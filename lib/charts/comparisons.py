@@ -146,7 +146,7 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
         ),
         dots.encode(x=share_x(value, what, domain), tooltip=hover({**run, value: EXACT})),
     )
-    spread = spread_of(map(len, groups.values()), "95 % interval (Student's t)")
+    spread = spread_of(map(len, groups.values()), "95 % interval over seeds")
     band = f"; bar: mean, line: {spread}" if repeated(groups) else ""
     subtitle = f"{what}, {seeds_of(groups)}; dot: one run{band}"
     title = f"{what} by {axis_title(by).lower()}"

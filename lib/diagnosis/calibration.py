@@ -6,8 +6,9 @@ of Kull et al. (2019); Brier's score (1950) for many classes; selective predicti
 Geifman & El-Yaniv (2017). What is fitted is fitted on validation predictions, never on test.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,17 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax
 from scipy.special import softmax as stable_softmax
 
-from lib.intervals import Interval, bootstrap_interval
+from lib.intervals import (
+    CalibratedReference,
+    Interval,
+    bootstrap_interval,
+    calibrated_reference,
+    paired_interval,
+)
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 BINS = 15  # as in Guo et al.
+NAMES = ("ece", "equal_mass_ece", "classwise_ece", "mce", "nll", "brier")  # of the metrics
 
 Floats = NDArray[np.float64]
 
@@ -158,26 +166,23 @@ def expected_calibration_error(
     return _mean_gap(_bin_of(values, _edges(values, bins, equal_mass)), values - right)
 
 
-def calibrated_ece(
-    confidence: ArrayLike, level: float = 0.95, bins: int = BINS, draws: int = 1000, seed: int = 0
-) -> float:
-    """The calibration error that a perfectly calibrated model stays below with probability `level`.
+def ece_reference(
+    confidence: ArrayLike, correct: ArrayLike, bins: int = BINS
+) -> CalibratedReference:
+    """The calibration error that a perfectly calibrated model with these confidences would show.
 
-    A finite sample shows an error even then. Outcomes are drawn as often as each confidence says,
-    which is the consistency resampling of Bröcker & Smith (2007).
+    A finite sample shows an error even then: see `lib.intervals.calibrated_reference`.
 
     Parameters
     ----------
     confidence : float (N,)   probability given to the predicted class
-    draws : int               number of samples drawn
+    correct : bool (N,)       whether that prediction was right
     """
-    values, _ = _checked_confidence(confidence, np.ones(np.shape(confidence)))
+    values, right = _checked_confidence(confidence, correct)
     index = _bin_of(values, _edges(values, bins, equal_mass=False))
-    generator = np.random.default_rng(seed)
-    errors = [
-        _mean_gap(index, values - (generator.random(len(values)) < values)) for _ in range(draws)
-    ]
-    return float(np.quantile(errors, level))
+    return calibrated_reference(
+        lambda confidence, correct: _mean_gap(index, confidence - correct), values, right
+    )
 
 
 def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
@@ -232,10 +237,18 @@ def _squared_distances(probabilities: Floats, labels: NDArray[np.int64]) -> Floa
     return ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1)
 
 
-def _metrics_with_intervals(
-    logits: Floats, labels: NDArray[np.int64], temperature: float, bins: int, resamples: int
-) -> pd.DataFrame:
-    """One row per metric at one temperature. What resampling can't change is computed once."""
+class _Metric(NamedTuple):
+    """A measure of calibration: its greatest value, how it is computed, and from which arrays."""
+
+    most: float
+    statistic: Callable[..., float]
+    arrays: tuple[NDArray[Any], ...]  # one row a picture
+
+
+def _metrics(
+    logits: Floats, labels: NDArray[np.int64], temperature: float, bins: int
+) -> dict[str, _Metric]:
+    """The measures at one temperature by name. What resampling can't change is computed once."""
     probabilities = softmax(logits, temperature)
     confidence = probabilities.max(axis=1)
     correct = logits.argmax(axis=1) == labels
@@ -245,21 +258,14 @@ def _metrics_with_intervals(
     def equal_mass_ece(confidence: Floats, correct: Floats) -> float:
         return expected_calibration_error(confidence, correct, bins, equal_mass=True)
 
-    # Each metric, its greatest possible value, how it is computed, and from which arrays.
-    statistics: list[tuple[str, float, Callable[..., float], tuple]] = [
-        ("ece", 1.0, _mean_gap, (index, gap)),
-        ("equal_mass_ece", 1.0, equal_mass_ece, (confidence, correct)),
-        ("classwise_ece", 1.0, _mean_gap, _classwise_gaps(probabilities, labels, bins)),
-        ("mce", 1.0, _widest_gap, (index, gap)),
-        ("nll", np.inf, np.mean, (cross_entropy(logits, labels, temperature),)),
-        ("brier", 2.0, np.mean, (_squared_distances(probabilities, labels),)),
-    ]
-    rows = []
-    for metric, most, statistic, arrays in statistics:
-        interval = bootstrap_interval(statistic, *arrays, resamples=resamples)
-        low, high = max(0.0, interval.low), min(most, interval.high)
-        rows.append((metric, temperature, interval.value, low, high))
-    return pd.DataFrame(rows, columns=["metric", "temperature", "value", "low", "high"])
+    return {
+        "ece": _Metric(1.0, _mean_gap, (index, gap)),
+        "equal_mass_ece": _Metric(1.0, equal_mass_ece, (confidence, correct)),
+        "classwise_ece": _Metric(1.0, _mean_gap, _classwise_gaps(probabilities, labels, bins)),
+        "mce": _Metric(1.0, _widest_gap, (index, gap)),
+        "nll": _Metric(np.inf, np.mean, (cross_entropy(logits, labels, temperature),)),
+        "brier": _Metric(2.0, np.mean, (_squared_distances(probabilities, labels),)),
+    }
 
 
 def calibration_table(
@@ -268,19 +274,49 @@ def calibration_table(
     temperature: float,
     bins: int = BINS,
     resamples: int = 1000,
+    names: Collection[str] = NAMES,
 ) -> pd.DataFrame:
-    """The metrics of calibration before and after scaling by the temperature, with intervals.
+    """The metrics of `names` before and after scaling by the temperature, with intervals.
 
-    Columns: metric (ece, equal_mass_ece, classwise_ece, mce, nll, brier), scaling ("before",
-    "after"), temperature, value, low, high, n. The intervals are bootstrapped at a level of 95 %.
+    Columns: metric, scaling ("before", "after"), temperature, value, low, high, n. The intervals
+    are bootstrapped at a level of 95 %.
     """
     values, truth = _checked(logits, labels)
-    tables = [
-        _metrics_with_intervals(values, truth, t, bins, resamples).assign(scaling=scaling)
-        for scaling, t in (("before", 1.0), ("after", temperature))
-    ]
-    table = pd.concat(tables, ignore_index=True).assign(n=len(truth))
-    return table[["metric", "scaling", "temperature", "value", "low", "high", "n"]]
+    rows = []
+    for scaling, t in (("before", 1.0), ("after", temperature)):
+        for name, metric in _metrics(values, truth, t, bins).items():
+            if name not in names:
+                continue
+            interval = bootstrap_interval(metric.statistic, *metric.arrays, resamples=resamples)
+            low, high = max(0.0, interval.low), min(metric.most, interval.high)
+            rows.append((name, scaling, t, interval.value, low, high, len(truth)))
+    columns = ["metric", "scaling", "temperature", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def calibration_changes(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    temperature: float,
+    bins: int = BINS,
+    resamples: int = 1000,
+    names: Collection[str] = NAMES,
+) -> pd.DataFrame:
+    """By how much scaling changes each metric of `names`: metric, value (after less before), low, high.
+
+    Both figures are of the same pictures, which are drawn together (`paired_interval`).
+    """
+    values, truth = _checked(logits, labels)
+    before, after = (_metrics(values, truth, t, bins) for t in (1.0, temperature))
+    rows = []
+    for name, metric in after.items():
+        if name not in names:
+            continue
+        change = paired_interval(
+            metric.statistic, metric.arrays, before[name].arrays, resamples=resamples
+        )
+        rows.append((name, change.value, change.low, change.high))
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
 
 
 @dataclass(frozen=True)
@@ -289,12 +325,19 @@ class Calibration:
 
     temperature: float
     metrics: pd.DataFrame  # of `calibration_table`
+    changes: pd.DataFrame  # of `calibration_changes`
+    excess: Interval  # mean confidence less accuracy before scaling
+    reference: CalibratedReference  # of the expected calibration error after scaling
     reliability: pd.DataFrame  # of `reliability_table`, with a column scaling: "before", "after"
 
     def metric(self, name: str, scaling: str) -> Interval:
         """One of the metrics before or after scaling."""
         chosen = (self.metrics["metric"] == name) & (self.metrics["scaling"] == scaling)
         return Interval.of(self.metrics[chosen].iloc[0], "value")
+
+    def change(self, name: str) -> Interval:
+        """By how much scaling changes one of the metrics."""
+        return Interval.of(self.changes.set_index("metric").loc[name], "value")
 
     def means(self, scaling: str) -> tuple[float, float]:
         """Mean confidence and accuracy of the test predictions before or after scaling."""
@@ -312,8 +355,14 @@ def calibrate(
     test_labels: ArrayLike,
     bins: int = BINS,
     resamples: int = 1000,
+    names: Collection[str] = NAMES,
 ) -> Calibration:
-    """Fit the temperature on validation predictions and measure it on test predictions."""
+    """Fit the temperature on validation predictions and measure it on test predictions.
+
+    Parameters
+    ----------
+    names : metrics   those that are measured; fewer take less time
+    """
     temperature = fit_temperature(val_logits, val_labels)
     logits, labels = _checked(test_logits, test_labels)
     correct = logits.argmax(axis=1) == labels
@@ -323,7 +372,10 @@ def calibrate(
     ]
     return Calibration(
         temperature,
-        calibration_table(logits, labels, temperature, bins, resamples),
+        calibration_table(logits, labels, temperature, bins, resamples, names),
+        calibration_changes(logits, labels, temperature, bins, resamples, names),
+        bootstrap_interval(np.mean, softmax(logits).max(axis=1) - correct, resamples=resamples),
+        ece_reference(softmax(logits, temperature).max(axis=1), correct, bins),
         pd.concat(reliability, ignore_index=True),
     )
 

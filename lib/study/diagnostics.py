@@ -289,13 +289,26 @@ def confusion_sentence(run: Run) -> str:
 def calibration_sentence(scaled: Calibration, name: str) -> str:
     """In which direction the confidence was off, and what temperature scaling does to it."""
     confidence, accuracy = scaled.means("before")
-    off = "over" if confidence > accuracy else "under"
+    off = "neither clearly over- nor under-confident"
+    if scaled.excess.low > 0 or scaled.excess.high < 0:
+        off = "over-confident" if scaled.excess.value > 0 else "under-confident"
     change = "raises" if scaled.temperature < 1 else "lowers"
     side = "below" if scaled.temperature < 1 else "above"
     before, after = scaled.metric("ece", "before"), scaled.metric("ece", "after")
-    means = f"mean confidence {per_cent(confidence)}, accuracy {per_cent(accuracy)}"
+    nll = format(scaled.change("nll"), "+.3f").replace("-", "\N{MINUS SIGN}")
     return (
-        f"Before scaling, the {name} is {off}-confident ({means}). A temperature of "
-        f"{scaled.temperature:.2f}, {side} 1, {change} the confidence. Expected calibration error: "
-        f"{before} before, {after} after."
+        f"Before scaling, the {name} is {off} (mean confidence {per_cent(confidence)}, accuracy "
+        f"{per_cent(accuracy)}). A temperature of {scaled.temperature:.2f}, {side} 1, {change} the "
+        f"confidence; it changes the negative log-likelihood by {nll}. "
+        f"Expected calibration error: {before} before, {after} after; {reference_words(scaled)}."
     )
+
+
+def reference_words(scaled: Calibration) -> str:
+    """What calibration error a calibrated model would show on as many pictures."""
+    reference, pictures = scaled.reference, int(scaled.metrics["n"].iloc[0])
+    words = (
+        f"a perfectly calibrated model would show {per_cent(reference.mean)} on "
+        f"{count(pictures, 'picture')}, at most {per_cent(reference.high)} in 95 of 100 cases"
+    )
+    return f"{words}, so the rest is more than chance" if reference.told_apart else words

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from lib.charts.titles import Groups
-from lib.diagnosis.calibration import calibrated_ece, expected_calibration_error, softmax
+from lib.diagnosis.calibration import ece_reference, expected_calibration_error, softmax
 from lib.diagnosis.mistakes import most_confused, per_class, stands_out
 from lib.intervals import Interval, accuracy_interval, difference_interval, mean_interval
 from lib.pages.palette import label
@@ -218,7 +218,7 @@ def calibration_steps(logits: ArrayLike, labels: ArrayLike, temperature: float) 
     """What to do about the confidence: nothing where a calibrated model would show as much error.
 
     The expected calibration error is compared with what chance gives a perfectly calibrated model
-    with the same confidences: `lib.diagnosis.calibration.calibrated_ece`.
+    with the same confidences: `lib.diagnosis.calibration.ece_reference`.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def calibration_steps(logits: ArrayLike, labels: ArrayLike, temperature: float) 
     for divisor in (1.0, temperature):
         confidence = softmax(values, divisor).max(axis=1)
         errors.append(expected_calibration_error(confidence, correct))
-        limits.append(calibrated_ece(confidence, 1 - LEVEL))
+        limits.append(ece_reference(confidence, correct).high)
     if errors[1] > limits[1]:
         return [
             "Fit the temperature on more validation pictures: after scaling the expected "

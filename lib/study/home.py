@@ -7,11 +7,11 @@ import pandas as pd
 
 from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.robustness import QUOTED, accuracy_at
-from lib.intervals import Interval, mean_accuracy
+from lib.intervals import Interval
 from lib.pages import links
 from lib.pages.display import Fragment, unbroken
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
-from lib.study.selection import accuracy_of, grouped, ranked, setting_of
+from lib.study.selection import accuracy_of, accuracy_over_seeds, grouped, ranked, setting_of
 from lib.study.study import HOME, Study
 from lib.training.runs import Run, best_of
 
@@ -42,7 +42,7 @@ def _sum_up(group: list[Run]) -> dict[str, object]:
     """The figures of runs that differ in their seed alone; a link to the best of them."""
     best = best_of(group)
     figures = pd.DataFrame(run.summary for run in group)
-    accuracy = accuracy_of(best) if len(group) == 1 else mean_accuracy(figures["test_accuracy"])
+    accuracy = accuracy_over_seeds(group)
     return {
         "model": best.recipe.model,
         "label": setting_of(best),
@@ -80,9 +80,10 @@ def _accuracy(run: Run) -> Figure:
 
 def _calibration(run: Run) -> Figure:
     val, test = run.predictions("val"), run.predictions("test")
-    scaled = calibrate(val.logits, val.labels, test.logits, test.labels, resamples=200)
+    scaled = calibrate(val.logits, val.labels, test.logits, test.labels, names=("ece",))
     before, after = scaled.metric("ece", "before"), scaled.metric("ece", "after")
-    more = f"{interval_words(after)}; {per_cent(before.value)} before temperature scaling"
+    chance = f"{per_cent(scaled.reference.mean)} by chance if calibrated"
+    more = f"{interval_words(after)}; {chance}; {per_cent(before.value)} before temperature scaling"
     return "Expected calibration error (ECE)", per_cent(after.value), more
 
 

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lib import progress
 from lib.data.dataset import Dataset
 from lib.errors import UserError
-from lib.intervals import Interval
+from lib.intervals import Interval, mean_accuracy, recipe_accuracy
 from lib.pages.display import Fragment, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import count, per_cent
@@ -139,6 +141,23 @@ def setting_of(run: Run) -> str:
 def accuracy_of(run: Run) -> Interval:
     """The run's test accuracy with its 95 % interval over test pictures."""
     return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))
+
+
+def correct_by_seed(runs: Iterable[Run]) -> NDArray[np.bool_]:
+    """Which test pictures (columns) each run (rows) classifies correctly."""
+    tests = [run.predictions("test") for run in runs]
+    return np.stack([test.logits.argmax(1) == test.labels for test in tests])
+
+
+def accuracy_over_seeds(runs: Sequence[Run]) -> Interval:
+    """The test accuracy of a recipe from its runs, with a 95 % interval over seeds and pictures.
+
+    Two runs have a `Range`: how seeds vary is hardly known from two.
+    """
+    correct = correct_by_seed(runs)
+    if len(correct) == 2:
+        return mean_accuracy(correct.mean(axis=1))
+    return recipe_accuracy(correct)
 
 
 def results(runs: Iterable[Run]) -> pd.DataFrame:

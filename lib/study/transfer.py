@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lib.intervals import mean_accuracy
 from lib.models.parts import count_parameters
 from lib.models.resnet18 import STRATEGIES, resnet18
-from lib.study.selection import results
+from lib.study.selection import accuracy_over_seeds, grouped, results
 from lib.training.runs import Run
 
 STAGES = {  # of a ResNet-18, from its input to its output: a reader's name, torchvision's names
@@ -54,26 +53,21 @@ def strategy_table(runs: Iterable[Run]) -> pd.DataFrame:
     table : strategy, trainable (parameters), epochs_to_95 and seconds_to_95 (of its own best
         validation accuracy), seconds, test_accuracy (an `Interval`), seeds
     """
-    table = pd.DataFrame(_figures(run) for run in runs)
     rows = []
-    for strategy, group in table.groupby("strategy", sort=False):
-        figures = group.drop(columns=["strategy", "test_accuracy"]).mean().to_dict()
-        accuracy = mean_accuracy(group["test_accuracy"])
-        rows.append(
-            {"strategy": strategy, **figures, "test_accuracy": accuracy, "seeds": len(group)}
-        )
+    for strategy, group in grouped(runs, lambda run: run.recipe.strategy).items():
+        means = pd.DataFrame(_figures(run) for run in group).mean().to_dict()
+        accuracy = accuracy_over_seeds(group)
+        rows.append({"strategy": strategy, **means, "test_accuracy": accuracy, "seeds": len(group)})
     return pd.DataFrame(rows)
 
 
 def _figures(run: Run) -> dict[str, object]:
     epoch, seconds = convergence(run.history)
     return {
-        "strategy": run.recipe.strategy,
         "trainable": run.summary["trainable_parameters"],
         "epochs_to_95": epoch,
         "seconds_to_95": seconds,
         "seconds": run.summary["seconds"],
-        "test_accuracy": run.summary["test_accuracy"],
     }
 
 

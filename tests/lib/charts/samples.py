@@ -166,7 +166,10 @@ CHARTS = {
         calibration.reliability,
         CALIBRATION.reliability.query("scaling == 'before'").drop(columns="scaling"),
     ),
-    "calibration_dots": (calibration.calibration_dots, CALIBRATION.metrics),
+    "calibration_dots": (
+        lambda table: calibration.calibration_dots(table, CALIBRATION.changes),
+        CALIBRATION.metrics,
+    ),
     "selective": (
         calibration.selective,
         selective(np.linspace(0.2, 1, 400), np.arange(400) > 60),

@@ -14,7 +14,7 @@ def test_an_ablation_says_what_it_shows_and_leaves_the_finding_to_the_page():
         assert title(comparisons.ablation(runs(step=step))) == "Test accuracy by augmentation"
     assert subtitle(comparisons.ablation(runs(seeds=1))) == "Test accuracy, 1 seed; dot: one run"
     assert "3 seeds" in subtitle(comparisons.ablation(runs()))
-    assert "line: its 95 % interval (Student's t)" in subtitle(comparisons.ablation(runs()))
+    assert "line: its 95 % interval over seeds" in subtitle(comparisons.ablation(runs()))
 
 
 def test_two_seeds_have_a_range_in_charts_that_is_named_so():

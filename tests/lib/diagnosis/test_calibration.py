@@ -380,12 +380,33 @@ def test_a_tables_calibration_error_is_that_of_its_predictions():
     assert calibration.calibration_error(table) == pytest.approx(expected)
 
 
-def test_a_calibrated_model_stays_below_its_limit_as_often_as_asked():
-    random = np.random.default_rng(3)
+def test_a_calibrated_model_stays_below_its_reference_as_often_as_asked():
+    random = np.random.default_rng(1)
     confidence = random.uniform(0.3, 1.0, 500)
-    limit = calibration.calibrated_ece(confidence, 0.9)
+    right = random.random(500) < confidence
+    reference = calibration.ece_reference(confidence, right)
     errors = [
         calibration.expected_calibration_error(confidence, random.random(500) < confidence)
         for _ in range(600)
     ]
-    assert np.mean(np.array(errors) < limit) == pytest.approx(0.9, abs=0.04)
+    assert np.mean(np.array(errors) < reference.high) == pytest.approx(0.95, abs=0.03)
+    assert np.mean(errors) == pytest.approx(reference.mean, rel=0.05)
+    assert not reference.told_apart
+    assert calibration.ece_reference(confidence, random.random(500) < 0.3).told_apart
+
+
+def test_changes_are_those_of_the_table_and_paired():
+    random = np.random.default_rng(4)
+    logits = random.normal(size=(400, 5)) * 2
+    labels = np.array([random.choice(5, p=row) for row in calibration.softmax(logits, 2.0)])
+    table = calibration.calibration_table(logits, labels, 2.0).set_index(["metric", "scaling"])
+    changes = calibration.calibration_changes(logits, labels, 2.0).set_index("metric")
+    for metric, change in changes.iterrows():
+        before, after = (table.loc[(metric, scaling)] for scaling in ("before", "after"))
+        assert change["value"] == pytest.approx(after["value"] - before["value"])
+        assert change["low"] <= change["value"] <= change["high"]
+    nll = [table.loc[("nll", scaling)] for scaling in ("before", "after")]
+    apart = sum((row["high"] - row["low"]) ** 2 for row in nll) ** 0.5
+    change = changes.loc["nll"]
+    assert change["high"] - change["low"] < apart  # what is hard stays hard, and cancels out
+    assert change["high"] < 0

@@ -125,4 +125,6 @@ def test_calibration_is_told_with_its_direction():
     logits = np.eye(3)[labels] * 0.5 + rng.normal(0, 0.1, (600, 3))  # right, with little confidence
     sentence = diagnostics.calibration_sentence(calibrate(logits, labels, logits, labels), "net")
     assert sentence.startswith("Before scaling, the net is under-confident (mean confidence ")
-    assert ", below 1, raises the confidence. Expected calibration error: " in sentence
+    assert (
+        ", below 1, raises the confidence; it changes the negative log-likelihood by −" in sentence
+    )
