@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 @st.cache_resource(show_spinner="Loading the model")
 def load(bundle: str | None) -> "Predictor":
-    from lib.inference import Predictor
-    from lib.inference.bundle import only_one
+    from lib.inference import Predictor, only_one
 
     return Predictor.load(bundle or only_one(ROOT / "models"))
 

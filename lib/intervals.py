@@ -141,13 +141,14 @@ def bootstrap_interval(
 
 
 def difference_interval(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
-    """Welch's interval for mean(a) - mean(b), one value per seed; from one seed, NaN bounds."""
+    """Welch's interval for mean(a) - mean(b), one value per seed.
+
+    The bounds are NaN from one seed, and where neither side varies: few seeds can agree by chance.
+    """
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     value = float(first.mean() - second.mean())
-    if min(len(first), len(second)) < 2:
+    if min(len(first), len(second)) < 2 or np.ptp(first) == np.ptp(second) == 0:
         return Interval(value, math.nan, math.nan)
-    if np.ptp(first) == np.ptp(second) == 0:
-        return Interval(value, value, value)
     bounds = stats.ttest_ind(first, second, equal_var=False).confidence_interval(level)
     return Interval(value, float(bounds.low), float(bounds.high))
 

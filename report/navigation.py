@@ -35,8 +35,11 @@ MENU = re.compile(
 LINK = re.compile(r"<a\b[^>]*\shref=\"([^\"]*)\"[^>]*>")
 ALL_STUDIES = "All studies"  # the entry of _quarto.yml that the studies follow
 TITLE = re.compile(r"<h1\b[^>]*\bclass=\"title[\s\"]")
+TITLE_TEXT = re.compile(
+    r"(?<=<h1)(\s[^>]*\bclass=\"(?:title|quarto-secondary-nav-title)[\s\"][^>]*>).*?(?=</h1>)",
+    re.DOTALL,
+)
 HEAD_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
-MARKED = 'class="daybook-study"'
 
 
 @dataclass(frozen=True)
@@ -131,14 +134,15 @@ class Navigation:
         study, name = self.study_of(page), Path(page).stem
         if study is None or not self._belongs(page):
             return text
-        above = ""
-        if self.several and name != "index":
+        above, shown = "", html.escape(study.name)
+        if self.several and name == "index":  # titled as the site is, in its source
+            text = TITLE_TEXT.sub(lambda match: match[1] + shown, text)
+            text = HEAD_TITLE.sub(lambda match: f"<title>{shown} – {match[1]}</title>", text, 1)
+        elif self.several:
             home = relative(self.address(study, "index"), page)
-            above = f'<p {MARKED}><a href="{home}">{html.escape(study.name)}</a></p>\n'
+            above = f'<p class="daybook-study"><a href="{home}">{shown}</a></p>\n'
             text = HEAD_TITLE.sub(
-                lambda match: f"<title>{with_study(match[1], html.escape(study.name))}</title>",
-                text,
-                count=1,
+                lambda match: f"<title>{with_study(match[1], shown)}</title>", text, 1
             )
         source = {"index": "home", "gallery": "day4_diagnostics", "model_card": "day5_artifacts"}
         if notice := study.earlier.get(source.get(name, name)):
@@ -192,9 +196,10 @@ class Navigation:
             if not (site / page).exists():
                 continue
             study = self.study_of(page) if self.several else None
-            ending = f" · {study.name}" if study else ""
-            if study and Path(page).stem != "index" and not entry["title"].endswith(ending):
-                entry["title"] += ending
+            if study and Path(page).stem == "index":
+                entry["title"] = study.name
+            elif study and not entry["title"].endswith(f" · {study.name}"):
+                entry["title"] += f" · {study.name}"
             kept.append(entry)
         if kept != json.loads(file.read_text(encoding="utf-8")):
             write_text(file, json.dumps(kept, ensure_ascii=False, indent=2))

@@ -5,7 +5,6 @@ pages, and the site starts with a card for each.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 from lib.errors import UserError, nearest
 from lib.files import read_json, write_if_changed
 from lib.pages.display import unbroken
-from lib.pages.markdown import plain, raw_block
+from lib.pages.markdown import raw_block
 from lib.pages.wording import count, listed, per_cent
 from lib.study.home import interval_words
 from lib.study.selection import accuracy_of
@@ -81,8 +80,7 @@ def lay_out(shown: Shown, store: RunStore) -> None:
     start = start_page(shown, store) if shown.several else _executed_home(shown.studies[0])
     _write(shown.root / "index.ipynb", start)
     for study in shown.studies:
-        own = _named(_executed_home(study), study.name) if shown.several else None
-        _write(study.path / "index.ipynb", own)
+        _write(study.path / "index.ipynb", _executed_home(study) if shown.several else None)
         has_gallery = (study.path / "gallery" / "gallery.js").exists()
         _write(study.path / GALLERY_PAGE.name, gallery if has_gallery else None)
 
@@ -99,15 +97,6 @@ def _write(path: Path, content: str | dict[str, Any] | None) -> None:
 def _executed_home(study: Study) -> dict[str, Any]:
     notebook: dict[str, Any] = read_json(study.path / f"{HOME}.ipynb")
     return notebook
-
-
-def _named(home: dict[str, Any], name: str) -> dict[str, Any]:
-    """A study's home page with the study's name as its title."""
-    heading = re.compile(r"^# .*", re.MULTILINE)
-    first = next(cell for cell in home["cells"] if cell["cell_type"] == "markdown")
-    text = heading.sub(lambda _: f"# {plain(name)}", "".join(first["source"]), count=1)
-    first["source"] = text.splitlines(keepends=True)
-    return home
 
 
 def start_page(shown: Shown, store: RunStore) -> dict[str, Any]:

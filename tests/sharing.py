@@ -8,7 +8,10 @@ import pytest
 # expensive: the built sites, the services, Ray.
 WHOLE = ("report", "api", "analysis")
 WITH = {"lib/training/test_cluster.py": "analysis"}
-LONGEST = ("report", "test_end_to_end.py", "test_loop.py", "api", "analysis")  # are begun first
+LONGEST = (  # are begun first
+    *("report", "test_end_to_end.py", "test_changing_pictures.py", "test_loop.py"),
+    *("api", "analysis"),
+)
 
 
 def group(nodeid):

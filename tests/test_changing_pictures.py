@@ -28,6 +28,7 @@ gallery_pictures: 0
 """
 EASY, HARD = 20, 60  # pictures of a class that are told apart, and that are mere noise
 TIMES = re.compile(r"[\d.,]+(\s|&nbsp;|\xa0)?(ms|s|min|per second)\b")
+PICTURES = ("--study", "pictures")  # also where another one is the latest
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -206,14 +207,17 @@ def test_pictures_mended_in_place_are_other_pictures(studied):
     write_pictures(studied / "pictures", "easy", EASY, seed=7)
     write_pictures(studied / "pictures", "hard", EASY, seed=7)
     for day in ("day4", "day5"):
-        done = command(studied, "analysis", "--only", day)
+        done = command(studied, "analysis", *PICTURES, "--only", day)
         assert done.returncode == 2
         assert "no finished run on these pictures" in done.stderr
         assert "run days 1 to 3 on them first" in done.stderr
-    assert analysis(studied, "--only", "day2") == ["A CNN from scratch", "Vision Daybook"]
+    assert analysis(studied, *PICTURES, "--only", "day2") == [
+        "A CNN from scratch",
+        "Vision Daybook",
+    ]
     assert not study_of(studied).trained & first_runs
     assert_home_is_recounted(studied)
-    assert "Diagnostics and robustness" in analysis(studied, "--only", "day4")
+    assert "Diagnostics and robustness" in analysis(studied, *PICTURES, "--only", "day4")
     _, wrong, total = recounted(studied)
     assert f"{wrong} of {total} test pictures" in text_of(studied, "day4_diagnostics")
 
@@ -246,7 +250,7 @@ def test_what_makes_other_pictures_of_them_leaves_their_runs_behind(
     first_runs = study_of(studied).trained
     change(studied)
     assert bool(outdated(studied)) is not same_files
-    assert len(analysis(studied, "--only", "day2", *words)) == 2
+    assert len(analysis(studied, *PICTURES, "--only", "day2", *words)) == 2
     study = study_of(studied)
     assert study.pages["home"].compared == study.pages["day2_from_scratch"].trained
     assert not study.trained & first_runs
@@ -263,6 +267,7 @@ def test_a_folder_moved_elsewhere_is_the_same_study_and_is_not_trained_again(stu
     assert made == ["A CNN from scratch", "Vision Daybook"]
     assert study_of(studied).trained == trained
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
-    assert [path.name for path in (studied / "report" / "studies").glob("*/")] == ["pictures"]
+    studies = {path.name for path in (studied / "report" / "studies").glob("*/")}
+    assert studies == {"pictures", "short"}
     spelling = "elsewhere/../elsewhere/./photos"
     assert analysis(studied, "--only", "day2", "-p", "dataset", spelling) == []

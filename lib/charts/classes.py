@@ -14,9 +14,9 @@ from lib.charts.parts import (
     linked,
     share_x,
 )
-from lib.charts.titles import extremes
+from lib.charts.titles import extremes, smallest_visible
 from lib.pages.palette import BLUE
-from lib.pages.wording import count, per_cent, span
+from lib.pages.wording import count, points, span
 
 MOST_COUNTED = 16  # with more classes the counts on a confusion matrix can't be read on a phone
 
@@ -113,13 +113,9 @@ def per_class(table: pd.DataFrame, order: str = "accuracy") -> Chart:
         base.mark_rule(strokeWidth=2, color=BLUE).encode(x=bar, x2="high:Q"),
         base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=dot),
     )
+    title = extremes(data).title("class")
     subtitle = f"Accuracy and its 95 % interval (Wilson); {span(data['n'], 'picture')} per class"
-    return finished(chart, 60 + 24 * max(1, len(data)), _per_class_title(data), subtitle)
-
-
-def _per_class_title(table: pd.DataFrame) -> str:
-    if ends := extremes(table):
-        lowest, highest = (f"{row['class']}, {per_cent(row['accuracy'])}" for row in ends)
-        return f"Lowest accuracy: {lowest}; highest: {highest}"
-    several = len(table) > 1
-    return "No significant difference in accuracy between the classes" if several else "Accuracy"
+    if not title and len(data) > 1:
+        title = "No class has a significantly lower or higher accuracy than the next"
+        subtitle += f"; less than {points(smallest_visible(data))} could not be seen"
+    return finished(chart, 60 + 24 * max(1, len(data)), title or "Accuracy", subtitle)

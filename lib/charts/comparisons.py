@@ -30,10 +30,10 @@ from lib.pages.wording import axis_title, span
 def accuracy_against_time(table: pd.DataFrame) -> Chart:
     """Accuracy against the time that training took, each point named.
 
-    Columns: model (gives the colour), label, seconds, accuracy, low, high (NaN where there is no
-    interval), `seeds` where an accuracy is a mean (of two, low and high are their range), and
-    `href` where a point leads to its run. Of a label like "small CNN, MixUp" the part after the
-    model stands at the point.
+    Columns: model (gives the colour), label (as `lib.study.selection.naming` gives it), seconds,
+    accuracy, low, high (NaN where there is no interval), `seeds` where an accuracy is a mean (of
+    two, low and high are their range), and `href` where a point leads to its run. Of a label like
+    "small CNN, MixUp" the part after the model stands at the point.
     """
     names = list(table["model"].unique())
     data = with_display_names(with_display_names(table, "model"), "label")
@@ -71,6 +71,8 @@ def accuracy_against_time(table: pd.DataFrame) -> Chart:
     if seeds:
         subtitle += f", {span(seeds, 'seed')} per setting"
     subtitle += ", on a logarithmic scale" if log else ""
+    if any(" × " in str(name) for name in data["label"]):
+        subtitle += "; in brackets: training pictures × epochs"
     return finished(layered(*layers), 340, time_title(data), subtitle)
 
 

@@ -75,10 +75,8 @@ def corruption_heatmap(table: pd.DataFrame) -> Chart:
         base.mark_rect(cornerRadius=2).encode(color=colour),
         base.mark_text().encode(text=alt.Text("accuracy:Q", format=".0%"), color=ink),
     )
-    title = "Accuracy by corruption and severity"
-    if "n" in means and (ends := extremes(means)):
-        lowest, highest = (f"{row['corruption']}, {per_cent(row['accuracy'])}" for row in ends)
-        title = f"Lowest accuracy: {lowest}; highest: {highest} (mean over severities)"
+    ends = extremes(means).title("corruption") if "n" in means else ""
+    title = f"{ends} (mean over severities)" if ends else "Accuracy by corruption and severity"
     subtitle = "Accuracy on corrupted pictures; severity from 1 (mild) to 5 (strong)"
     chart = chart.properties(usermeta={"maxWidth": 620})
     return finished(chart, 60 + 30 * max(1, len(order)), title, subtitle)

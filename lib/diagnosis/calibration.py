@@ -302,9 +302,10 @@ def calibration_changes(
     resamples: int = 1000,
     names: Collection[str] = NAMES,
 ) -> pd.DataFrame:
-    """By how much scaling changes each metric of `names`: metric, value (after less before), low, high.
+    """By how much scaling changes each metric of `names`.
 
-    Both figures are of the same pictures, which are drawn together (`paired_interval`).
+    Columns: metric, value (after less before), low, high. Both figures are of the same pictures,
+    which are drawn together (`paired_interval`).
     """
     values, truth = _checked(logits, labels)
     before, after = (_metrics(values, truth, t, bins) for t in (1.0, temperature))

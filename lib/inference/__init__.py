@@ -11,7 +11,7 @@
 from lib.data import worker
 from lib.data.picture_files import FORMATS, SUFFIXES, UnreadablePicture
 from lib.data.picture_structure import Structure, UnknownFormat, inspect
-from lib.inference.bundle import SCHEMA_VERSION, Bundle
+from lib.inference.bundle import SCHEMA_VERSION, Bundle, only_one
 from lib.inference.predictor import Prediction, Predictor
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "UnknownFormat",
     "UnreadablePicture",
     "inspect",
+    "only_one",
     "worker",
 ]

@@ -13,11 +13,18 @@ from lib.data.dataset import Split
 from lib.diagnosis.calibration import softmax
 from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
-from lib.intervals import Interval, bootstrap_interval
+from lib.intervals import Paired, paired_accuracies
 from lib.pages.markdown import python_string, shell_word
 from lib.pages.palette import label
 from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
-from lib.study.selection import accuracy_of, best_by, ranked, setting_of
+from lib.study.selection import (
+    accuracy_of,
+    best_by,
+    budget_of,
+    correct_by_seed,
+    naming,
+    ranked,
+)
 from lib.training.hardware import environment
 from lib.training.runs import Run
 
@@ -30,9 +37,10 @@ CONTENTS = {
 
 
 def candidates(runs: Iterable[Run]) -> dict[str, Run]:
-    """The best run of each setting, by name, in the order of `validation_rank`."""
-    best = best_by(runs, setting_of)
-    return {setting_of(run): run for run in ranked(best.values())}
+    """The best run of each setting and budget, by name, in the order of `validation_rank`."""
+    finished = list(runs)
+    name = naming(finished)
+    return {name(run): run for run in ranked(best_by(finished, name).values())}
 
 
 def standings(competing: dict[str, Run]) -> pd.DataFrame:
@@ -40,6 +48,8 @@ def standings(competing: dict[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "candidate": name,
+            "training_pictures": budget_of(run)[0],
+            "epochs": budget_of(run)[1],
             "val_accuracy": run.summary["val_accuracy"],
             "test_accuracy": as_one_word(str(accuracy_of(run))),
             "parameters": run.summary["parameters"],
@@ -50,33 +60,37 @@ def standings(competing: dict[str, Run]) -> pd.DataFrame:
     )
 
 
-def accuracy_gain(first: Run, second: Run) -> Interval:
-    """The first run's test accuracy less the second's, on the same test pictures.
-
-    The bootstrap resamples pictures, each with both predictions, so what is hard for both cancels
-    out.
-    """
-    correct = [
-        (test.logits.argmax(1) == test.labels).astype(float)
-        for test in (first.predictions("test"), second.predictions("test"))
-    ]
-    gains = correct[0] - correct[1]
-    return bootstrap_interval(lambda values: float(values.mean()), gains)
+def accuracy_gain(first: Run, second: Run) -> Paired:
+    """The first run's test accuracy less the second's, on the same test pictures."""
+    return paired_accuracies(*correct_by_seed([first, second]))
 
 
 def selection_sentence(competing: dict[str, Run]) -> str:
-    """The selected model, its test accuracy, and how it compares with the second-best."""
+    """The selected model, its test accuracy, and how it compares with the second-best.
+
+    A lead is stated over a model that learned from as many pictures for as many epochs: otherwise
+    the two differ in more than their settings.
+    """
     (name, first), *others = competing.items()
     val = per_cent(first.summary["val_accuracy"])
     text = f"Highest validation accuracy: {name}, {val}. Its test accuracy is {accuracy_of(first)}"
     if not others:
         return f"{text}."
-    second, gap = others[0][0], accuracy_gain(first, others[0][1])
-    if gap.low <= 0 <= gap.high:
-        difference = f"difference {signed(gap.low)} to {signed(gap.high)} percentage points"
+    second, run = others[0]
+    compared = accuracy_gain(first, run)
+    gap = compared.difference
+    between = f"{signed(gap.low)} to {signed(gap.high)} percentage points"
+    if not compared.clear:
         return (
             f"{text}, not significantly different from the second-best model, {second} "
-            f"({difference})."
+            f"(difference {between})."
+        )
+    if budget_of(first) != budget_of(run):
+        (pictures, epochs), (fewer, shorter) = budget_of(first), budget_of(run)
+        return (
+            f"{text}. The second-best model, {second}, differs by {between}, and it learned from "
+            f"{count(fewer, 'picture')} in {count(shorter, 'epoch')} instead of {pictures:,} in "
+            f"{epochs}: the difference is not that of the settings alone."
         )
     least, most = sorted((abs(gap.low), abs(gap.high)))
     by = f"{points(gap.value)} ({100 * least:.1f} to {100 * most:.1f})"

@@ -11,7 +11,14 @@ from lib.intervals import Interval
 from lib.pages import links
 from lib.pages.display import Fragment, unbroken
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
-from lib.study.selection import accuracy_of, accuracy_over_seeds, grouped, ranked, setting_of
+from lib.study.selection import (
+    accuracy_of,
+    accuracy_over_seeds,
+    budget_of,
+    grouped,
+    naming,
+    ranked,
+)
 from lib.study.study import HOME, Study
 from lib.training.runs import Run, best_of
 
@@ -20,7 +27,7 @@ ATTACKS = ("day4_diagnostics", "accuracy-under-attack-fgsm-and-pgd")
 
 
 def settings(runs: list[Run]) -> pd.DataFrame:
-    """One row per setting, as good as it got: the recipe with the best validation accuracy.
+    """One row per setting and budget, as good as it got: the recipe of best validation accuracy.
 
     Runs that differ in nothing but their seed are summed up first.
 
@@ -28,8 +35,9 @@ def settings(runs: list[Run]) -> pd.DataFrame:
     -------
     table : model, label, seconds, accuracy (on test, mean over seeds), low, high, seeds, href
     """
-    recipes = grouped(runs, lambda run: run.recipe.replace(seed=0)).values()
-    table = pd.DataFrame(_sum_up(group) for group in recipes)
+    name = naming(runs)
+    recipes = grouped(runs, lambda run: (run.recipe.replace(seed=0), budget_of(run))).values()
+    table = pd.DataFrame(_sum_up(group, name(group[0])) for group in recipes)
     return (
         table.sort_values("val_accuracy", ascending=False)
         .drop_duplicates("label")
@@ -38,14 +46,14 @@ def settings(runs: list[Run]) -> pd.DataFrame:
     )
 
 
-def _sum_up(group: list[Run]) -> dict[str, object]:
+def _sum_up(group: list[Run], name: str) -> dict[str, object]:
     """The figures of runs that differ in their seed alone; a link to the best of them."""
     best = best_of(group)
     figures = pd.DataFrame(run.summary for run in group)
     accuracy = accuracy_over_seeds(group)
     return {
         "model": best.recipe.model,
-        "label": setting_of(best),
+        "label": name,
         "val_accuracy": figures["val_accuracy"].mean(),
         "seconds": figures["seconds"].mean(),
         "accuracy": accuracy.value,
@@ -113,7 +121,7 @@ def interval_words(figure: Interval) -> str:
 
 def scope(runs: list[Run], best: Run) -> Fragment:
     """What the figures above rest on: the dataset, the number of runs and the best of them."""
-    facts, name = best.dataset, setting_of(best)
+    facts, name = best.dataset, naming(runs)(best)
     pictures = facts["pictures"]
     total, classes = sum(pictures.values()), len(facts["classes"])
     before = (
@@ -128,12 +136,13 @@ def scope(runs: list[Run], best: Run) -> Fragment:
 
 def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
     """The runs with the highest validation accuracy: one row per run."""
+    name = naming(runs)
     return pd.DataFrame(
         {
             "run_id": run.run_id,
             "val_accuracy": run.summary["val_accuracy"],
             "test_accuracy": accuracy_of(run),
-            "setting": setting_of(run),
+            "setting": name(run),
             "training_time": duration(run.summary["seconds"]),
             "seed": run.recipe.seed,
         }

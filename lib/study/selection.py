@@ -138,6 +138,26 @@ def setting_of(run: Run) -> str:
     return setting(recipe.model, recipe.augmentation, recipe.strategy, recipe.weights)
 
 
+def budget_of(run: Run) -> tuple[int, int]:
+    """What a run was trained with beside its setting: the number of pictures, and of epochs."""
+    return run.dataset["pictures"]["train"], run.recipe.epochs
+
+
+def naming(runs: Iterable[Run]) -> Callable[[Run], str]:
+    """Names for these runs by which only runs of one setting and one budget have the same name.
+
+    Where budgets differ, training pictures and epochs follow the setting: `small CNN, MixUp (500 ×
+    6)`. Without them a reader would take the difference of two budgets for one of the settings.
+    """
+    several = len({budget_of(run) for run in runs}) > 1
+
+    def name(run: Run) -> str:
+        pictures, epochs = budget_of(run)
+        return f"{setting_of(run)} ({pictures:,} × {epochs})" if several else setting_of(run)
+
+    return name
+
+
 def accuracy_of(run: Run) -> Interval:
     """The run's test accuracy with its 95 % interval over test pictures."""
     return Interval(*(run.summary[f"test_{name}"] for name in ("accuracy", "low", "high")))

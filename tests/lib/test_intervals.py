@@ -123,7 +123,7 @@ def test_difference_interval_is_scipys_welch(a, b):
     [
         ([0.9, 0.91, 0.905], [0.8, 0.81, 0.79], True),
         ([0.9, 0.91, 0.905], [0.9, 0.92, 0.89], False),
-        ([0.9, 0.9], [0.8, 0.8], True),
+        ([0.9, 0.9], [0.8, 0.8], False),  # two seeds may agree by chance
         ([0.9, 0.9], [0.9, 0.9], False),
         ([0.9], [0.1], False),
         ([0.9], [0.1, 0.11, 0.12], False),

@@ -59,7 +59,12 @@ def runs(count: int, epochs: int = 12) -> Iterator[SampleRun]:
         yield SampleRun(
             run_id=f"{number:012x}",
             recipe=recipe,
-            dataset={"name": "digits", "classes": list(CLASSES), "fingerprint": "0123456789abcdef"},
+            dataset={
+                "name": "digits",
+                "classes": list(CLASSES),
+                "pictures": {"train": 800, "val": 100, "test": 100},
+                "fingerprint": "0123456789abcdef",
+            },
             environment={
                 "python": "3.12.1",
                 "torch": "2.14.1",
@@ -70,6 +75,7 @@ def runs(count: int, epochs: int = 12) -> Iterator[SampleRun]:
             summary={
                 "best_epoch": best + 1,
                 "val_accuracy": float(history["val_accuracy"][best]),
+                "val_loss": float(history["val_loss"][best]),
                 "test_accuracy": test,
                 "test_low": test - 0.03,
                 "test_high": test + 0.025,

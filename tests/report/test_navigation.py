@@ -120,6 +120,16 @@ def test_a_page_names_its_study_where_there_are_several():
         assert navigation.headed(PAGE, page) == PAGE
 
 
+def test_the_home_page_of_a_study_has_its_name_as_the_title_where_there_are_several():
+    page = PAGE.replace(">Day<", ">Site<").replace("Day – Site", "Site")
+    page += '<h1 class="quarto-secondary-nav-title">Site</h1><h1 class="title d-none">Site</h1>'
+    shown = TWO.headed(page, "report/studies/pets-b/index.html")
+    assert shown.count(">Pets &amp; &lt;b&gt;</h1>") == 3
+    assert "<title>Pets &amp; &lt;b&gt; – Site</title>" in shown
+    assert "daybook-study" not in shown
+    assert ONE.headed(page, "index.html") == page
+
+
 @pytest.mark.parametrize(
     ("page", "shown"), [("day4_diagnostics", True), ("gallery", True), ("model_card", False)]
 )
@@ -176,6 +186,6 @@ def test_a_study_that_is_gone_leaves_no_page_and_no_result_of_the_search(tmp_pat
     finish(tmp_path)
     assert not (tmp_path / "report" / "studies" / "c").exists()
     kept = json.loads((tmp_path / "search.json").read_text(encoding="utf-8"))
-    assert [entry["title"] for entry in kept] == ["Day", "Day", "Day · a", "Day", "Day · b"]
+    assert [entry["title"] for entry in kept] == ["Day", "a", "Day · a", "b", "Day · b"]
     finish(tmp_path)
     assert json.loads((tmp_path / "search.json").read_text(encoding="utf-8")) == kept

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lib.errors import UserError
-from lib.training.runs import RunStore
+from lib.training.runs import RunStore, validation_rank
 from report.prepare import prepare
 from report.studies import lay_out, shown, start_page
 from tests.report import samples
@@ -40,8 +40,7 @@ def test_of_several_each_has_its_home_page_under_its_name(root):
     on = shown(root)
     assert on.page(study, "home") == "report/studies/demo/index.html"
     lay_out(on, RunStore(root / "runs"))
-    assert heading(other.path / "index.ipynb") == "# other"
-    assert heading(other.path / "home.ipynb") == "# Vision Daybook"
+    assert heading(other.path / "index.ipynb") == "# Vision Daybook"  # until it is rendered
     text = (root / "index.ipynb").read_text(encoding="utf-8")
     assert "2 studies of image classification" in text
     lay_out(shown(root, ["demo"]), RunStore(root / "runs"))  # and back again
@@ -69,7 +68,7 @@ def test_a_card_has_question_pictures_best_figure_and_date(root):
         (folder / "environment.json").write_text(json.dumps(environment))
     [cell] = start_page(shown(root), RunStore(root / "runs"))["cells"]
     text = "".join(cell["source"])
-    best = max(samples.runs(3), key=lambda run: run.summary["val_accuracy"]).summary
+    best = max(samples.runs(3), key=lambda run: validation_rank(run.summary)).summary
     figure = f"{best['test_accuracy']:.1%}".replace("%", "\xa0%")
     assert f"Test accuracy of the best run: {figure} (95\xa0% interval" in text
     assert "Which of 5 classes does a picture show: aeroplane, car, bird, cat and deer?" in text

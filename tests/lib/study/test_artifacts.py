@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -21,10 +22,25 @@ NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, no augmentat
 
 @pytest.fixture(scope="module")
 def runs(tiny, quick, tmp_path_factory):
-    """Two seeds that learned, and one without augmentation that was given no time to."""
+    """Two seeds that learned, and one without augmentation as if it had learned little."""
     store = RunStore(tmp_path_factory.mktemp("runs"))
-    hasty = quick.replace(augmentation="none", epochs=1, lr=1e-6)
-    return [fit(recipe, tiny, store, "cpu") for recipe in (hasty, quick, quick.replace(seed=1))]
+    recipes = (quick.replace(augmentation="none"), quick, quick.replace(seed=1))
+    runs = [fit(recipe, tiny, store, "cpu") for recipe in recipes]
+    path = runs[0].path
+    summary = json.loads((path / "summary.json").read_text())
+    summary |= {"val_accuracy": 0.4, "val_loss": 2.0}
+    (path / "summary.json").write_text(json.dumps(summary))
+    said = dict(np.load(path / "predictions.npz"))
+    said["test_logits"][:15] = np.roll(said["test_logits"][:15], 1, axis=1)
+    np.savez(path / "predictions.npz", **said)
+    return [store.get(run.run_id) for run in runs]
+
+
+@pytest.fixture(scope="module")
+def short(tiny, quick, tmp_path_factory):
+    """A run that was given less time than those."""
+    recipe = quick.replace(augmentation="none", epochs=1, lr=1e-6)
+    return fit(recipe, tiny, RunStore(tmp_path_factory.mktemp("runs")), "cpu")
 
 
 class Answering:
@@ -55,20 +71,22 @@ def test_a_gain_is_measured_on_the_same_pictures():
     generator = np.random.default_rng(0)
     hard = generator.random(4000) < 0.3  # nobody gets these right
     better, worse = ~hard, ~hard & (generator.random(4000) < 0.98)
-    gap = accuracy_gain(Answering(better), Answering(worse))
+    gap = accuracy_gain(Answering(better), Answering(worse)).difference
     difference = better.astype(float) - worse
     error = difference.std() / np.sqrt(4000)
     assert gap.value == pytest.approx(difference.mean())
     assert (gap.high - gap.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
     alike = accuracy_gain(Answering(better), Answering(better))
-    assert (alike.low, alike.value, alike.high) == (0, 0, 0)
+    assert not alike.clear
+    assert alike.difference.value == 0
+    assert alike.difference.high == -alike.difference.low < 0.002
 
 
 def test_the_sentence_claims_only_a_significant_difference(runs, monkeypatch):
     competing = candidates(runs)
     sentence = selection_sentence(competing)
     assert sentence.startswith(f"Highest validation accuracy: {NAMES['flip_crop']}, ")
-    gap = accuracy_gain(*competing.values())
+    gap = accuracy_gain(*competing.values()).difference
     assert f"{100 * gap.value:.1f} percentage points (" in sentence
     assert sentence.endswith(f" higher than that of the second-best model, {NAMES['none']}.")
     back = dict(reversed(competing.items()))
@@ -78,6 +96,21 @@ def test_the_sentence_claims_only_a_significant_difference(runs, monkeypatch):
     equal = "not significantly different from the second-best model, that (difference"
     assert equal in selection_sentence(even)
     assert "second-best" not in selection_sentence({"alone": runs[1]})
+
+
+def test_no_lead_is_stated_over_a_model_that_learned_for_less_time(runs, short):
+    competing = candidates([*runs[1:], short])
+    assert list(competing) == [f"{NAMES['flip_crop']} (96 × 6)", f"{NAMES['none']} (96 × 1)"]
+    sentence = selection_sentence(competing)
+    assert "higher than" not in sentence
+    assert sentence.endswith(
+        f"The second-best model, {NAMES['none']} (96 × 1), differs by "
+        f"{sentence.partition('differs by ')[2].partition(', and it')[0]}, and it learned from 96 "
+        "pictures in 1 epoch instead of 96 in 6: the difference is not that of the settings alone."
+    )
+    table = standings(competing)
+    assert table["epochs"].tolist() == [6, 1]
+    assert table["training_pictures"].tolist() == [96, 96]
 
 
 def test_the_bundle_agrees_with_its_run_in_words(bundle, run, tiny):

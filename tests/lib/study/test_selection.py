@@ -6,6 +6,7 @@ from PIL import Image
 
 from lib.data.dataset import load
 from lib.errors import UserError
+from lib.intervals import Range, recipe_accuracy
 from lib.study import selection
 from lib.study.selection import histories, results
 from lib.training.loop import fit
@@ -162,3 +163,25 @@ def test_folders_of_one_name_do_not_share_runs(studied):
     assert run.dataset["name"] == runs[0].dataset["name"]
     assert found(other, store) == {run.run_id}
     assert run.run_id not in found(folder, store)
+
+
+def test_names_say_the_budget_where_budgets_differ(several, tiny, tmp_path):
+    _, runs = several
+    assert selection.naming(runs)(runs[0]) == selection.setting_of(runs[0])
+    longer = fit(runs[0].recipe.replace(epochs=3), tiny, RunStore(tmp_path), "cpu")
+    name = selection.naming([*runs, longer])
+    assert name(longer) == "small CNN, no augmentation (96 × 3)"
+    assert name(runs[0]) == "small CNN, no augmentation (96 × 2)"
+    assert name(runs[1]) == name(runs[0])  # another seed
+
+
+def test_a_recipes_accuracy_varies_with_seeds_and_pictures(several):
+    _, runs = several
+    correct = selection.correct_by_seed(runs[:4])
+    assert correct.shape == (4, 30)
+    assert correct.mean(axis=1).tolist() == pytest.approx(
+        [run.summary["test_accuracy"] for run in runs[:4]]
+    )
+    assert selection.accuracy_over_seeds(runs[:4]) == recipe_accuracy(correct)
+    assert isinstance(selection.accuracy_over_seeds(runs[:2]), Range)
+    assert selection.accuracy_over_seeds(runs[:1]) == selection.accuracy_of(runs[0])
