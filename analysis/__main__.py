@@ -163,7 +163,7 @@ def plan(options: argparse.Namespace) -> Plan:
         if options.only not in (None, notebook.day) and notebook.day != HOME:
             jobs.append(Job(notebook, {}, old, due=False))
             continue
-        own = old.get("overrides", facts.parameters) | of_pictures(facts)
+        own = old.get("overrides", facts.parameters) | dataset_of(facts.parameters)
         profile, overrides = asked_for(old.get("profile", facts.profile), own, options, changes)
         overrides = notebook.parameters(overrides)
         values = settings.read_profile(profile, defaults)
@@ -196,14 +196,13 @@ def asked_for(
     Another profile takes the place of all parameters but the dataset, which a study is about.
     """
     if options.profile:
-        dataset = {name: value for name, value in overrides.items() if name == "dataset"}
-        return options.profile, dataset | changes
+        return options.profile, dataset_of(overrides) | changes
     return profile, overrides | changes
 
 
-def of_pictures(facts: Facts) -> dict[str, Any]:
-    """The dataset, which all notebooks of a study have in common, if it is not the profile's."""
-    return {name: value for name, value in facts.parameters.items() if name == "dataset"}
+def dataset_of(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The dataset alone, which all notebooks of a study have in common; none: the profile's."""
+    return {name: value for name, value in parameters.items() if name == "dataset"}
 
 
 def of_study(study: Study) -> dict[str, Any]:

@@ -80,9 +80,7 @@ class Navigation:
 
     def address(self, study: Study, page: str) -> str:
         """The path of a study's page, such as `gallery` or `index`."""
-        if page == "index" and not self.several:
-            return "index.html"
-        return f"{STUDIES}/{study.address}/{page}.html"
+        return page_path(study.address, page, several=self.several)
 
     def completed(self, href: str, page: str) -> str:
         """`href` on a page, with the study's own address where it is the page of any study."""
@@ -203,6 +201,11 @@ class Navigation:
             kept.append(entry)
         if kept != json.loads(file.read_text(encoding="utf-8")):
             write_text(file, json.dumps(kept, ensure_ascii=False, indent=2))
+
+
+def page_path(address: str, page: str, *, several: bool) -> str:
+    """The path in the site of a study's page; the home page of the only study is the site's own."""
+    return f"{STUDIES}/{address}/{page}.html" if several or page != "index" else "index.html"
 
 
 def target_of(href: str, page: str) -> str | None:

@@ -21,6 +21,7 @@ from lib.study.home import interval_words
 from lib.study.selection import accuracy_of
 from lib.study.study import HOME, STUDIES, Study, found
 from lib.training.runs import Run, RunStore, best_of
+from report.navigation import page_path
 
 GALLERY_PAGE = Path("report") / "study" / "gallery.qmd"
 QUOTED_CLASSES = 6  # of a study's question
@@ -39,11 +40,8 @@ class Shown:
 
     def page(self, study: Study, name: str) -> str:
         """The path of a study's page in the site, such as `report/studies/demo/gallery.html`."""
-        if name in (HOME, "index"):
-            name = "index"
-            if not self.several:
-                return "index.html"
-        return (STUDIES / study.address / f"{name}.html").as_posix()
+        page = "index" if name == HOME else name
+        return page_path(study.address, page, several=self.several)
 
     def left_out(self) -> set[Path]:
         """The folders of studies that are there but not shown."""

@@ -246,9 +246,13 @@ class _Metric(NamedTuple):
 
 
 def _metrics(
-    logits: Floats, labels: NDArray[np.int64], temperature: float, bins: int
+    logits: Floats,
+    labels: NDArray[np.int64],
+    temperature: float,
+    bins: int,
+    names: Collection[str],
 ) -> dict[str, _Metric]:
-    """The measures at one temperature by name. What resampling can't change is computed once."""
+    """The measures of `names` at one temperature. What resampling can't change is computed once."""
     probabilities = softmax(logits, temperature)
     confidence = probabilities.max(axis=1)
     correct = logits.argmax(axis=1) == labels
@@ -258,7 +262,7 @@ def _metrics(
     def equal_mass_ece(confidence: Floats, correct: Floats) -> float:
         return expected_calibration_error(confidence, correct, bins, equal_mass=True)
 
-    return {
+    metrics = {
         "ece": _Metric(1.0, _mean_gap, (index, gap)),
         "equal_mass_ece": _Metric(1.0, equal_mass_ece, (confidence, correct)),
         "classwise_ece": _Metric(1.0, _mean_gap, _classwise_gaps(probabilities, labels, bins)),
@@ -266,6 +270,7 @@ def _metrics(
         "nll": _Metric(np.inf, np.mean, (cross_entropy(logits, labels, temperature),)),
         "brier": _Metric(2.0, np.mean, (_squared_distances(probabilities, labels),)),
     }
+    return {name: metric for name, metric in metrics.items() if name in names}
 
 
 def calibration_table(
@@ -284,9 +289,7 @@ def calibration_table(
     values, truth = _checked(logits, labels)
     rows = []
     for scaling, t in (("before", 1.0), ("after", temperature)):
-        for name, metric in _metrics(values, truth, t, bins).items():
-            if name not in names:
-                continue
+        for name, metric in _metrics(values, truth, t, bins, names).items():
             interval = bootstrap_interval(metric.statistic, *metric.arrays, resamples=resamples)
             low, high = max(0.0, interval.low), min(metric.most, interval.high)
             rows.append((name, scaling, t, interval.value, low, high, len(truth)))
@@ -308,11 +311,9 @@ def calibration_changes(
     which are drawn together (`paired_interval`).
     """
     values, truth = _checked(logits, labels)
-    before, after = (_metrics(values, truth, t, bins) for t in (1.0, temperature))
+    before, after = (_metrics(values, truth, t, bins, names) for t in (1.0, temperature))
     rows = []
     for name, metric in after.items():
-        if name not in names:
-            continue
         change = paired_interval(
             metric.statistic, metric.arrays, before[name].arrays, resamples=resamples
         )
