@@ -18,9 +18,10 @@ from lib.pages.display import unbroken
 from lib.pages.markdown import raw_block
 from lib.pages.wording import count, listed, per_cent
 from lib.study.home import interval_words
+from lib.study.ranking import best_of
 from lib.study.selection import accuracy_of
 from lib.study.study import HOME, STUDIES, Study, found
-from lib.training.runs import Run, RunStore, best_of
+from lib.training.runs import Run, RunStore
 from report.navigation import page_path
 
 GALLERY_PAGE = Path("report") / "study" / "gallery.qmd"

@@ -33,7 +33,10 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     "last_block": ("last block", GREEN),
     "layer4": ("stage 4 + head", PURPLE),
     "all": ("all layers", BLUE),
+    # where a backbone's first weights come from
     "random_weights": ("random weights", GREY),
+    "rotation": ("rotation", BLUE),
+    "imagenet": ("ImageNet", GREEN),
     # splits
     "train": ("train", BLUE),
     "val": ("val", ORANGE),

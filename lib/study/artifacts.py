@@ -1,7 +1,7 @@
 """The selected model and its bundle: what day 5 puts together."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,12 @@ from lib.data.dataset import Split
 from lib.diagnosis.calibration import softmax
 from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
-from lib.intervals import Paired, paired_accuracies
+from lib.intervals import Interval, paired_accuracies, recipe_difference
 from lib.pages.markdown import python_string, shell_word
 from lib.pages.palette import label
 from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
-from lib.study.selection import (
-    accuracy_of,
-    best_by,
-    budget_of,
-    correct_by_seed,
-    naming,
-    ranked,
-)
+from lib.study.ranking import mean_validation
+from lib.study.selection import accuracy_of, accuracy_over_seeds, budget_of, correct_by_seed
 from lib.training.hardware import environment
 from lib.training.runs import Run
 
@@ -36,57 +30,64 @@ CONTENTS = {
 }
 
 
-def candidates(runs: Iterable[Run]) -> dict[str, Run]:
-    """The best run of each setting and budget, by name, in the order of `validation_rank`."""
-    finished = list(runs)
-    name = naming(finished)
-    return {name(run): run for run in ranked(best_by(finished, name).values())}
+def standings(competing: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """One row per candidate: means over its seeds, and the figures of the run that stands for it.
 
-
-def standings(competing: dict[str, Run]) -> pd.DataFrame:
-    """One row per candidate, with the 95 % interval of its test accuracy, and its run's id."""
+    `competing` is of `lib.study.selection.candidates`. Test accuracies have their 95 % intervals.
+    """
     return pd.DataFrame(
         {
             "candidate": name,
-            "training_pictures": budget_of(run)[0],
-            "epochs": budget_of(run)[1],
-            "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": as_one_word(str(accuracy_of(run))),
-            "parameters": run.summary["parameters"],
-            "training_time": as_one_word(duration(run.summary["seconds"])),
-            "run_id": run.run_id,
+            "training_pictures": budget_of(group[0])[0],
+            "epochs": budget_of(group[0])[1],
+            "seeds": len(group),
+            "val_accuracy": mean_validation(group),
+            "test_accuracy": as_one_word(str(accuracy_over_seeds(group))),
+            "best_seed": as_one_word(str(accuracy_of(group[0]))),
+            "parameters": group[0].summary["parameters"],
+            "training_time": as_one_word(duration(group[0].summary["seconds"])),
+            "run_id": group[0].run_id,
         }
-        for name, run in competing.items()
+        for name, group in competing.items()
     )
 
 
-def accuracy_gain(first: Run, second: Run) -> Paired:
-    """The first run's test accuracy less the second's, on the same test pictures."""
-    return paired_accuracies(*correct_by_seed([first, second]))
+def lead(first: Sequence[Run], second: Sequence[Run]) -> Interval:
+    """The test accuracy of one recipe less that of another, on the same pictures.
+
+    With several seeds of both, seeds and pictures vary; with one of either, pictures alone, and the
+    difference is one of the two runs that stand for the recipes.
+    """
+    if min(len(first), len(second)) > 1:
+        return recipe_difference(correct_by_seed(first), correct_by_seed(second))
+    return paired_accuracies(*correct_by_seed([first[0], second[0]])).difference
 
 
-def selection_sentence(competing: dict[str, Run]) -> str:
-    """The selected model, its test accuracy, and how it compares with the second-best.
+def selection_sentence(competing: Mapping[str, Sequence[Run]]) -> str:
+    """The selected recipe, its test accuracy, and how it compares with the second-best.
 
     A lead is stated over a model that learned from as many pictures for as many epochs: otherwise
     the two differ in more than their settings.
     """
     (name, first), *others = competing.items()
-    val = per_cent(first.summary["val_accuracy"])
-    text = f"Highest validation accuracy: {name}, {val}. Its test accuracy is {accuracy_of(first)}"
+    several = len(first) > 1
+    mean, over = ("mean ", f" over {len(first)} seeds") if several else ("", "")
+    text = (
+        f"Highest {mean}validation accuracy: {name}, {per_cent(mean_validation(first))}{over}. "
+        f"Its {mean}test accuracy is {accuracy_over_seeds(first)}"
+    )
     if not others:
         return f"{text}."
-    second, run = others[0]
-    compared = accuracy_gain(first, run)
-    gap = compared.difference
+    second, rivals = others[0]
+    gap = lead(first, rivals)
     between = f"{signed(gap.low)} to {signed(gap.high)} percentage points"
-    if not compared.clear:
+    if not (gap.low > 0 or gap.high < 0):
         return (
             f"{text}, not significantly different from the second-best model, {second} "
             f"(difference {between})."
         )
-    if budget_of(first) != budget_of(run):
-        (pictures, epochs), (fewer, shorter) = budget_of(first), budget_of(run)
+    if budget_of(first[0]) != budget_of(rivals[0]):
+        (pictures, epochs), (fewer, shorter) = budget_of(first[0]), budget_of(rivals[0])
         return (
             f"{text}. The second-best model, {second}, differs by {between}, and it learned from "
             f"{count(fewer, 'picture')} in {count(shorter, 'epoch')} instead of {pictures:,} in "
@@ -96,6 +97,17 @@ def selection_sentence(competing: dict[str, Run]) -> str:
     by = f"{points(gap.value)} ({100 * least:.1f} to {100 * most:.1f})"
     side = "higher" if gap.low > 0 else "lower"
     return f"{text}, {by} {side} than that of the second-best model, {second}."
+
+
+def packed_sentence(group: Sequence[Run]) -> str:
+    """Which run of the selected recipe is packed, and that its figures are one seed's."""
+    run = group[0]
+    if len(group) == 1:
+        return "The recipe was trained with one seed; how much the result varies is not known."
+    return (
+        f"Packed is the seed with the highest validation accuracy, {run.recipe.seed}: "
+        f"{per_cent(run.summary['val_accuracy'])} on validation, {accuracy_of(run)} on test."
+    )
 
 
 def agreement_sentence(predictor: Predictor, run: Run, test: Split) -> str:

@@ -24,21 +24,24 @@ from lib.diagnosis.robustness import (
     fgsm,
     why_quoted,
 )
+from lib.errors import UserError
 from lib.intervals import differs
 from lib.models.parts import Classifier, predict
 from lib.pages.display import Fragment, folded, table
 from lib.pages.picture_sheets import Caption, captions, perturbations
 from lib.pages.wording import count, per_cent
-from lib.study.selection import ablation, best_by, grouped, setting_of
-from lib.training.runs import Predictions, Run, best_of, validation_rank
+from lib.study.ranking import best_of, grouped, recipes
+from lib.study.selection import ablation, setting_of
+from lib.training.runs import Predictions, Run
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One of the models that day 4 diagnoses: the best run of a kind of network."""
+    """One of the models that day 4 diagnoses: the run that stands for a kind of network."""
 
     run: Run
     dataset: Dataset
+    seeds: Sequence[Run] = ()  # all runs of its recipe, if there are several
 
     @property
     def kind(self) -> str:
@@ -47,8 +50,10 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The setting as pages write it: `small CNN, MixUp`."""
-        return setting_of(self.run)
+        """The setting as pages write it, and the seed: `small CNN, MixUp, seed 2 of 5`."""
+        several = len(self.seeds) > 1
+        seed = f", seed {self.run.recipe.seed} of {len(self.seeds)}" if several else ""
+        return f"{setting_of(self.run)}{seed}"
 
     @cached_property
     def model(self) -> Classifier:
@@ -88,13 +93,34 @@ class Subject:
 
 
 def subjects(runs: Iterable[Run], dataset: Dataset) -> list[Subject]:
-    """The best run of each kind of network by validation accuracy, small CNNs first."""
-    return [Subject(run, dataset) for run in best_by(runs, lambda run: run.recipe.model).values()]
+    """The best recipe of each kind of network (`lib.study.ranking`), small CNNs first.
+
+    A head on a backbone of random weights is none of them: nobody trained what it looks at.
+
+    Raises
+    ------
+    UserError   if there is no other run
+    """
+    trained = [run for run in runs if _has_learned_features(run)]
+    if not trained:
+        raise UserError("every run has a backbone of random weights; run day 2 or day 3 first")
+    best: dict[str, list[Run]] = {}
+    for group in recipes(trained):
+        best.setdefault(group[0].recipe.model, group)
+    in_order = sorted(best.values(), key=lambda group: group[0].recipe.model, reverse=True)
+    return [Subject(group[0], dataset, group) for group in in_order]
+
+
+def _has_learned_features(run: Run) -> bool:
+    recipe = run.recipe
+    return recipe.model == "small_cnn" or recipe.weights != "none" or recipe.strategy != "head"
 
 
 def foremost(subjects: Iterable[Subject]) -> Subject:
-    """The one whose run is the best by validation."""
-    return max(subjects, key=lambda subject: validation_rank(subject.run.summary))
+    """The one whose recipe is the best."""
+    by_run = {subject.run: subject for subject in subjects}
+    every = [run for subject in by_run.values() for run in subject.seeds or [subject.run]]
+    return by_run[best_of(every)]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The home page: the study in one view, from the finished runs and the executed days."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -11,62 +12,47 @@ from lib.intervals import Interval
 from lib.pages import links
 from lib.pages.display import Fragment, unbroken
 from lib.pages.wording import NO_BREAK, count, duration, per_cent
-from lib.study.selection import (
-    accuracy_of,
-    accuracy_over_seeds,
-    budget_of,
-    grouped,
-    naming,
-    ranked,
-)
+from lib.study.ranking import mean_validation, recipes
+from lib.study.selection import accuracy_of, accuracy_over_seeds, candidates, naming
 from lib.study.study import HOME, Study
-from lib.training.runs import Run, best_of
+from lib.training.runs import Run
 
 # Where the curve behind the accuracy under attack is: a notebook and one of its headings.
 ATTACKS = ("day4_diagnostics", "accuracy-under-attack-fgsm-and-pgd")
 
 
 def settings(runs: list[Run]) -> pd.DataFrame:
-    """One row per setting and budget, as good as it got: the recipe of best validation accuracy.
-
-    Runs that differ in nothing but their seed are summed up first.
+    """One row per setting and budget: its recipe of best validation accuracy, over its seeds.
 
     Returns
     -------
     table : model, label, seconds, accuracy (on test, mean over seeds), low, high, seeds, href
     """
-    name = naming(runs)
-    recipes = grouped(runs, lambda run: (run.recipe.replace(seed=0), budget_of(run))).values()
-    table = pd.DataFrame(_sum_up(group, name(group[0])) for group in recipes)
-    return (
-        table.sort_values("val_accuracy", ascending=False)
-        .drop_duplicates("label")
-        .drop(columns="val_accuracy")
-        .reset_index(drop=True)
-    )
+    return pd.DataFrame(_sum_up(group, name) for name, group in candidates(runs).items())
 
 
 def _sum_up(group: list[Run], name: str) -> dict[str, object]:
-    """The figures of runs that differ in their seed alone; a link to the best of them."""
-    best = best_of(group)
-    figures = pd.DataFrame(run.summary for run in group)
+    """The figures of a recipe's runs; a link to the best of them."""
     accuracy = accuracy_over_seeds(group)
     return {
-        "model": best.recipe.model,
+        "model": group[0].recipe.model,
         "label": name,
-        "val_accuracy": figures["val_accuracy"].mean(),
-        "seconds": figures["seconds"].mean(),
+        "seconds": pd.Series([run.summary["seconds"] for run in group]).mean(),
         "accuracy": accuracy.value,
         "low": accuracy.low,
         "high": accuracy.high,
         "seeds": len(group),
-        "href": links.run(best.run_id),
+        "href": links.run(group[0].run_id),
     }
 
 
-def headline(run: Run) -> Fragment:
-    """The run's figures as large numbers, each a link to the run or to where it is explained."""
-    figures = [_accuracy(run), _calibration(run), _attacks(run), _training(run)]
+def headline(best: Sequence[Run]) -> Fragment:
+    """The best run's figures as large numbers, each a link to the run or to where it is explained.
+
+    `best` are the runs of the best recipe; the first stands for them.
+    """
+    run = best[0]
+    figures = [_accuracy(best), _calibration(run), _attacks(run), _training(run)]
     own = links.run(run.run_id)
     addresses = [own, own, own if run.attacks is None else links.day(*ATTACKS), own]
     cells = "".join(
@@ -81,9 +67,13 @@ def headline(run: Run) -> Fragment:
 Figure = tuple[str, str, str]  # its name, its value, its interval and setting
 
 
-def _accuracy(run: Run) -> Figure:
-    test = accuracy_of(run)
-    return "Test accuracy of the best run", per_cent(test.value), interval_words(test)
+def _accuracy(best: Sequence[Run]) -> Figure:
+    test = accuracy_of(best[0])
+    more = interval_words(test)
+    if len(best) > 1:
+        mean = accuracy_over_seeds(best)
+        more += f"; mean of its {len(best)} seeds: {per_cent(mean.value)}"
+    return "Test accuracy of the best run", per_cent(test.value), more
 
 
 def _calibration(run: Run) -> Figure:
@@ -119,34 +109,37 @@ def interval_words(figure: Interval) -> str:
     return f"95{NO_BREAK}% interval {per_cent(figure.low)} to {per_cent(figure.high)}"
 
 
-def scope(runs: list[Run], best: Run) -> Fragment:
-    """What the figures above rest on: the dataset, the number of runs and the best of them."""
-    facts, name = best.dataset, naming(runs)(best)
-    pictures = facts["pictures"]
+def scope(runs: list[Run], best: Sequence[Run]) -> Fragment:
+    """What the figures above rest on: the dataset, and how the run was chosen among all."""
+    run = best[0]
+    facts, name, pictures = run.dataset, naming(runs)(run), run.dataset["pictures"]
     total, classes = sum(pictures.values()), len(facts["classes"])
+    mean, seed = ("mean ", f", seed {run.recipe.seed}") if len(best) > 1 else ("", "")
     before = (
         f"Dataset: {facts['name']} ({count(total, 'picture')}, "
-        f"{count(classes, 'class', 'classes')}). The figures above are those of the run with the "
-        f"highest validation accuracy among {count(len(runs), 'run')} ("
+        f"{count(classes, 'class', 'classes')}). Of {count(len(recipes(runs)), 'recipe')} "
+        f"({count(len(runs), 'run')}) the one with the highest {mean}validation accuracy is "
     )
-    after = f"), measured on {count(pictures['test'], 'test picture')}."
-    link = f'<a href="{escape(links.run(best.run_id))}">{escape(name)}</a>'
+    after = (
+        f"{seed}. Its figures stand above, measured on {count(pictures['test'], 'test picture')} "
+        "where no other number is given."
+    )
+    link = f'<a href="{escape(links.run(run.run_id))}">{escape(name)}</a>'
     return Fragment(f"<p>{escape(before)}{link}{escape(after)}</p>", f"{before}{name}{after}")
 
 
-def best_runs(runs: list[Run], top: int = 5) -> pd.DataFrame:
-    """The runs with the highest validation accuracy: one row per run."""
-    name = naming(runs)
+def best_settings(runs: list[Run], top: int = 5) -> pd.DataFrame:
+    """The settings with the highest mean validation accuracy: one row each, with its best run."""
     return pd.DataFrame(
         {
-            "run_id": run.run_id,
-            "val_accuracy": run.summary["val_accuracy"],
-            "test_accuracy": accuracy_of(run),
-            "setting": name(run),
-            "training_time": duration(run.summary["seconds"]),
-            "seed": run.recipe.seed,
+            "run_id": group[0].run_id,
+            "setting": name,
+            "seeds": len(group),
+            "val_accuracy": mean_validation(group),
+            "test_accuracy": accuracy_over_seeds(group),
+            "training_time": duration(group[0].summary["seconds"]),
         }
-        for run in ranked(runs)[:top]
+        for name, group in list(candidates(runs).items())[:top]
     )
 
 

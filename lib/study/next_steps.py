@@ -173,19 +173,19 @@ def after_diagnosis(subject: Subject, corrupted: pd.DataFrame, test: Split) -> l
     ]
 
 
-def after_selection(competing: Mapping[str, Run]) -> list[str]:
-    """Day 5: how many test pictures would tell the two best models apart.
+def after_selection(competing: Mapping[str, Sequence[Run]]) -> list[str]:
+    """Day 5: how many test pictures would tell the runs of the two best recipes apart.
 
     Parameters
     ----------
-    competing : runs by their names, the best by validation accuracy first
+    competing : of `lib.study.selection.candidates`
     """
     if len(competing) < 2:
         return []
     (name, first), (other, second) = list(competing.items())[:2]
     correct = [
         test.logits.argmax(1) == test.labels
-        for test in (first.predictions("test"), second.predictions("test"))
+        for test in (first[0].predictions("test"), second[0].predictions("test"))
     ]
     return more_test_pictures(name, other, *correct)
 

@@ -1,9 +1,8 @@
 """Which runs are compared: selected, grouped, labelled, tabled."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,9 @@ from lib.intervals import Interval, mean_accuracy, recipe_accuracy
 from lib.pages.display import Fragment, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import count, per_cent
+from lib.study.ranking import best_of, grouped, recipes
 from lib.study.study import Study
-from lib.training.runs import Run, RunStore, best_of, validation_rank
+from lib.training.runs import Run, RunStore
 
 
 def runs_on(store: RunStore, dataset: Dataset, study: str = "") -> list[Run]:
@@ -81,31 +81,20 @@ def left_out(runs: Iterable[Run], kept: Iterable[Run]) -> Fragment | None:
     return Fragment(f"<p>{unbroken(text)}</p>", text)
 
 
-K = TypeVar("K", bound=Hashable)
-
-
-def grouped(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
-    """The runs by their `key`, in the order in which each key first occurs."""
-    groups: dict[K, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return groups
-
-
-def ranked(runs: Iterable[Run]) -> list[Run]:
-    """The runs by `validation_rank`, the best first."""
-    return sorted(runs, key=lambda run: validation_rank(run.summary), reverse=True)
-
-
 def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:
-    """The best run of each group by validation accuracy, small CNNs before ResNets."""
+    """The run that stands for each group (`lib.study.ranking`), small CNNs before ResNets."""
     groups = grouped(sorted(runs, key=lambda run: run.recipe.model, reverse=True), key)
     return {name: best_of(group) for name, group in groups.items()}
 
 
-def model_of(run: Run) -> str:
-    """The kind of network: `small_cnn` or `resnet18`."""
-    return run.recipe.model
+def candidates(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """The runs of the best recipe of each setting and budget, by name, best first."""
+    finished = list(runs)
+    name = naming(finished)
+    competing: dict[str, list[Run]] = {}
+    for group in recipes(finished):
+        competing.setdefault(name(group[0]), group)
+    return competing
 
 
 def ablation(runs: Iterable[Run]) -> list[Run]:
@@ -128,8 +117,15 @@ def setting(model: str, augmentation: str, strategy: str, weights: str) -> str:
     """A model and its training setting as pages write them: `small CNN, MixUp`."""
     if model == "small_cnn":
         return f"{label(model)}, {label(augmentation)}"
-    start = f", {label('random_weights')}" if weights == "none" else ""
-    return f"{label(model)}, {label(strategy)}{start}"
+    return f"{label(model)}, {label(strategy)}, {origin(weights)}"
+
+
+def origin(weights: str) -> str:
+    """Where a backbone's first weights come from: `random weights`, `ImageNet`, a file's name."""
+    kind, _, place = weights.partition(":")
+    if kind == "file":
+        return Path(place.rpartition("#")[0]).name
+    return label({"none": "random_weights", "run": "rotation"}.get(kind, kind))
 
 
 def setting_of(run: Run) -> str:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from lib.models.parts import count_parameters
 from lib.models.resnet18 import STRATEGIES, resnet18
-from lib.study.selection import accuracy_over_seeds, grouped, results
+from lib.study.ranking import grouped
+from lib.study.selection import accuracy_over_seeds, results
 from lib.training.runs import Run
 
 STAGES = {  # of a ResNet-18, from its input to its output: a reader's name, torchvision's names

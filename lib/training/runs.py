@@ -23,7 +23,7 @@ read. A store finds them as if they had been trained here, after its own; see `R
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -376,13 +376,8 @@ def facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def validation_rank(figures: Mapping[str, Any]) -> tuple[float, float]:
-    """Orders epochs and runs by validation accuracy, those with equal accuracy by their loss.
+    """Orders the epochs of a run by validation accuracy, those of equal accuracy by their loss.
 
     The greatest is the best. `figures` has val_accuracy and val_loss.
     """
     return figures["val_accuracy"], -figures["val_loss"]
-
-
-def best_of(runs: Iterable[Run]) -> Run:
-    """The best run by `validation_rank`."""
-    return max(runs, key=lambda run: validation_rank(run.summary))

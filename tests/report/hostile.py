@@ -164,15 +164,15 @@ def _day4(run: Run, pictures: Dataset, shown: gallery.Gallery) -> list[dict[str,
             picture_sheets.heatmaps(examples.images, examples.heat_true, examples.captions),
             diagnostics.adversarial_sheet(subject),
         ),
-        _cell(table(artifacts.standings(dict.fromkeys(STRINGS, run)), run="run_id")),
+        _cell(table(artifacts.standings({text: [run] for text in STRINGS}), run="run_id")),
     ]
 
 
 def _home(runs: list[Run], best: Run, study: Study) -> list[dict[str, Any]]:
     return [
         samples.markdown("# Vision Daybook"),
-        _cell(home.headline(best), home.scope(runs, best)),
+        _cell(home.headline([best]), home.scope(runs, [best])),
         _cell(figure(comparisons.accuracy_against_time(home.settings(runs)), "story")),
         _cell(home.day_cards(str(study.path))),
-        _cell(table(home.best_runs(runs), run="run_id")),
+        _cell(table(home.best_settings(runs), run="run_id")),
     ]

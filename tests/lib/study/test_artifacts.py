@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -7,16 +8,21 @@ import pytest
 from lib.inference import Predictor
 from lib.study import artifacts
 from lib.study.artifacts import (
-    accuracy_gain,
-    candidates,
     costs,
+    lead,
+    packed_sentence,
     selection_sentence,
     standings,
     usage,
 )
+from lib.study.ranking import recipes
+from lib.study.selection import candidates
 from lib.training.loop import fit
-from lib.training.runs import Predictions, RunStore, best_of
+from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
+from tests.lib.study.made_up import MadeUp, right
 
+CROPPED = Recipe(augmentation="flip_crop")
 NAMES = {"flip_crop": "small CNN, flip + crop", "none": "small CNN, no augmentation"}
 
 
@@ -36,81 +42,73 @@ def runs(tiny, quick, tmp_path_factory):
     return [store.get(run.run_id) for run in runs]
 
 
-@pytest.fixture(scope="module")
-def short(tiny, quick, tmp_path_factory):
-    """A run that was given less time than those."""
-    recipe = quick.replace(augmentation="none", epochs=1, lr=1e-6)
-    return fit(recipe, tiny, RunStore(tmp_path_factory.mktemp("runs")), "cpu")
-
-
-class Answering:
-    """A run of which only its test predictions matter: right where `right` says so."""
-
-    def __init__(self, right):
-        self.right = np.asarray(right)
-
-    def predictions(self, split):
-        assert split == "test"
-        labels = np.zeros(len(self.right), int)
-        logits = np.stack([self.right, ~self.right], axis=1).astype(np.float32)
-        return Predictions(labels.astype(str), labels, logits)
-
-
 def test_the_best_of_each_setting_competes_and_val_decides(runs):
     competing = candidates(runs)
     assert list(competing) == [NAMES["flip_crop"], NAMES["none"]]
-    assert competing[NAMES["flip_crop"]] == best_of(runs[1:]) == best_of(runs)
+    assert competing[NAMES["flip_crop"]] == recipes(runs[1:])[0]
     assert candidates(reversed(runs)) == competing
     table = standings(competing)
     assert table["candidate"].tolist() == list(competing)
     assert table["val_accuracy"].is_monotonic_decreasing
-    assert table["run_id"].tolist() == [run.run_id for run in competing.values()]
+    assert table["seeds"].tolist() == [2, 1]
+    assert table["run_id"].tolist() == [group[0].run_id for group in competing.values()]
 
 
-def test_a_gain_is_measured_on_the_same_pictures():
-    generator = np.random.default_rng(0)
-    hard = generator.random(4000) < 0.3  # nobody gets these right
-    better, worse = ~hard, ~hard & (generator.random(4000) < 0.98)
-    gap = accuracy_gain(Answering(better), Answering(worse)).difference
-    difference = better.astype(float) - worse
-    error = difference.std() / np.sqrt(4000)
-    assert gap.value == pytest.approx(difference.mean())
-    assert (gap.high - gap.low) / 2 == pytest.approx(1.96 * error, rel=0.1)
-    alike = accuracy_gain(Answering(better), Answering(better))
-    assert not alike.clear
-    assert alike.difference.value == 0
-    assert alike.difference.high == -alike.difference.low < 0.002
+def made_up(test, seeds=5, recipe=CROPPED, spread=0, **facts):
+    """A recipe's runs: right on so many of 1,000 test pictures, a few other ones for each seed."""
+    runs = []
+    for seed in range(seeds):
+        chosen = np.random.default_rng(seed).permutation(test + spread)[:test]
+        correct = np.isin(np.arange(1000), chosen)
+        runs.append(MadeUp(right(90), correct, recipe.replace(seed=seed), **facts))
+    return runs
 
 
-def test_the_sentence_claims_only_a_significant_difference(runs, monkeypatch):
-    competing = candidates(runs)
-    sentence = selection_sentence(competing)
-    assert sentence.startswith(f"Highest validation accuracy: {NAMES['flip_crop']}, ")
-    gap = accuracy_gain(*competing.values()).difference
-    assert f"{100 * gap.value:.1f} percentage points (" in sentence
-    assert sentence.endswith(f" higher than that of the second-best model, {NAMES['none']}.")
-    back = dict(reversed(competing.items()))
-    lower = f"lower than that of the second-best model, {NAMES['flip_crop']}."
-    assert selection_sentence(back).endswith(lower)
-    even = {"this": runs[1], "that": runs[1]}
-    equal = "not significantly different from the second-best model, that (difference"
-    assert equal in selection_sentence(even)
-    assert "second-best" not in selection_sentence({"alone": runs[1]})
+def test_a_lead_is_measured_on_the_same_pictures():
+    gap = lead(made_up(900, seeds=1), made_up(880, seeds=1))
+    assert gap.value == pytest.approx(0.02)
+    assert 0.01 < gap.low < gap.high < 0.035  # unpaired it would reach from -0.8 to 4.8 points
+    over_seeds = lead(made_up(900, spread=20), made_up(880, spread=20))
+    assert over_seeds.value == pytest.approx(0.02)
+    assert 0 < over_seeds.low < over_seeds.high < 0.04
 
 
-def test_no_lead_is_stated_over_a_model_that_learned_for_less_time(runs, short):
-    competing = candidates([*runs[1:], short])
-    assert list(competing) == [f"{NAMES['flip_crop']} (96 × 6)", f"{NAMES['none']} (96 × 1)"]
-    sentence = selection_sentence(competing)
-    assert "higher than" not in sentence
-    assert sentence.endswith(
-        f"The second-best model, {NAMES['none']} (96 × 1), differs by "
-        f"{sentence.partition('differs by ')[2].partition(', and it')[0]}, and it learned from 96 "
-        "pictures in 1 epoch instead of 96 in 6: the difference is not that of the settings alone."
+def test_the_sentence_claims_only_a_significant_difference():
+    good, bad = made_up(950, spread=20), made_up(900, spread=20)
+    sentence = selection_sentence({"this": good, "that": bad})
+    assert sentence.startswith(
+        "Highest mean validation accuracy: this, 90.0\N{NO-BREAK SPACE}% over 5 seeds. Its mean "
+        "test accuracy is 95.0"
     )
-    table = standings(competing)
-    assert table["epochs"].tolist() == [6, 1]
-    assert table["training_pictures"].tolist() == [96, 96]
+    assert ", 5.0 percentage points (" in sentence
+    assert sentence.endswith(" higher than that of the second-best model, that.")
+    assert "lower than that of the second" in selection_sentence({"that": bad, "this": good})
+    equal = "not significantly different from the second-best model, twin (difference"
+    assert equal in selection_sentence({"this": good, "twin": made_up(949, spread=20)})
+    assert "second-best" not in selection_sentence({"alone": good})
+    assert selection_sentence({"alone": good[:1]}).startswith("Highest validation accuracy: alone,")
+
+
+def test_which_seed_is_packed_is_said():
+    group = made_up(950, spread=20)
+    assert packed_sentence(group).startswith("Packed is the seed with the highest validation")
+    assert "with one seed; how much the result varies is not known" in packed_sentence(group[:1])
+
+
+def test_no_lead_is_stated_over_a_model_that_learned_for_less_time():
+    many = made_up(900, recipe=CROPPED.replace(epochs=5), pictures=45_000)
+    few = made_up(300, recipe=CROPPED.replace(epochs=3, augmentation="none"), pictures=1000)
+    sentence = selection_sentence({"the one": many, "the other": few})
+    assert "higher than" not in sentence
+    assert re.search(
+        r"The second-best model, the other, differs by \+5.* to \+6.* percentage points, and it "
+        r"learned from 1,000 pictures in 3 epochs instead of 45,000 in 5: the difference is not "
+        r"that of the settings alone\.",
+        sentence,
+    )
+    table = standings({"the one": many, "the other": few})
+    assert table["epochs"].tolist() == [5, 3]
+    assert table["training_pictures"].tolist() == [45_000, 1000]
 
 
 def test_the_bundle_agrees_with_its_run_in_words(bundle, run, tiny):

@@ -4,17 +4,31 @@ import pytest
 import torch
 
 from lib.diagnosis.calibration import calibrate
+from lib.errors import UserError
 from lib.study import diagnostics, selection
-from lib.training.runs import Predictions, Run, best_of
+from lib.study.ranking import best_of
+from lib.training.loop import fit
+from lib.training.runs import Predictions, Run
+from tests.lib.study.made_up import MadeUp, right
 
 
 def test_diagnosis_picks_the_best_of_each_model(several, tiny):
-    _, runs = several
-    small, resnet = diagnostics.subjects(runs, tiny)
+    store, runs = several
+    tuned = fit(runs[-1].recipe.replace(strategy="last_block"), tiny, store, "cpu")
+    small, resnet = diagnostics.subjects([*runs, tuned], tiny)
     assert (small.kind, resnet.kind) == ("small_cnn", "resnet18")
     assert small.run == best_of(runs[:4])
-    assert small.name == selection.setting_of(small.run)
-    assert diagnostics.foremost([resnet, small]).run == best_of(runs)
+    assert small.name == f"{selection.setting_of(small.run)}, seed {small.run.recipe.seed} of 2"
+    assert resnet.name == "ResNet-18, last block, random weights"
+    assert diagnostics.foremost([resnet, small]).run == best_of([*runs[:4], tuned])
+
+
+def test_a_backbone_that_nobody_trained_is_not_diagnosed(several, tiny):
+    _, runs = several
+    best = MadeUp(right(100), right(100), runs[-1].recipe)  # by validation the best of all
+    assert [subject.kind for subject in diagnostics.subjects([*runs, best], tiny)] == ["small_cnn"]
+    with pytest.raises(UserError, match="random weights; run day 2 or day 3"):
+        diagnostics.subjects([best], tiny)
 
 
 def test_examples_show_correct_predictions_then_errors(several, tiny):

@@ -11,7 +11,8 @@ from lib.data.sources import content_key
 from lib.diagnosis.robustness import accuracy_at
 from lib.pages.wording import per_cent
 from lib.study import diagnostics, home
-from lib.training.runs import Run, best_of
+from lib.study.ranking import mean_validation, recipes
+from lib.training.runs import Run
 from tests.imports import PROJECT
 
 
@@ -35,7 +36,7 @@ def attacked(run, tmp_path):
 
 
 def test_accuracy_under_attack_is_that_of_the_standard_with_the_clean_one_beside_it(attacked):
-    text = home.headline(attacked).text.replace("\N{NO-BREAK SPACE}", " ")
+    text = home.headline([attacked]).text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
         "Accuracy under attack: 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with ε = 8/255; 90.0 % "
         "without an attack)"
@@ -49,13 +50,15 @@ def test_the_curve_is_one_click_from_the_accuracy_under_attack(attacked, run):
     headings = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
     anchors = [re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings]
     assert section in anchors
-    assert f'href="{notebook}.html#{section}"><span>Accuracy under' in home.headline(attacked).html
-    assert "day4" not in home.headline(run).html  # nothing was measured there
+    assert (
+        f'href="{notebook}.html#{section}"><span>Accuracy under' in home.headline([attacked]).html
+    )
+    assert "day4" not in home.headline([run]).html  # nothing was measured there
 
 
 def test_without_day_4_the_figure_says_how_to_get_it(run):
     assert not (run.path / "attacks.csv").exists()
-    assert "Accuracy under attack: – (not measured yet; run day 4)" in home.headline(run).text
+    assert "Accuracy under attack: – (not measured yet; run day 4)" in home.headline([run]).text
 
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
@@ -63,28 +66,36 @@ def test_what_day_4_measures_is_found_again(attacked, tiny):
     table = diagnostics.attacks(subject, tiny.test, torch.Generator().manual_seed(0))
     pd.testing.assert_frame_equal(attacked.attacks, table)
     strong = accuracy_at(table, "pgd", 8)
-    assert f"{strong.value:.1%}".replace("%", "") in home.headline(attacked).text
+    assert f"{strong.value:.1%}".replace("%", "") in home.headline([attacked]).text
 
 
 def test_the_page_says_what_was_studied_and_which_run_is_best(run):
-    fragment = home.scope([run], run)
+    fragment = home.scope([run], [run])
     assert fragment.text == (
-        "Dataset: tiny (150 pictures, 3 classes). The figures above are those of the run with the "
-        "highest validation accuracy among 1 run (small CNN, flip + crop), measured on 30 test "
-        "pictures."
+        "Dataset: tiny (150 pictures, 3 classes). Of 1 recipe (1 run) the one with the highest "
+        "validation accuracy is small CNN, flip + crop. Its figures stand above, measured on 30 "
+        "test pictures where no other number is given."
     )
     assert f'<a href="runs.html#run={run.run_id}">small CNN, flip + crop</a>' in fragment.html
 
 
-def test_the_best_runs_come_in_the_order_of_validation(attacked, run):
-    summary = {**run.summary, "val_accuracy": run.summary["val_accuracy"] - 0.01}
-    (attacked.path / "summary.json").unlink()
-    (attacked.path / "summary.json").write_text(json.dumps(summary))
-    table = home.best_runs([Run(attacked.path), run])
-    assert table["val_accuracy"].tolist() == [run.summary["val_accuracy"], summary["val_accuracy"]]
-    assert table.loc[0, "run_id"] == run.run_id
-    assert table.loc[0, "test_accuracy"].value == run.summary["test_accuracy"]
-    assert len(home.best_runs([run] * 9)) == 5
+def test_the_best_recipe_is_named_with_the_seed_that_stands_for_it(several):
+    runs = several[1][:4]
+    best = recipes(runs)[0]
+    text = home.scope(runs, best).text
+    assert "Of 2 recipes (4 runs) the one with the highest mean validation accuracy is" in text
+    assert f", seed {best[0].recipe.seed}. Its figures" in text
+
+
+def test_the_best_settings_come_in_the_order_of_validation(several):
+    _, runs = several
+    table = home.best_settings(runs)
+    assert table["val_accuracy"].is_monotonic_decreasing
+    assert sorted(table["seeds"]) == [1, 2, 2]
+    groups = recipes(runs)
+    assert table["run_id"].tolist() == [group[0].run_id for group in groups]
+    assert table["val_accuracy"].tolist() == [mean_validation(group) for group in groups]
+    assert len(home.best_settings(runs, top=2)) == 2
 
 
 def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):
@@ -134,10 +145,12 @@ def test_a_setting_of_two_seeds_claims_no_interval(several):
 
 
 def test_the_headline_states_the_runs_own_figures(several):
-    _, runs = several
-    best = best_of(runs)
-    fragment = home.headline(best)
+    group = recipes(several[1][:4])[0]
+    best = group[0]
+    fragment = home.headline(group)
     assert (
         f"Test accuracy of the best run: {per_cent(best.summary['test_accuracy'])}" in fragment.text
     )
+    mean = sum(run.summary["test_accuracy"] for run in group) / len(group)
+    assert f"mean of its {len(group)} seeds: {per_cent(mean)}" in fragment.text
     assert fragment.html.count(f"runs.html#run={best.run_id}") == 4

@@ -142,9 +142,9 @@ def test_the_two_best_candidates_are_compared():
         return SimpleNamespace(predictions=lambda split: test)
 
     a, b = outcomes(355, 3, 1)
-    competing = {"A": candidate(a), "B": candidate(b), "C": candidate(b)}
+    competing = {"A": [candidate(a)], "B": [candidate(b)], "C": [candidate(b)]}
     assert next_steps.after_selection(competing) == evidence.more_test_pictures("A", "B", a, b)
-    assert next_steps.after_selection({"A": candidate(a)}) == []
+    assert next_steps.after_selection({"A": [candidate(a)]}) == []
 
 
 def test_advice_is_a_list_and_its_absence_one_line():

@@ -8,10 +8,11 @@ from lib.data.dataset import load
 from lib.errors import UserError
 from lib.intervals import Range, recipe_accuracy
 from lib.study import selection
+from lib.study.ranking import best_of
 from lib.study.selection import histories, results
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
-from lib.training.runs import RunStore, best_of
+from lib.training.runs import RunStore
 
 
 def test_tables_join_recipe_and_figures(run):
