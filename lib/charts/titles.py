@@ -1,11 +1,12 @@
 """Chart titles and findings that claim only significant differences.
 
-Groups of runs are compared over their seeds, on the same test pictures. The best is compared with
-the second at 5 % (Welch), which needs no correction for having been picked: the two-sided test of
-the winner against the runner-up stays valid after the selection (Gutmann & Maymin 1987; Hung &
-Fithian 2019). What all have in common to be compared with, such as no augmentation, is compared
-with each by Dunnett's test (1955). An end of a ranking is named if it differs from its neighbour.
-Where nothing is significant, a finding says how large a difference could have been seen.
+Groups of runs are compared over their seeds, on the same test pictures. Validation decides which
+group is the best and which the second, so that the test pictures of that comparison chose nothing;
+the two are compared at 5 % (Welch). What all have in common to be compared with, such as no
+augmentation, is compared with each by Dunnett's test (1955). An end of a ranking is named if it
+differs from its neighbour, which needs no correction for having been picked (Gutmann & Maymin 1987;
+Hung & Fithian 2019). Where nothing is significant, a finding says how large a difference could have
+been seen.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,6 @@ from scipy import stats
 from lib.intervals import Interval, accuracy_interval, difference_interval, differs
 from lib.pages.palette import label
 from lib.pages.wording import (
-    axis_title,
     count,
     display_name,
     duration,
@@ -35,14 +35,17 @@ Groups = Mapping[str, NDArray[np.float64]]
 REFERENCES = {label("none"), label("random_weights")}  # what others are compared with
 
 
-def groups_of(table: pd.DataFrame, by: str, value: str) -> dict[str, NDArray[np.float64]]:
-    """The values of every group, best mean first; runs without a value are left out."""
+def groups_of(
+    table: pd.DataFrame, by: str, value: str, decided_by: str = ""
+) -> dict[str, NDArray[np.float64]]:
+    """The values of every group, best mean first; runs without a value are left out.
+
+    `decided_by` is the column whose mean tells which group is the best; empty: `value` itself.
+    """
     present = table.dropna(subset=[value])
-    groups = {
-        display_name(by, name): part[value].to_numpy(dtype=float)
-        for name, part in present.groupby(by, sort=False)
-    }
-    return dict(sorted(groups.items(), key=lambda item: -item[1].mean()))
+    parts = {display_name(by, name): part for name, part in present.groupby(by, sort=False)}
+    order = sorted(parts, key=lambda name: -parts[name][decided_by or value].mean())
+    return {name: parts[name][value].to_numpy(dtype=float) for name in order}
 
 
 def seeds_of(groups: Groups) -> str:
@@ -66,28 +69,30 @@ def spread_of(counts: Iterable[int], interval: str) -> str:
     return f"its {interval}" + (" (of two seeds their range)" if 2 in several else "")
 
 
-def comparison(groups: Groups, value: str) -> str | None:
-    """What is significant: the best group's lead, and who differs from the reference.
+def comparison(groups: Groups) -> str | None:
+    """What is significant: how the first group differs from the second, and who from the reference.
 
-    `value` is the column that the figures come from, such as `test_accuracy`.
+    Parameters
+    ----------
+    groups : test accuracies over seeds (N,), the best by validation first
     """
     if len(groups) < 2 or any(len(values) < 2 for values in groups.values()):
         return None
     best, second = list(groups)[:2]
     lead = difference_interval(groups[best], groups[second])
+    clear = lead.low > 0 or lead.high < 0
     parts = []
-    if lead.low > 0:
-        parts.append(f"{_highest(groups, value)}, {_by(lead)} above {second}")
     for reference in REFERENCES & groups.keys():
         apart = from_reference(groups, reference)
-        if set(apart) - ({best} if lead.low > 0 and second == reference else set()):
+        said = {best: second, second: best}.get(reference) if clear else None  # by the lead
+        if set(apart) - {said}:
             each = listed([f"{name} by {_by(gap)}" for name, gap in apart.items()], len(apart))
             parts.append(f"significantly different from {reference}: {each}")
-    if not parts:
-        return None
-    if lead.low <= 0:
-        parts.insert(0, f"{_highest(groups, value)}, not significantly different from {second}")
-    return "; ".join(parts)
+    if clear:
+        parts.insert(0, f"{_first(groups)}, {_side(lead)} {second}, the second on validation")
+    elif parts:
+        parts.insert(0, f"{_first(groups)}, not significantly different from {second}")
+    return "; ".join(parts) or None
 
 
 def from_reference(groups: Groups, reference: str) -> dict[str, Interval]:
@@ -107,9 +112,18 @@ def from_reference(groups: Groups, reference: str) -> dict[str, Interval]:
     return {name: gap for name, gap in gaps.items() if gap.low > 0 or gap.high < 0}
 
 
-def _highest(groups: Groups, value: str) -> str:
+def _first(groups: Groups) -> str:
     best, values = next(iter(groups.items()))
-    return f"Highest {axis_title(value).lower()}: {best}, {per_cent(float(values.mean()))}"
+    return f"Best on validation: {best}, test accuracy {per_cent(float(values.mean()))}"
+
+
+def _side(lead: Interval) -> str:
+    """`3.1 percentage points (0.4 to 5.8) above`."""
+    least, most = sorted((abs(lead.low), abs(lead.high)))
+    return (
+        f"{points(lead.value)} ({100 * least:.1f} to {100 * most:.1f}) "
+        f"{'above' if lead.low > 0 else 'below'}"
+    )
 
 
 def _by(gap: Interval) -> str:
@@ -119,17 +133,24 @@ def _by(gap: Interval) -> str:
     return f"{sign}{size} ({signed(gap.low)} to {signed(gap.high)})"
 
 
-def comparison_finding(groups: Groups, by: str, value: str) -> str:
-    """What a comparison comes to, in a sentence that stands alone."""
-    if result := comparison(groups, value):
+def comparison_finding(table: pd.DataFrame, by: str) -> str:
+    """What a comparison comes to, in a sentence that stands alone.
+
+    Parameters
+    ----------
+    table : `by`, val_accuracy, test_accuracy; one row per run
+    """
+    groups = groups_of(table, by, "test_accuracy", decided_by="val_accuracy")
+    if result := comparison(groups):
         return f"{result}."
     if any(len(values) < 2 for values in groups.values()):
         return "Trained with one seed only: differences may be due to chance."
     best, values = next(iter(groups.items()))
     mean = per_cent(float(values.mean()))
-    text = f"No significant difference between {plural(by)} (highest mean: {best}, {mean})"
+    text = f"No significant difference between {plural(by)} in test accuracy"
     if len(groups) < 2:
         return f"{text}."
+    text += f" (best on validation: {best}, {mean} on test)"
     _, second, *_ = groups.values()
     gap = difference_interval(values, second)
     if not gap.high > gap.low:
