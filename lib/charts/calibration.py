@@ -24,12 +24,12 @@ from lib.pages.wording import count, per_cent
 
 SIGNIFICANT = 0.05  # p below which two parts of the predictions differ
 METRICS = {
+    "nll": "NLL",
+    "brier": "Brier score",
     "ece": "ECE",
     "equal_mass_ece": "ECE, equal mass",
     "classwise_ece": "ECE, class-wise",
     "mce": "MCE",
-    "nll": "NLL",
-    "brier": "Brier score",
 }
 
 

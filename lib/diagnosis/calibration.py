@@ -1,9 +1,10 @@
 """Temperature scaling, and measures of how well a model's confidence is calibrated.
 
 Temperature scaling and the expected calibration error of Guo et al., "On Calibration of Modern
-Neural Networks" (ICML 2017); its equal-mass variant of Nixon et al. (2019) and its class-wise one
-of Kull et al. (2019); Brier's score (1950) for many classes; selective prediction and its area of
-Geifman & El-Yaniv (2017). What is fitted is fitted on validation predictions, never on test.
+Neural Networks" (ICML 2017); its equal-mass variant of Nguyen & O'Connor (2015) and its
+class-wise one of Kull et al. (2019); Brier's score (1950) for many classes; selective prediction
+and its area of Geifman & El-Yaniv (2017). What is fitted is fitted on validation predictions, never
+on test.
 """
 
 from collections.abc import Callable, Collection
@@ -27,7 +28,7 @@ from lib.intervals import (
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 BINS = 15  # as in Guo et al.
-NAMES = ("ece", "equal_mass_ece", "classwise_ece", "mce", "nll", "brier")  # of the metrics
+NAMES = ("nll", "brier", "ece", "equal_mass_ece", "classwise_ece", "mce")  # proper scores first
 
 Floats = NDArray[np.float64]
 
@@ -67,8 +68,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     if np.ptp(values, axis=1).max() == 0:
         return 1.0
     true_logit = values[np.arange(len(truth)), truth]
-    faultless = (true_logit == values.max(axis=1)).all()
-    doubt = 1 / (len(truth) + 2) if faultless else 0.0
+    doubt = 1 / (len(truth) + 2) if faultless(values, truth) else 0.0
     target = (1 - doubt) * true_logit + doubt * values.mean(axis=1)
 
     def slope(inverse: float) -> float:
@@ -81,6 +81,12 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     if slope(1 / hottest) >= 0:
         return hottest
     return float(1 / brentq(slope, 1 / hottest, 1 / coldest, xtol=1e-12))
+
+
+def faultless(logits: ArrayLike, labels: ArrayLike) -> bool:
+    """Whether the true class has the highest logit of every picture (it may share it)."""
+    values, truth = _checked(logits, labels)
+    return bool((values[np.arange(len(truth)), truth] == values.max(axis=1)).all())
 
 
 def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
@@ -326,6 +332,8 @@ class Calibration:
     """A temperature from validation, and what it does to test predictions."""
 
     temperature: float
+    fitted_on: int  # validation pictures
+    faultless: bool  # whether all of them are predicted correctly: they determine no temperature
     metrics: pd.DataFrame  # of `calibration_table`
     changes: pd.DataFrame  # of `calibration_changes`
     excess: Interval  # mean confidence less accuracy before scaling
@@ -374,6 +382,8 @@ def calibrate(
     ]
     return Calibration(
         temperature,
+        len(np.asarray(val_labels)),
+        faultless(val_logits, val_labels),
         calibration_table(logits, labels, temperature, bins, resamples, names),
         calibration_changes(logits, labels, temperature, bins, resamples, names),
         bootstrap_interval(np.mean, softmax(logits).max(axis=1) - correct, resamples=resamples),

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lib.charts.titles import extremes
 from lib.data.dataset import Dataset
-from lib.diagnosis.calibration import softmax
+from lib.diagnosis.calibration import ece_reference, faultless, softmax
 from lib.diagnosis.mistakes import most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
     QUOTED,
@@ -21,6 +22,9 @@ from lib.diagnosis.robustness import (
 )
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
+from lib.study.diagnostics import fit_words, reference_words
+from lib.study.ranking import recipe_of
+from lib.study.selection import accuracy_over_seeds
 from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run
 
@@ -140,15 +144,21 @@ class Facts:
         return run if run and run.dataset["name"].endswith(" rotated") else None
 
     @cached_property
+    def recipe_runs(self) -> list[Run]:
+        """The runs of this one's recipe, which differ in their seeds, this one first."""
+        recipe = recipe_of(self.run)
+        others = (run for run in self.run.store.finished() if run.run_id != self.run.run_id)
+        return [self.run, *(run for run in others if recipe_of(run) == recipe)]
+
+    @property
     def seeds(self) -> dict[int, float]:
-        """Test accuracy of the runs that differ from this one in nothing but the seed, by seed."""
-        recipe, fingerprint = self.bundle.recipe, self.bundle.dataset["fingerprint"]
-        return {
-            run.recipe.seed: run.summary["test_accuracy"]
-            for run in self.run.store.finished()
-            if run.dataset["fingerprint"] == fingerprint
-            and run.recipe.replace(seed=recipe.seed) == recipe
-        } | {recipe.seed: self.accuracy.value}
+        """Test accuracy of the recipe's runs, by seed."""
+        return {run.recipe.seed: run.summary["test_accuracy"] for run in self.recipe_runs}
+
+    @cached_property
+    def mean(self) -> Interval:
+        """Test accuracy of the recipe: the mean over its seeds."""
+        return accuracy_over_seeds(self.recipe_runs)
 
     # Accuracy and calibration
 
@@ -164,9 +174,10 @@ class Facts:
         return [row | {"accuracy": Interval.of(row)} for row in rows]
 
     @property
-    def worst_class(self) -> dict[str, Any]:
-        """The row of the class with the lowest accuracy."""
-        return min((r for r in self.per_class if r["n"]), key=lambda row: row["accuracy"].value)
+    def worst_class(self) -> dict[str, Any] | None:
+        """The row of the class with the lowest accuracy, if it is significantly the lowest."""
+        lowest = extremes(pd.DataFrame(self.bundle.metrics["per_class"])).lowest
+        return None if lowest is None else self.per_class[int(lowest.name)]
 
     @property
     def widest_class(self) -> dict[str, Any]:
@@ -176,6 +187,24 @@ class Facts:
     def calibration(self, measure: str, scaling: str) -> Interval:
         """A measure of `lib.diagnosis.calibration.calibration_table`, before or after scaling."""
         return Interval(**self.bundle.metrics["calibration"][measure][scaling])
+
+    @property
+    def temperature_sentence(self) -> str | None:
+        """What the temperature was fitted on, if the validation predictions are on record."""
+        val = self._predictions("val")
+        if val is None:
+            return None
+        right = faultless(val.logits, val.labels)
+        return fit_words(self.bundle.temperature, len(val.labels), right)
+
+    @property
+    def reference_words(self) -> str | None:
+        """What calibration error a calibrated model would show."""
+        if self.test is None:
+            return None
+        confidence = softmax(self.test.logits, self.bundle.temperature).max(1)
+        reference = ece_reference(confidence, self.test.logits.argmax(1) == self.test.labels)
+        return reference_words(reference, len(confidence))
 
     # Errors
 

@@ -25,6 +25,7 @@ from lib.pages.palette import label
 from lib.pages.wording import corruption, count, duration, listed, per_cent, points
 from lib.study.artifacts import place
 from lib.study.card_facts import SURE, Facts, width
+from lib.study.evidence import SIGNIFICANT_FROM
 
 HERE = Path(__file__).parent
 PAGE = "model_card.md"  # in the study's folder
@@ -114,6 +115,7 @@ def _text(facts: Facts, site: bool) -> str:
         place=place(facts.bundle.path),
         sure=SURE,
         bins=BINS,
+        needed=count(SIGNIFICANT_FROM, "picture"),
         quoted=QUOTED,
         cite=sources.cite,
         run_page=links.run,

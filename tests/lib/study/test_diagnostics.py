@@ -142,3 +142,19 @@ def test_calibration_is_told_with_its_direction():
     assert (
         ", below 1, raises the confidence; it changes the negative log-likelihood by −" in sentence
     )
+
+
+def test_a_temperature_is_told_with_what_it_was_fitted_on():
+    labels = np.arange(60) % 3
+    certain = np.eye(3)[labels] * 2
+    sentence = diagnostics.temperature_sentence(calibrate(certain, labels, certain, labels))
+    assert sentence.startswith("All 60 validation pictures are predicted correctly, so they do not")
+    assert "one expected error in 62 gives" in sentence
+
+    certain[0] = [0, 2, 0]
+    scaled = calibrate(certain, labels, certain, labels)
+    sentence = diagnostics.temperature_sentence(scaled)
+    assert sentence.startswith(
+        f"The temperature, {scaled.temperature:.2f}, is fitted on the 60 val"
+    )
+    assert "also chose the epoch and the recipe" in sentence

@@ -265,6 +265,33 @@ def test_a_pair_of_classes_is_named_first_if_it_stands_out(facts):
     assert "The pairs with the most errors:" in str(card(saying(facts, logits)))
 
 
+def test_errors_of_pairs_that_come_once_are_not_called_the_most(facts):
+    labels = facts.test.labels
+    logits = np.eye(3)[labels] * 8.0
+    logits[np.flatnonzero(labels == 0)[:1]] = [0, 1, 0]
+    text = str(card(saying(facts, logits)))
+    assert "No two errors are of the same pair of classes:" in text
+    assert "the most errors" not in text
+
+
+def test_a_class_is_called_the_worst_only_if_it_differs_from_the_next(facts):
+    def text(accuracies):
+        rows = [
+            {"class": name, "accuracy": a, "low": a - 0.1, "high": a, "precision": a, "n": 300}
+            for name, a in zip(("red", "green", "blue"), accuracies, strict=True)
+        ]
+        logits = np.eye(3)[facts.test.labels]
+        logits[0] = np.roll(logits[0], 1)
+        metrics = facts.bundle.metrics | {"per_class": rows}
+        bundle = dataclasses.replace(facts.bundle, metrics=metrics)
+        return str(card(saying(dataclasses.replace(facts, bundle=bundle), logits)))
+
+    assert "The class with the lowest accuracy is green: 60.0" in text([0.9, 0.6, 0.95])
+    level = text([0.9, 0.89, 0.95])
+    assert "No class is significantly less accurate than the next." in level
+    assert "class with the lowest" not in level
+
+
 def test_a_faultless_model_is_said_to_be_so(facts):
     text = str(card(saying(facts, np.eye(3)[facts.test.labels])))
     assert "It misclassifies none of the 30 test pictures." in text
@@ -273,6 +300,8 @@ def test_a_faultless_model_is_said_to_be_so(facts):
 def test_what_was_not_measured_is_said_to_be_missing(facts, run, tmp_path):
     bare = tmp_path / run.run_id  # a run's record without predictions, as in results/
     bare.mkdir()
+    for name in ("recipe.json", "dataset.json", "summary.json"):
+        shutil.copy(run.path / name, bare)
     facts = Facts(facts.bundle, type(run)(bare))
     text = str(card(facts))
     for missing in (
@@ -417,7 +446,25 @@ def test_seeds_are_compared_where_there_are_several(bundle, run, quick, tiny, tm
     facts = Facts(bundle, store.get(run.run_id))
     accuracies = [run.summary["test_accuracy"], other.summary["test_accuracy"]]
     assert facts.seeds == dict(enumerate(accuracies))
-    assert "Of 2 runs that differ in their seed alone" in str(card(facts))
+    text = str(card(facts))
+    assert "Of 2 runs that differ in their seed alone" in text
+    assert "It is the best of 2 seeds on validation; their mean test accuracy is" in text
+    assert facts.mean.value == pytest.approx(np.mean(accuracies))
+
+
+def test_the_card_says_what_chance_gives_and_what_the_temperature_rests_on(facts):
+    text = str(card(facts))
+    assert re.search(r"a perfectly calibrated model would show [\d.]+\s% on 30 pictures", text)
+    assert "24 validation pictures" in text
+    assert "that also chose the epoch" in text or "one expected error in 26 gives" in text
+    assert "right on at least 6 pictures that this one misclassifies and loses none" in text
+
+
+@pytest.mark.parametrize(("source", "said"), [("cifar10", True), ("digits", False)])
+def test_the_card_of_cifar10_says_what_its_recipe_was_developed_on(variant, source, said):
+    text = str(card(variant(source={"name": source})))
+    assert ("developed on CIFAR-10 with its test accuracy in sight" in text) is said
+    assert ("Recht et al., 2019" in text) is said
 
 
 def code_blocks(facts, language):
