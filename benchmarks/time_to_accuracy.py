@@ -1,16 +1,18 @@
-"""Training time to 90, 94 and 96 % test accuracy on CIFAR-10.
+"""Training time to 90, 94 and 96 % accuracy on CIFAR-10.
 
     python -m benchmarks.time_to_accuracy [--targets 90 94 96] [--seeds 3] [--precision bf16]
 
 Each target has a recipe that should reach it in the mean over seeds, on the 45,000 pictures that
-the validation split leaves of the training pictures. Seconds are a whole run's, with its
-validation and checkpoint after every epoch, without reading the dataset; the warm-up, a run of one
-epoch that is dropped, is named apart. `with flips` averages logits over each test picture and its
-mirror image, as published records do; `reached` names which of the two came to the target.
+the validation split leaves of the training pictures. Validation tells whether it does, `reached`;
+test accuracies are reported and decide nothing. Seconds are a whole run's, with its validation and
+checkpoint after every epoch, without reading the dataset; the warm-up, a run of one epoch that is
+dropped, is named apart. `with flips` averages logits over each test picture and its mirror image,
+as published records do.
 
 Published, on one A100: 94 % in 2.59 s (airbench94_muon), 96 % in 27.3 s (airbench96_faster). Here,
 on two cores of an AMD EPYC with torch 2.14.1 and bf16 (96 % asks for a GPU and is not measured),
-with alternating flips, which training no longer has (see `benchmarks.ideas`):
+with alternating flips, which training no longer has (see `benchmarks.ideas`), and with epochs that
+were set by the test accuracy:
 
     target   n   warm-up     seconds    alone                    with flips
     90 %     3      34 s       181 s    90.17 % (89.52-90.82)    91.05 % (90.78-91.31)
@@ -70,17 +72,21 @@ def main() -> None:
 
 def row(target: int, warmup: float, summaries: list[dict]) -> dict[str, object]:
     """What the runs of one target come to: the median of their seconds, mean accuracies."""
+    fields = {
+        "validation": "val_accuracy",
+        "alone": "test_accuracy",
+        "with flips": "test_accuracy_flip",
+    }
     accuracies = {
         name: mean_accuracy([summary[field] for summary in summaries])
-        for name, field in (("alone", "test_accuracy"), ("with flips", "test_accuracy_flip"))
+        for name, field in fields.items()
     }
-    reached = [name for name, accuracy in accuracies.items() if accuracy.value >= target / 100]
     return {
         "target": f"{target} %",
         "warm-up s": round(warmup, 1),
         "seconds": round(float(np.median([summary["seconds"] for summary in summaries])), 1),
         **{name: f"{accuracy:.2%}" for name, accuracy in accuracies.items()},
-        "reached": " and ".join(reached) or "no",
+        "reached": "yes" if accuracies["validation"].value >= target / 100 else "no",
     }
 
 

@@ -5,6 +5,7 @@ What they measure is for the people who run them; nothing here is timed.
 
 import importlib
 import sys
+from types import SimpleNamespace
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,27 @@ def test_time_to_accuracy_tells_a_reached_target_from_another(printed, monkeypat
     recipe = quick.replace(test_flip=True)
     monkeypatch.setattr(time_to_accuracy, "TARGETS", {50: recipe, 101: recipe})
     lines = printed(time_to_accuracy, "--targets", "50", "101", "--seeds", "2")
-    assert "alone" in lines[-2].split()
+    assert lines[-2].split()[-1] == "yes"
     assert lines[-1].split()[-1] == "no"
+
+
+@pytest.mark.parametrize(("val", "test", "reached"), [(0.95, 0.85, "yes"), (0.85, 0.95, "no")])
+def test_validation_alone_tells_whether_a_target_is_reached(val, test, reached):
+    summary = {"val_accuracy": val, "test_accuracy": test, "test_accuracy_flip": test, "seconds": 9}
+    row = time_to_accuracy.row(90, 1.0, [summary, summary])
+    assert row["reached"] == reached
+
+
+def test_validation_alone_tells_whether_an_idea_pays():
+    def runs(val, test):
+        return [
+            SimpleNamespace(summary={"val_accuracy": val + noise, "test_accuracy": test + noise})
+            for noise in (-0.001, 0, 0.001)
+        ]
+
+    without = "no label smoothing"
+    table = ideas.table({ideas.RECIPE: runs(0.9, 0.7), without: runs(0.8, 0.9)})
+    assert table.set_index("variant").loc[without, "difference"].startswith("-10.0%")
 
 
 def test_ideas_hold_each_variant_against_what_it_belongs_to(printed, tmp_path):
