@@ -5,8 +5,8 @@ What they measure is for the people who run them; nothing here is timed.
 
 import importlib
 import sys
-from types import SimpleNamespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
