@@ -222,6 +222,29 @@ def recipe_difference(first: ArrayLike, second: ArrayLike, level: float = 0.95) 
     return Interval(value, max(value - half, -1.0), min(value + half, 1.0))
 
 
+def crossed_mean(values: ArrayLike, level: float = 0.95) -> Interval:
+    """The mean of a figure that varies with pictures and with repetitions on the same pictures.
+
+    As in `recipe_accuracy`, the variance is that of the pictures' means plus that of the
+    repetitions' means, each over its number. The bounds are NaN where there is only one of either.
+
+    Parameters
+    ----------
+    values : float (repetitions, pictures)   NaN where there is no figure
+    """
+    table = _by_seed_and_picture(values)
+    known = ~np.isnan(table)
+    if not known.any():
+        return Interval(math.nan, math.nan, math.nan)
+    value = float(table[known].mean())
+    means = [np.nanmean(side[~np.isnan(side).all(axis=1)], axis=1) for side in (table, table.T)]
+    if min(map(len, means)) < 2:
+        return Interval(value, math.nan, math.nan)
+    parts = [_variance(side) for side in means]
+    half = _t_quantile(parts, level) * math.sqrt(sum(v / number for v, number in parts))
+    return Interval(value, value - half, value + half)
+
+
 def _by_seed_and_picture(correct: ArrayLike) -> NDArray[np.float64]:
     table = np.asarray(correct, dtype=float)
     if table.ndim != 2 or 0 in table.shape:

@@ -4,7 +4,8 @@
     comparisons.py   settings compared: the ablation, accuracy against training time
     classes.py       class balance, confusion matrix, per-class accuracy
     calibration.py   reliability diagrams, measures of calibration, selective prediction
-    failures.py      attacks, corruptions, and whether heatmaps are faithful
+    failures.py      attacks and corruptions
+    attribution.py   whether heatmaps are faithful to the model
 
     parts.py             what charts share: size, axes, colours, legends, labels of lines
     titles.py            which differences a title may claim

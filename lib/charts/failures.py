@@ -1,21 +1,18 @@
-"""Accuracy under attack and corruption, and whether heatmaps are faithful."""
+"""Accuracy under attack and corruption."""
 
 import altair as alt
 import pandas as pd
 
 from lib.charts.parts import (
     EXACT,
-    PERCENT,
     WHOLE,
     Chart,
-    beside,
     colour_by,
     domain_of,
     finished,
     hover,
     layered,
     line_labels,
-    panel_axis,
     share_y,
     with_display_names,
 )
@@ -23,9 +20,7 @@ from lib.charts.titles import extremes
 from lib.intervals import mean_interval
 from lib.pages.palette import BLUE, VERMILLION, label
 from lib.pages.wording import corruption as corruption_name
-from lib.pages.wording import count, per_cent, points, signed
-
-# Attacks and corruptions
+from lib.pages.wording import per_cent, points, signed
 
 
 def attack_curve(table: pd.DataFrame) -> Chart:
@@ -146,82 +141,3 @@ def _augmentation_title(gains: pd.DataFrame, reference: str) -> str:
         f"Largest gain: {label(best)}, {points(gain.value)} above {reference} on average, "
         f"{points(most['gain'])} under {most['corruption']}"
     )
-
-
-# Attribution
-
-
-def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) -> Chart:
-    """The class's probability while pixels are deleted or inserted, highest-ranked first or random.
-
-    Columns: kind ("deletion", "insertion"), ordering ("heat", "random"), fraction, probability.
-    `areas` (kind, gain, low, high, n) lets the title say whether the ranking is better than chance.
-    """
-    kinds, orderings = list(curves["kind"].unique()), list(curves["ordering"].unique())
-    data = with_display_names(curves, "ordering")
-    colour = colour_by("ordering", orderings, legend=True)
-    panels = []
-    for i, kind in enumerate(kinds):
-        axis = alt.Axis(orient="bottom", format=PERCENT, values=[0, 0.5, 1], grid=False)
-        done = {"deletion": "deleted", "insertion": "inserted"}.get(kind, kind)
-        x = alt.X("fraction:Q", title=f"Pixels {done}", scale=beside(i, len(kinds)), axis=axis)
-        y = share_y("probability", "Probability", WHOLE).axis(panel_axis(i == 0, PERCENT))
-        base = alt.Chart(data[data["kind"] == kind]).encode(x=x, y=y, color=colour)
-        exact = hover({"ordering": "", "fraction": EXACT, "probability": EXACT})
-        dots = base.mark_circle(size=28, opacity=1).encode(tooltip=exact)
-        panels.append(layered(base.mark_line(strokeWidth=2), dots))
-    chart = layered(*panels).resolve_scale(x="independent", y="independent")
-    subtitle = "Mean probability of the explained class, as pixels are blurred or restored"
-    if areas is not None and len(areas):
-        subtitle += f"; {count(int(areas['n'].iloc[0]), 'picture')}"
-    return finished(chart, 280, _faithfulness_title(areas), subtitle)
-
-
-def _faithfulness_title(areas: pd.DataFrame | None) -> str:
-    if areas is None or areas.empty:
-        return "Probability under deletion and insertion"
-    clear = [row.kind for row in areas.itertuples() if row.low > 0]
-    if len(clear) == len(areas):
-        gains = ", ".join(f"{row.gain:.2f} ({row.kind})" for row in areas.itertuples())
-        return f"Grad-CAM ranks pixels better than chance: area gain {gains}"
-    if clear:
-        return f"Grad-CAM ranks pixels better than chance by {clear[0]} only"
-    return "Grad-CAM does not rank pixels significantly better than chance"
-
-
-def sanity(table: pd.DataFrame) -> Chart:
-    """Do the heatmaps change as the weights are randomised, layer by layer from the logits?
-
-    Columns: layer (in the order of randomisation), module (its name, shown on hover), correlation,
-    low, high.
-    """
-    domain = (
-        [min(0.0, float(table[["low", "correlation"]].min().min())), 1.0] if len(table) else WHOLE
-    )
-    base = alt.Chart(table).encode(
-        y=alt.Y("layer:N", sort=list(table["layer"]), title="Weights randomised down to layer"),
-        tooltip=hover(
-            {"layer": "", "module": "", "correlation": ".3f", "low": ".3f", "high": ".3f"}
-        ),
-    )
-
-    def x(field: str) -> alt.X:
-        scale = alt.Scale(domain=domain)
-        axis = alt.Axis(tickCount=5)
-        return alt.X(f"{field}:Q", title="Rank correlation", scale=scale, axis=axis)
-
-    chart = layered(
-        base.mark_rule(strokeWidth=2, color=BLUE).encode(x=x("low"), x2="high:Q"),
-        base.mark_circle(size=70, color=BLUE, opacity=1).encode(x=x("correlation")),
-    )
-    title = "Rank correlation with the trained model's heatmaps"
-    if len(table):
-        last = f"{table['correlation'].iloc[-1]:.2f}".replace("-", "\N{MINUS SIGN}")
-        title = (
-            f"All weights randomised: rank correlation with the trained model's heatmaps is {last}"
-        )
-    subtitle = (
-        "Spearman's correlation and its 95 % interval; near 0: the heatmaps depend on the learned "
-        "weights"
-    )
-    return finished(chart, 70 + 24 * max(1, len(table)), title, subtitle)

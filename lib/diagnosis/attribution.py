@@ -6,7 +6,7 @@ insertion curves of Petsiuk et al. (BMVC 2018); the cascading randomisation of A
 """
 
 import copy
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from captum.attr import LayerGradCam
-from scipy.stats import rankdata
+from scipy.stats import rankdata, ttest_1samp
 from torch import Generator, Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
+from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
-from lib.intervals import mean_interval
+from lib.intervals import crossed_mean, mean_interval
 from lib.models.parts import device_of, evaluating, layer_name
 
 SMALLEST_MAP = 8  # a 4 x 4 map of a 32 px picture says little
@@ -107,12 +107,22 @@ def _in_float32(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).float()
 
 
+RIVALS = ("random", "centre", "brightness")  # simpler maps than Grad-CAM's
+
+
 @dataclass(frozen=True)
 class Faithfulness:
-    """Whether the hot pixels matter more to the model than those of random maps."""
+    """Whether Grad-CAM's highest-ranked pixels matter more to the model than those of simpler maps.
 
-    curves: pd.DataFrame  # kind, ordering ("heat", "random"), fraction, probability: means
-    areas: pd.DataFrame  # kind, heat, random, gain, low, high, n: see `deletion_insertion`
+    curves   a row per kind, ordering and fraction: probability, the mean over pictures. kind is
+             deletion or insertion, ordering is heat or one of `RIVALS`
+    areas    a row per kind and rival: area and rival_area (means over pictures), gain (by how much
+             Grad-CAM's is better), low, high (Student's 95 % interval of the gain, paired by
+             picture), p (of its t test, two-sided), n (pictures)
+    """
+
+    curves: pd.DataFrame
+    areas: pd.DataFrame
 
 
 def deletion_insertion(
@@ -123,29 +133,29 @@ def deletion_insertion(
     generator: Generator,
     steps: int = 16,
 ) -> Faithfulness:
-    """Replace the hottest pixels first, or restore them first, and follow the class's probability.
+    """Replace the highest-ranked pixels first, or restore them first, and follow the probability.
 
     A pixel that isn't there has the value of a strongly blurred copy of its picture, since black or
     grey ones would be an object of their own. Deleting what matters brings the probability down at
-    once, a small area; inserting it brings it up at once, a large one. `gain` is by how much the
-    area is better than with a random map, with Student's interval over the pictures. The random
-    maps are 8 x 8, enlarged as Grad-CAM's are: pixels drawn singly would be noise on the picture,
-    which harms a network more than the loss of any object.
+    once, a small area; inserting it brings it up at once, a large one.
+
+    The rivals know nothing of the model: a random map, the distance from the picture's middle, and
+    the picture's luminance. They are as coarse as Grad-CAM's maps, 8 x 8 and enlarged: pixels
+    changed singly would be noise on the picture, which harms a network more than the loss of any
+    object. The middle and the brightness are rivals since objects are often there, or bright
+    (Adebayo et al. 2018 compare with the picture itself too).
 
     Parameters
     ----------
     pixels : float (N, 3, H, W)   in [0, 1]
-    heat : float (N, H, W)        pixels of the same heat come in a random map's order
-    targets : int64 (N,)
+    heat : float (N, H, W)        pixels of the same heat come in a random order
+    targets : int64 (N,)          the class whose probability is followed, of each picture
     generator : Generator         on any device
     """
     model = _in_float32(model)
     device = device_of(model)
     pixels, targets = pixels.to(device, torch.float32), targets.to(device)
-    coarse = (2, len(heat), SMALLEST_MAP, SMALLEST_MAP)
-    lots = torch.rand(coarse, generator=generator, device=generator.device).to(device)
-    lots = F.interpolate(lots, _size(pixels), mode="bilinear")
-    ranks = {"heat": _ranks(heat.to(device), lots[0]), "random": _ranks(lots[1], lots[1])}
+    ranks = _orderings(pixels, heat.to(device), generator)
     curves, areas = [], []
     for kind, better in (("deletion", -1), ("insertion", 1)):
         area = {}
@@ -154,16 +164,42 @@ def deletion_insertion(
             area[ordering] = np.trapezoid(probabilities, fractions, axis=1)
             points = {"fraction": fractions, "probability": probabilities.mean(axis=0)}
             curves.append(pd.DataFrame({"kind": kind, "ordering": ordering, **points}))
-        gain = mean_interval(better * (area["heat"] - area["random"]))
-        means = area["heat"].mean(), area["random"].mean()
-        areas.append((kind, *means, gain.value, gain.low, gain.high, len(pixels)))
-    columns = ["kind", "heat", "random", "gain", "low", "high", "n"]
+        for rival in RIVALS:
+            gains = better * (area["heat"] - area[rival])
+            gain, means = mean_interval(gains), (area["heat"].mean(), area[rival].mean())
+            row = (kind, rival, *means, gain.value, gain.low, gain.high, _p_value(gains))
+            areas.append((*row, len(pixels)))
+    columns = ["kind", "rival", "area", "rival_area", "gain", "low", "high", "p", "n"]
     return Faithfulness(pd.concat(curves, ignore_index=True), pd.DataFrame(areas, columns=columns))
+
+
+def _p_value(gains: np.ndarray) -> float:
+    """Of the t test that the mean is 0; 1 where nothing varies, for then nothing can be said."""
+    return float(ttest_1samp(gains, 0).pvalue) if np.ptp(gains) > 0 else 1.0
+
+
+def _orderings(pixels: Tensor, heat: Tensor, generator: Generator) -> dict[str, Tensor]:
+    """The rank of every pixel by the heatmaps and by each rival: int64 (N, H, W), 0 the first."""
+    (height, width), side = _size(pixels), (SMALLEST_MAP, SMALLEST_MAP)
+    lots = torch.rand((2, len(pixels), *side), generator=generator, device=generator.device)
+    lots, random = F.interpolate(lots.to(pixels), (height, width), mode="bilinear")
+    down, across = (torch.linspace(-1, 1, length).to(pixels) for length in (height, width))
+    centre = -(down[:, None] ** 2 + across**2).expand(len(pixels), height, width)
+    brightness = F.adaptive_avg_pool2d(rgb_to_grayscale(pixels), side)
+    brightness = F.interpolate(brightness, (height, width), mode="bilinear")[:, 0]
+    rivals = dict(zip(RIVALS, (random, centre, brightness), strict=True))
+    return {name: _ranks(values, lots) for name, values in {"heat": heat, **rivals}.items()}
 
 
 @torch.inference_mode()
 def _curve(
-    model: nn.Module, pixels: Tensor, targets: Tensor, rank: Tensor, kind: str, steps: int
+    model: nn.Module,
+    pixels: Tensor,
+    targets: Tensor,
+    rank: Tensor,
+    kind: str,
+    steps: int,
+    batch_size: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fractions (steps + 1,) of pixels changed, and each picture's probability (N, steps + 1)."""
     height, width = _size(pixels)
@@ -175,7 +211,8 @@ def _curve(
     with evaluating(model):
         for fraction in fractions:
             changed = (rank < round(fraction * height * width))[:, None]
-            probabilities = model(torch.where(changed, after, before)).softmax(dim=1)
+            batches = torch.where(changed, after, before).split(batch_size)
+            probabilities = torch.cat([model(batch).softmax(dim=1) for batch in batches])
             columns.append(probabilities.gather(1, targets[:, None]))
     return fractions, torch.cat(columns, dim=1).double().cpu().numpy()
 
@@ -193,12 +230,14 @@ def randomised_weights_check(
     targets: Tensor,
     generator: Generator,
     layer: str | None = None,
+    redraws: int = 5,
 ) -> pd.DataFrame:
     """Do the maps change when the model forgets, layer by layer from its logits down?
 
     Each layer's weights, with the normalisation after it, are redrawn from a normal distribution
     of their own mean and deviation, and stay so while the next layer's follow; the model itself is
-    left alone. Maps that stay alike never depended on what was learned.
+    left alone. Maps that stay alike never depended on what was learned. One redraw says little,
+    since a random network has a map of its own: all is done `redraws` times.
 
     Parameters
     ----------
@@ -209,21 +248,51 @@ def randomised_weights_check(
     -------
     A row a stage: stage (0 is the trained model), layer (redrawn last, as a reader would say it),
     module (its name in the model), correlation (Spearman's with the trained model's maps, mean over
-    pictures), low, high, n (pictures whose two maps vary).
+    pictures and redraws), low, high (of `lib.intervals.crossed_mean`), n (pictures whose two maps
+    vary in at least one redraw), flat (pairs of maps left out, for one of them does not vary),
+    pairs (pictures times redraws), redraws.
+
+    Raises
+    ------
+    ValueError   if `redraws` is not positive
     """
+    if redraws < 1:
+        raise ValueError(f"redraws must be at least 1 (got {redraws})")
     layer = layer or default_layer(model, _size(pixels))[0]
-    model = copy.deepcopy(model)
     trained = grad_cam(model, pixels, targets, layer)
-    rows = [_agreement(trained, trained) | {"stage": 0, "layer": "none (trained)", "module": ""}]
+    stages = [("none (trained)", ""), *((layer_name(model, m), m) for m in _layers(model))]
+    same = _correlations(trained, trained)
+    correlations = np.empty((len(stages), redraws, len(pixels)))
+    for redraw in range(redraws):
+        correlations[0, redraw] = same
+        forgetful = copy.deepcopy(model)
+        for stage, _ in enumerate(_redrawn_layers(forgetful, generator), start=1):
+            maps = grad_cam(forgetful, pixels, targets, layer)
+            correlations[stage, redraw] = _correlations(trained, maps)
+    rows = [
+        {"stage": stage, "layer": name, "module": module} | _agreement(found)
+        for stage, ((name, module), found) in enumerate(zip(stages, correlations, strict=True))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _layers(model: nn.Module) -> list[str]:
+    """The modules with weights of their own, normalisations apart, from the logits down."""
+    return [
+        name
+        for name, module in reversed(list(model.named_modules()))
+        if any(parameter.dim() >= 2 for parameter in module.parameters(recurse=False))
+    ]
+
+
+def _redrawn_layers(model: nn.Module, generator: Generator) -> Iterator[str]:
+    """Redraws the model's weights in place, and yields each of `_layers` once it is done."""
+    layers = set(_layers(model))
     for name, module in reversed(list(model.named_modules())):
-        own = list(module.parameters(recurse=False))
-        for parameter in own:
+        for parameter in module.parameters(recurse=False):
             _redraw(parameter, generator)
-        if any(parameter.dim() >= 2 for parameter in own):  # a layer, not a normalisation
-            maps = grad_cam(model, pixels, targets, layer)
-            row = {"stage": len(rows), "layer": layer_name(model, name), "module": name}
-            rows.append(_agreement(trained, maps) | row)
-    return pd.DataFrame(rows)[["stage", "layer", "module", "correlation", "low", "high", "n"]]
+        if name in layers:
+            yield name
 
 
 @torch.no_grad()
@@ -233,13 +302,23 @@ def _redraw(parameter: Tensor, generator: Generator) -> None:
     parameter.copy_(mean + deviation * noise.to(parameter.device))
 
 
-def _agreement(first: Tensor, second: Tensor) -> dict[str, float]:
-    """Spearman's correlation of each pair of maps, averaged over those in which both vary."""
+def _correlations(first: Tensor, second: Tensor) -> np.ndarray:
+    """Spearman's correlation (N,) of each pair of maps, NaN where one of the two is flat."""
     ranks = [rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (first, second)]
     a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    vary = scale > 0
-    if not vary.any():
-        return {"correlation": math.nan, "low": math.nan, "high": math.nan, "n": 0}
-    mean = mean_interval((a * b).sum(axis=1)[vary] / scale[vary])
-    return {"correlation": mean.value, "low": mean.low, "high": mean.high, "n": int(vary.sum())}
+    return np.divide((a * b).sum(axis=1), scale, out=np.full(len(a), np.nan), where=scale > 0)
+
+
+def _agreement(correlations: np.ndarray) -> dict[str, float]:
+    """A stage's columns, from correlations (redraws, N) of which some may be NaN."""
+    flat, mean = np.isnan(correlations), crossed_mean(correlations)
+    return {
+        "correlation": mean.value,
+        "low": max(mean.low, -1.0),
+        "high": min(mean.high, 1.0),
+        "n": int((~flat).any(axis=0).sum()),
+        "flat": int(flat.sum()),
+        "pairs": flat.size,
+        "redraws": len(correlations),
+    }

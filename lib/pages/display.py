@@ -25,7 +25,14 @@ from lib.pages.wording import axis_title
 
 VEGA_LITE = f"application/vnd.vegalite.{alt.SCHEMA_VERSION.split('.')[0]}+json"
 DIGITS = 6  # significant digits of a chart's data: more than any figure here is known to
-NAMED = {"augmentation", "model", "strategy", "attack", "ordering"}  # columns of known names
+NAMED = {
+    "augmentation",
+    "model",
+    "strategy",
+    "attack",
+    "ordering",
+    "rival",
+}  # columns of known names
 CONTROL_HEIGHT = 36  # pixels of the row of checkboxes under a chart that has some
 
 

@@ -44,11 +44,14 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     # before and after temperature scaling
     "before": ("before", ORANGE),
     "after": ("after", BLUE),
-    # attacks; the order in which an attribution's pixels are changed
+    # attacks
     "fgsm": ("FGSM", ORANGE),
     "pgd": ("PGD", VERMILLION),
-    "heat": ("highest-ranked pixels first", BLUE),
+    # the order in which pixels are deleted or inserted
+    "heat": ("Grad-CAM first", BLUE),
     "random": ("random order", GREY),
+    "centre": ("middle first", GREEN),
+    "brightness": ("brightest first", ORANGE),
 }
 
 

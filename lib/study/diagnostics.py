@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from lib.data.dataset import Dataset, Split
-from lib.diagnosis.attribution import grad_cam
+from lib.diagnosis.attribution import (
+    Faithfulness,
+    deletion_insertion,
+    grad_cam,
+    randomised_weights_check,
+)
 from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, softmax
 from lib.diagnosis.mistakes import confusion_matrix, most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
@@ -33,6 +38,9 @@ from lib.pages.wording import count, per_cent
 from lib.study.ranking import best_of, grouped, recipes
 from lib.study.selection import ablation, setting_of
 from lib.training.runs import Predictions, Run
+
+EXPLAINED = 200  # random test pictures on which deletion and insertion are measured
+RANDOMISED = 50  # and those that are explained again whenever weights were randomised
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,17 @@ class Subject:
         """Ten correct and ten misclassified pictures with their heatmaps."""
         classes = self.dataset.classes
         return grad_cam_examples(self.model, self.dataset.test, self.predictions, classes)
+
+    def drawn(self, pictures: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Random test pictures, float (N, 3, H, W) in [0, 1], and their predicted classes (N,).
+
+        They are drawn from the whole split without replacement, the same for every subject; all of
+        a split that has fewer.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        places = torch.randperm(len(self.dataset.test), generator=generator)[:pictures]
+        predicted = torch.from_numpy(self.predictions.logits.argmax(1))
+        return self.dataset.test.images[places] / 255, predicted[places]
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -175,6 +194,20 @@ def grad_cam_examples(
     )
     lines = captions(true, classified, confidence[chosen], classes)
     return GradCamExamples(images, true, classified, heat_predicted, heat_true, lines)
+
+
+def faithfulness(subject: Subject, pictures: int = EXPLAINED, seed: int = 0) -> Faithfulness:
+    """Deletion and insertion on random test pictures, whose predicted classes are explained."""
+    pixels, targets = subject.drawn(pictures, seed)
+    heat = grad_cam(subject.model, pixels, targets)
+    generator = torch.Generator().manual_seed(seed)
+    return deletion_insertion(subject.model, pixels, heat, targets, generator)
+
+
+def randomisation(subject: Subject, pictures: int = RANDOMISED, seed: int = 0) -> pd.DataFrame:
+    """The weight randomisation test on random test pictures and their predicted classes."""
+    generator = torch.Generator().manual_seed(seed)
+    return randomised_weights_check(subject.model, *subject.drawn(pictures, seed), generator)
 
 
 @dataclass(frozen=True)

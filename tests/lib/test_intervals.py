@@ -208,6 +208,31 @@ def test_one_seed_has_the_interval_of_one_network():
             intervals.recipe_accuracy(np.ones(shape))
 
 
+def test_the_mean_over_pictures_and_repetitions_holds_the_truth():
+    """A figure with a part of the picture's, a part of the repetition's, and a part of both."""
+    generator, hits, studies = np.random.default_rng(0), 0, 400
+    for _ in range(studies):
+        pictures, repetitions = generator.normal(0, 0.3, 40), generator.normal(0, 0.1, (5, 1))
+        values = 0.2 + pictures + repetitions + generator.normal(0, 0.2, (5, 40))
+        values[generator.random(values.shape) < 0.1] = np.nan
+        interval = intervals.crossed_mean(values)
+        hits += interval.low <= 0.2 <= interval.high
+    assert 0.92 < hits / studies < 0.99
+
+
+def test_the_crossed_mean_leaves_out_what_is_missing():
+    interval = intervals.crossed_mean([[1.0, 3.0, np.nan], [2.0, np.nan, np.nan]])
+    assert interval.value == 2
+    assert interval.low < 2 < interval.high
+    for table in ([[1.0, 2.0]], [[1.0], [2.0]], [[1.0, np.nan], [2.0, np.nan]]):
+        single = intervals.crossed_mean(table)  # one repetition, or one picture
+        assert single.value == 1.5
+        assert math.isnan(single.low)
+    assert math.isnan(intervals.crossed_mean([[np.nan, np.nan]]).value)
+    with pytest.raises(ValueError, match="shape"):
+        intervals.crossed_mean([1.0, 2.0])
+
+
 @pytest.mark.parametrize("lead", [0.0, 0.5])
 def test_the_difference_of_recipes_is_covered(lead):
     generator = np.random.default_rng(2)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from lib.charts import calibration, classes, comparisons, failures, training
+from lib.charts import attribution, calibration, classes, comparisons, failures, training
 from lib.diagnosis.calibration import calibrate, selective
 from lib.diagnosis.mistakes import confusion_matrix, per_class
 from lib.pages.display import specification
@@ -102,24 +103,32 @@ def faithfulness():
     rows = [
         (kind, ordering, fraction, abs(float(kind == "deletion") - fraction))
         for kind in ("deletion", "insertion")
-        for ordering in ("heat", "random")
+        for ordering in ("heat", "random", "centre", "brightness")
         for fraction in (0.0, 0.5, 1.0)
     ]
     curves = pd.DataFrame(rows, columns=["kind", "ordering", "fraction", "probability"])
-    areas = pd.DataFrame(
-        [("deletion", 0.2, 0.1, 0.3, 20), ("insertion", 0.1, 0.05, 0.15, 20)],
-        columns=["kind", "gain", "low", "high", "n"],
-    )
-    return curves, areas
+    return curves, areas(random=(0.2, 0.1), centre=(-0.1, -0.2), brightness=(0.01, 0.02))
+
+
+def areas(pictures=200, error=0.02, **gains):
+    """What deletion and insertion gain over each rival, with one standard error throughout."""
+    rows = [
+        (kind, rival, gain, gain - 2 * error, gain + 2 * error, pictures)
+        for i, kind in enumerate(("deletion", "insertion"))
+        for rival, gain in ((rival, both[i]) for rival, both in gains.items())
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "rival", "gain", "low", "high", "n"])
+    return table.assign(p=2 * stats.t.sf(table["gain"].abs() / error, pictures - 1))
 
 
 def layers():
     rows = [
-        ("none (trained)", "", 1.0, 1.0, 1.0),
-        ("head", "head", 0.4, 0.3, 0.5),
-        ("stage 2, block 1, first convolution", "body.layer2.0.conv1", -0.02, -0.1, 0.06),
+        ("none (trained)", "", 1.0, 1.0, 1.0, 50, 0),
+        ("head", "head", 0.4, 0.3, 0.5, 48, 12),
+        ("stage 2, block 1, first convolution", "body.layer2.0.conv1", -0.02, -0.1, 0.06, 50, 3),
     ]
-    return pd.DataFrame(rows, columns=["layer", "module", "correlation", "low", "high"])
+    columns = ["layer", "module", "correlation", "low", "high", "n", "flat"]
+    return pd.DataFrame(rows, columns=columns).assign(pairs=250, redraws=5)
 
 
 CALIBRATION = calibrated()
@@ -177,8 +186,8 @@ CHARTS = {
     "attack_curve": (failures.attack_curve, attacks()),
     "corruption_heatmap": (failures.corruption_heatmap, corruptions()),
     "corruption_by_augmentation": (failures.corruption_by_augmentation, helped()),
-    "deletion_insertion": (failures.deletion_insertion, CURVES),
-    "sanity": (failures.sanity, layers()),
+    "deletion_insertion": (attribution.deletion_insertion, CURVES),
+    "sanity": (attribution.sanity, layers()),
 }
 
 

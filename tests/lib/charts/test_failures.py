@@ -1,7 +1,7 @@
 import numpy as np
 
 from lib.charts import failures
-from tests.lib.charts.samples import AREAS, CHARTS, CURVES, attacks, corruptions, helped, title
+from tests.lib.charts.samples import attacks, corruptions, helped, title
 
 
 def test_attack_titles():
@@ -24,23 +24,3 @@ def test_corruption_titles():
     generator = np.random.default_rng(0)
     noise = helped().assign(accuracy=generator.normal(0.6, 0.05, len(helped())))
     assert title(failures.corruption_by_augmentation(noise)).startswith("No augmentation")
-
-
-def test_a_layer_has_a_readers_name_and_its_modules_name_on_hover():
-    function, table = CHARTS["sanity"]
-    for layer in function(table).to_dict()["layer"]:
-        assert layer["encoding"]["y"]["field"] == "layer"
-        assert "module" in [tip["field"] for tip in layer["encoding"]["tooltip"]]
-
-
-def test_faithfulness_titles():
-    draw = failures.deletion_insertion
-    assert title(draw(CURVES, AREAS)).startswith(
-        "Grad-CAM ranks pixels better than chance: area gain"
-    )
-    mixed = AREAS.assign(low=[0.1, -0.1])
-    assert title(draw(CURVES, mixed)).endswith("by deletion only")
-    assert title(draw(CURVES, AREAS.assign(low=-0.1))).endswith(
-        "not rank pixels significantly better than chance"
-    )
-    assert title(draw(CURVES)) == "Probability under deletion and insertion"

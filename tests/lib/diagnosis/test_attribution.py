@@ -151,30 +151,66 @@ def spots():
 def test_true_heat_is_faithful_and_its_opposite_is_not(spots):
     pixels, heat, targets = spots
     result = attribution.deletion_insertion(Spot(), pixels, heat, targets, seeded())
-    assert list(result.areas["kind"]) == ["deletion", "insertion"]
-    assert (result.areas["low"] > 0).all()
+    assert list(result.areas["kind"]) == ["deletion"] * 3 + ["insertion"] * 3
+    assert list(result.areas["rival"]) == ["random", "centre", "brightness"] * 2
+    others = result.areas.query("rival != 'brightness'")  # the spot is bright
+    assert (others["low"] > 0).all()
+    assert (others["p"] < 0.05).all()
     assert (result.areas["n"] == 12).all()
     opposite = attribution.deletion_insertion(Spot(), pixels, 1 - heat, targets, seeded())
     assert (opposite.areas["high"] < 0).all()
 
 
-def test_heat_without_information_gains_nothing(spots):
+def test_heat_without_information_gains_nothing_over_random_maps(spots):
     pixels, heat, targets = spots
     flat = torch.zeros_like(heat)
     result = attribution.deletion_insertion(Spot(), pixels, flat, targets, seeded())
-    assert (result.areas["low"] < 0).all()
-    assert (result.areas["high"] > 0).all()
+    random = result.areas.query("rival == 'random'")
+    assert (random["low"] < 0).all()
+    assert (random["high"] > 0).all()
+    bright = result.areas.query("rival == 'brightness'")
+    assert (bright["high"] < 0).all()
+
+
+def test_gains_are_paired_by_picture_as_scipy_pairs_them(spots):
+    pixels, _, targets = spots
+    heat = torch.rand(12, 16, 16, generator=seeded(2))  # not as good as brightness
+    ranks = attribution._orderings(pixels, heat, seeded())
+    rows = attribution.deletion_insertion(Spot(), pixels, heat, targets, seeded()).areas
+    area = {}
+    for name, rank in ranks.items():
+        fractions, curve = attribution._curve(Spot(), pixels, targets, rank, "insertion", 16)
+        area[name] = np.trapezoid(curve, fractions, axis=1)
+    for row in rows.query("kind == 'insertion'").itertuples():
+        test = stats.ttest_rel(area["heat"], area[row.rival])
+        interval = test.confidence_interval()
+        assert (row.low, row.high) == pytest.approx((interval.low, interval.high))
+        assert row.p == pytest.approx(test.pvalue)
+
+
+def test_orders_of_the_rivals():
+    pixels = torch.zeros(2, 3, 16, 16)
+    pixels[:, :, 2:4, 12:14] = 1  # one bright cell of 8 x 8
+    ranks = attribution._orderings(pixels, torch.zeros(2, 16, 16), seeded())
+    assert set(ranks) == {"heat", *attribution.RIVALS}
+    for rank in ranks.values():
+        assert rank.flatten(1).sort().values.tolist() == [list(range(256))] * 2
+    assert ranks["brightness"][:, 2:4, 12:14].amax() < 4
+    assert ranks["centre"][:, 7:9, 7:9].amax() < 4
+    assert ranks["centre"][:, [0, 0, 15, 15], [0, 15, 0, 15]].amin() >= 252
+    assert not torch.equal(ranks["random"], ranks["heat"])
 
 
 def test_curves_run_from_one_picture_to_the_other(spots):
     pixels, heat, targets = spots
     model = Spot()
     result = attribution.deletion_insertion(model, pixels, heat, targets, seeded(), steps=8)
-    curves = result.curves.set_index(["kind", "ordering", "fraction"])["probability"]
-    assert len(curves) == 2 * 2 * 9
+    curves = result.curves.set_index(["kind", "ordering", "fraction"])["probability"].sort_index()
+    assert len(curves) == 2 * 4 * 9
+    rows = result.areas.set_index(["kind", "rival"])
     with torch.no_grad():
         whole = model(pixels).softmax(dim=1)[:, 1].mean().item()
-    for ordering in ("heat", "random"):
+    for ordering in ("heat", *attribution.RIVALS):
         assert curves["deletion", ordering, 0.0] == pytest.approx(whole)
         assert curves["insertion", ordering, 1.0] == pytest.approx(whole)
         blurred = curves["deletion", ordering, 1.0]
@@ -182,11 +218,13 @@ def test_curves_run_from_one_picture_to_the_other(spots):
         assert blurred < whole
         for kind in ("deletion", "insertion"):
             area = np.trapezoid(curves[kind, ordering].to_numpy(), np.linspace(0, 1, 9))
-            row = result.areas.set_index("kind").loc[kind]
-            assert row[ordering] == pytest.approx(area)
-    deletion, insertion = result.areas.itertuples()
-    assert deletion.gain == pytest.approx(deletion.random - deletion.heat)
-    assert insertion.gain == pytest.approx(insertion.heat - insertion.random)
+            if ordering == "heat":
+                assert rows.loc[kind]["area"].to_numpy() == pytest.approx([area] * 3)
+            else:
+                assert rows.loc[kind, ordering]["rival_area"] == pytest.approx(area)
+    better = rows["area"] - rows["rival_area"]
+    better.loc["deletion"] *= -1
+    assert rows["gain"].to_numpy() == pytest.approx(better.to_numpy())
 
 
 def test_the_random_order_is_seeded(spots):
@@ -196,8 +234,7 @@ def test_the_random_order_is_seeded(spots):
         for seed in (0, 0, 1)
     )
     assert one.equals(same)
-    assert not one["random"].equals(other["random"])
-    assert one["heat"].std() > 0
+    assert not one["rival_area"].equals(other["rival_area"])
 
 
 @pytest.fixture(scope="module")
@@ -248,23 +285,44 @@ def test_randomised_weights_change_the_maps(trained):
     assert table.equals(again)
 
 
+def test_more_redraws_are_the_mean_of_each(trained):
+    model, pixels, targets = trained
+    generator = seeded(3)
+    check = attribution.randomised_weights_check
+    singles = [check(model, pixels, targets, generator, redraws=1) for _ in range(3)]
+    table = check(model, pixels, targets, seeded(3), redraws=3)
+    assert (table["redraws"] == 3).all()
+    assert (table["pairs"] == 72).all()
+    assert (table["flat"] == sum(single["flat"] for single in singles)).all()
+    for stage, row in enumerate(table.itertuples()):
+        shown = [single.loc[stage, "pairs"] - single.loc[stage, "flat"] for single in singles]
+        each = [single.loc[stage, "correlation"] for single in singles]
+        assert row.correlation == pytest.approx(np.average(each, weights=shown))
+    assert singles[0].loc[1:, ["low", "high"]].isna().all(axis=None)  # how redraws vary is unknown
+    assert (table["high"] >= table["correlation"]).all()
+
+
+def test_no_redraw_is_refused(trained):
+    with pytest.raises(ValueError, match="redraws must be at least 1"):
+        attribution.randomised_weights_check(*trained, seeded(), redraws=0)
+
+
 def test_correlation_is_scipys_spearman(trained):
     model, pixels, targets = trained
     maps = attribution.grad_cam(model, pixels, targets)
     other = attribution.grad_cam(model, pixels.flip(0), targets)
-    expected = [
-        stats.spearmanr(a.flatten(), b.flatten()).statistic
-        for a, b in zip(maps.numpy(), other.numpy(), strict=True)
-        if np.ptp(a) > 0 and np.ptp(b) > 0
-    ]
-    agreement = attribution._agreement(maps, other)
-    assert agreement["n"] == len(expected)
-    assert agreement["correlation"] == pytest.approx(np.mean(expected))
+    found = attribution._correlations(maps, other)
+    for a, b, value in zip(maps.numpy(), other.numpy(), found, strict=True):
+        if np.ptp(a) > 0 and np.ptp(b) > 0:
+            assert value == pytest.approx(stats.spearmanr(a.flatten(), b.flatten()).statistic)
+        else:
+            assert math.isnan(value)
 
 
-def test_maps_that_never_vary_have_no_correlation():
-    agreement = attribution._agreement(torch.zeros(3, 4, 4), torch.rand(3, 4, 4))
-    assert agreement["n"] == 0
+def test_maps_that_never_vary_have_no_correlation_and_are_counted():
+    found = attribution._correlations(torch.zeros(3, 4, 4), torch.rand(3, 4, 4))
+    agreement = attribution._agreement(np.stack([found, found]))
+    assert (agreement["n"], agreement["flat"], agreement["pairs"]) == (0, 6, 6)
     assert math.isnan(agreement["correlation"])
 
 

@@ -47,6 +47,27 @@ def test_examples_show_correct_predictions_then_errors(several, tiny):
     assert all(not caption.right for caption in mistakes.captions)
 
 
+def test_faithfulness_is_measured_on_random_test_pictures(several, tiny):
+    subject = diagnostics.Subject(several[1][0], tiny)
+    pixels, targets = subject.drawn(12)
+    place = {tuple(image.flatten().tolist()): i for i, image in enumerate(tiny.test.images)}
+    drawn = [place[tuple(image.flatten().tolist())] for image in (pixels * 255).round().byte()]
+    assert len(set(drawn)) == 12
+    assert drawn != sorted(drawn)
+    logits = subject.predictions.logits
+    assert targets.tolist() == logits.argmax(1)[drawn].tolist()
+    other = diagnostics.Subject(several[1][1], tiny).drawn(12)[0]
+    assert torch.equal(pixels, other)
+    assert not torch.equal(pixels, subject.drawn(12, seed=1)[0])
+    assert len(subject.drawn(200)[0]) == len(tiny.test)  # all of a split that has fewer
+
+    tested = diagnostics.faithfulness(subject)
+    assert (tested.areas["n"] == len(tiny.test)).all()
+    assert tested.areas.equals(diagnostics.faithfulness(subject).areas)
+    randomised = diagnostics.randomisation(subject, pictures=10)
+    assert (randomised["pairs"] == 5 * 10).all()
+
+
 def test_attacks_begin_at_the_clean_accuracy(several, tiny):
     run = several[1][0]
     generator = torch.Generator().manual_seed(0)
