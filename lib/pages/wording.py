@@ -47,6 +47,19 @@ def left_out(skipped: Sequence[str], passed_over: Sequence[str]) -> list[str]:
     return [*([unreadable] if skipped else []), *(f"Passed over: {one}." for one in passed_over)]
 
 
+def split_sizes(train: int, val: int, test: int) -> str:
+    """How many pictures each split holds, in a sentence.
+
+    Parameters
+    ----------
+    train, val, test : int   the splits' pictures, of train those that are used
+    """
+    return (
+        f"The network learns from {count(train, 'picture')}; {val:,} are for validation and "
+        f"{test:,} for the test."
+    )
+
+
 HEADINGS = {  # of columns whose names are not a reader's words
     "run_id": "Run",
     "val_accuracy": "Validation accuracy",

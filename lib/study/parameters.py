@@ -65,12 +65,15 @@ def of_recipe(field: str) -> Limits:
 TEXT = Limits(str)
 PICTURES = Limits(int, 1, 10**9, "all of them")
 SEEDS = Limits(int, 1, 1000)
+SHARE = Limits(float, 0.01, 0.99)
 
 LIMITS = {
     "dataset": TEXT,
     # also where a day trains a ResNet-18 alone: it takes a pixel, but its heatmaps do not
     "image_size": Limits(int, SMALLEST, LARGEST, "the dataset's own"),
     "unreadable": Limits(str, choices=("stop", "skip")),
+    "test_share": SHARE,
+    "val_share": SHARE,
     "runs": TEXT,
     "bundle": TEXT,
     "study": Limits(str, may_be_empty=True),
