@@ -142,13 +142,11 @@ class Facts:
     @cached_property
     def seeds(self) -> dict[int, float]:
         """Test accuracy of the runs that differ from this one in nothing but the seed, by seed."""
-        recipe, fingerprint = self.bundle.recipe, self.bundle.dataset["fingerprint"]
         return {
             run.recipe.seed: run.summary["test_accuracy"]
             for run in self.run.store.finished()
-            if run.dataset["fingerprint"] == fingerprint
-            and run.recipe.replace(seed=recipe.seed) == recipe
-        } | {recipe.seed: self.accuracy.value}
+            if run.setting == self.run.setting
+        } | {self.bundle.recipe.seed: self.accuracy.value}
 
     # Accuracy and calibration
 

@@ -14,7 +14,6 @@ from lib.pages.wording import NO_BREAK, count, duration, per_cent
 from lib.study.selection import (
     accuracy_of,
     accuracy_over_seeds,
-    budget_of,
     grouped,
     naming,
     ranked,
@@ -36,7 +35,7 @@ def settings(runs: list[Run]) -> pd.DataFrame:
     table : model, label, seconds, accuracy (on test, mean over seeds), low, high, seeds, href
     """
     name = naming(runs)
-    recipes = grouped(runs, lambda run: (run.recipe.replace(seed=0), budget_of(run))).values()
+    recipes = grouped(runs, lambda run: run.setting).values()
     table = pd.DataFrame(_sum_up(group, name(group[0])) for group in recipes)
     return (
         table.sort_values("val_accuracy", ascending=False)

@@ -80,6 +80,7 @@ LIMITS = {
     "weights_source": TEXT,  # a file too; `lib.training.pretraining` says if it cannot be read
     "seeds": SEEDS,
     "transfer_seeds": SEEDS,
+    "pretraining_seeds": SEEDS,
     "head_seeds": SEEDS,
     "ablation_pictures": PICTURES,
     "train_pictures": PICTURES,
@@ -105,6 +106,7 @@ LIMITS = {
     "precision": of_recipe("precision"),
     "weight_decay": of_recipe("weight_decay"),
     "width": of_recipe("width"),
+    "target_accuracy": Limits(float, 0.01, 1, "one that follows from the best strategy"),
 }
 
 

@@ -129,6 +129,21 @@ class Run:
         return Recipe.from_dict(self._read("recipe.json"))
 
     @cached_property
+    def setting(self) -> tuple[Recipe, str, Recipe | None]:
+        """What runs have in common that differ in nothing but their seeds.
+
+        The recipe with seed 0, the fingerprint of its pictures, and the recipe likewise of the run
+        that its network was pretrained by, which may be another one for each seed.
+        """
+        recipe = self.recipe.replace(seed=0)
+        source, _, run_id = recipe.weights.partition(":")
+        before = self.store.find(run_id) if source == "run" else None
+        if before is None:
+            return recipe, self.dataset["fingerprint"], None
+        same = recipe.replace(weights=f"run:{before.dataset['fingerprint']}")
+        return same, self.dataset["fingerprint"], before.recipe.replace(seed=0)
+
+    @cached_property
     def dataset(self) -> dict[str, Any]:
         """The dataset's facts: name, classes, sizes, mean, std, flip, fingerprint, skipped."""
         return self._read("dataset.json")
