@@ -127,8 +127,9 @@ def _with_names(
 def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_accuracy") -> Chart:
     """One dot a run, with each group's mean and `mean_accuracy`'s interval, best group on top.
 
-    Columns: run_id, `by`, seed, `value` (a proportion of which more is better); one row per run.
-    What the comparison comes to is `lib.charts.titles.comparison_finding`, said above the chart.
+    Columns: run_id, `by`, seed, `value` (a proportion of which more is better); one row per run. Or
+    one row per backbone, with the columns backbone and heads: of how many runs its `value` is the
+    mean. `lib.charts.titles.comparison_finding`, said above the chart, is what it comes to.
     """
     groups = groups_of(table, by, value)
     means = _means(groups, by)
@@ -140,7 +141,8 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
     base = alt.Chart(means).encode(y=y, color=colour)
     exact = hover({by: "", "mean": EXACT, "low": EXACT, "high": EXACT, "runs": "d"})
     dots = alt.Chart(runs).mark_circle(size=45, opacity=0.6, yOffset=11).encode(y=y, color=colour)
-    run = {column: "" for column in (by, "seed", "run_id") if column in runs}
+    known = (by, "seed", "run_id", "backbone", "heads")
+    run = {column: "" for column in known if column in runs}
     chart = layered(
         base.mark_rule(strokeWidth=2).encode(x=share_x("low", what, domain), x2="high:Q"),
         base.mark_tick(thickness=3, size=14, opacity=1).encode(
@@ -150,7 +152,11 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
     )
     spread = spread_of(map(len, groups.values()), "95 % interval over seeds")
     band = f"; bar: mean, line: {spread}" if repeated(groups) else ""
-    subtitle = f"{what}, {seeds_of(groups)}; dot: one run{band}"
+    of, dot = seeds_of(groups), "one run"
+    if "heads" in runs:
+        of, band = (text.replace("seed", "backbone") for text in (of, band))
+        dot = "one backbone, the mean of its heads"
+    subtitle = f"{what}, {of}; dot: {dot}{band}"
     title = f"{what} by {axis_title(by).lower()}"
     return finished(chart, 60 + 36 * max(1, len(groups)), title, subtitle)
 

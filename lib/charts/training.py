@@ -49,7 +49,7 @@ def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
     figures = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     table = with_display_names(history[["run_id", by, "epoch", *figures]], by)
     means = table.groupby([by, "epoch"], sort=False)[figures].mean().reset_index()
-    groups = _best_epochs(table, by)
+    groups = _last_epochs(table, by)
     selected = toggle(by) if len(names) > LABELLED else None
     colour = colour_by(by, names, legend=selected is not None)
     accuracy = _curve_panel(table, means, "accuracy", colour, selected, (0.45, 0.0))
@@ -60,15 +60,19 @@ def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
     if len(groups) == 1:
         (name, values), *_ = groups.items()
         behind = f" (mean of {count(len(values), 'seed')})" if len(values) > 1 else ""
-        title = f"Best validation accuracy: {name}, {per_cent(values.mean())}{behind}"
+        accuracy_then = f"{name}, {per_cent(values.mean())}{behind}"
+        title = f"Validation accuracy after the last epoch: {accuracy_then}"
     subtitle = f"Solid: validation, dashed: training, {seeds_of(groups)}{_behind(groups)}"
     return finished(chart, 430, title, subtitle)
 
 
-def _best_epochs(table: pd.DataFrame, by: str) -> Groups:
-    """Each run's best validation accuracy: that of the weights that it stores."""
-    best = table.groupby([by, "run_id"], sort=False)["val_accuracy"].max().reset_index()
-    return groups_of(best, by, "val_accuracy")
+def _last_epochs(table: pd.DataFrame, by: str) -> Groups:
+    """Each run's validation accuracy after its last epoch.
+
+    The highest over its epochs would be higher the more epochs there are, without being better.
+    """
+    last = table.sort_values("epoch", kind="stable").groupby([by, "run_id"], sort=False).tail(1)
+    return groups_of(last, by, "val_accuracy")
 
 
 def _behind(groups: Groups) -> str:
@@ -128,11 +132,14 @@ def schedule(history: pd.DataFrame) -> Chart:
     return finished(chart, 220, title, "Learning rate at the last step of each epoch")
 
 
-def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds") -> Chart:
+def accuracy_over(
+    history: pd.DataFrame, by: str = "strategy", x: str = "seconds", target: float | None = None
+) -> Chart:
     """Validation accuracy against wall-clock or epochs.
 
     Columns: run_id, `by`, epoch, seconds (where that is `x`), val_accuracy. The thick line is the
-    mean over seeds, epoch by epoch: of the accuracy and of the seconds.
+    mean over seeds, epoch by epoch: of the accuracy and of the seconds. A dashed line marks the
+    `target`, an accuracy that is to be reached.
     """
     if x not in ("seconds", "epoch"):
         raise ValueError(f"x is 'seconds' or 'epoch', not {x!r}")
@@ -140,11 +147,12 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
     figures = ["val_accuracy", *(["seconds"] if x == "seconds" else [])]
     table = with_display_names(history[["run_id", by, "epoch", *figures]], by)
     means = table.groupby([by, "epoch"], sort=False)[figures].mean().reset_index()
-    groups = _best_epochs(table, by)
+    groups = _last_epochs(table, by)
     selected = toggle(by) if len(names) > LABELLED else None
     colour = colour_by(by, names, legend=selected is not None)
     across = EPOCH if x == "epoch" else time_axis(table["seconds"])
-    low, high = domain_of(table["val_accuracy"])
+    marked = pd.Series([] if target is None else [target], dtype=float)
+    low, high = domain_of(table["val_accuracy"], marked)
     y = share_y("val_accuracy", "Validation accuracy", [low, high])
     base = alt.Chart(means).encode(x=across, y=y, color=colour, opacity=emphasis(selected))
     seconds = {"seconds": ",.1f"} if x == "seconds" else {}
@@ -155,11 +163,15 @@ def accuracy_over(history: pd.DataFrame, by: str = "strategy", x: str = "seconds
     if repeated(groups):
         seeds = alt.Chart(table).mark_line(strokeWidth=1).encode(x=across, y=y, color=colour)
         layers.insert(0, seeds.encode(detail="run_id:N", opacity=emphasis(selected, 0.3)))
+    if target is not None:
+        rule = alt.Chart(marked.to_frame("target")).mark_rule(color=GREY, strokeDash=[6, 4])
+        layers.insert(0, rule.encode(y=share_y("target", "Validation accuracy", [low, high])))
     if selected is None and len(names) > 1:
         layers.append(line_labels(means, by, x, "val_accuracy", colour, (high - low) / 220))
     chart = layered(*layers) if selected is None else layered(*layers).add_params(selected)
     title = f"Validation accuracy by {'epoch' if x == 'epoch' else 'training time'}"
     subtitle = f"Measured after each epoch, {seeds_of(groups)}{_behind(groups)}"
+    subtitle += "" if target is None else f"; dashed: the target, {per_cent(target, 0)}"
     return finished(chart, 300, title, subtitle)
 
 

@@ -31,9 +31,14 @@ class Choices:
     """What decides, beside the source, how pictures are kept."""
 
     size: int  # height and width in pixels
+    test_share: float
     val_share: float
     seed: int
     version: int = 2  # raised when pictures come to be decoded or arranged in another way
+
+    def arrange(self, listing: Listing, digests: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """`lib.data.splits.arrange` by these shares and this seed."""
+        return arrange(listing, digests, self.test_share, self.val_share, self.seed)
 
 
 class Decoded(NamedTuple):
@@ -105,9 +110,7 @@ def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> N
         decoded = _map(unfinished / "decoded.raw", len(listing.ids), choices.size)
         whole = np.setdiff1d(np.arange(len(decoded)), list(damaged))
         _refuse_lost_splits(listing, whole, damaged)
-        order, lengths = arrange(
-            listing.take(whole), digests[whole], choices.val_share, choices.seed
-        )
+        order, lengths = choices.arrange(listing.take(whole), digests[whole])
         order = whole[order]
         _write(unfinished / "pixels.raw", decoded, order)
         del decoded  # Windows removes no file that is mapped

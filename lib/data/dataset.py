@@ -7,8 +7,9 @@
 | a folder | what `lib.data.folders` finds in it | 32 | as found | yes |
 
 `cifar10` uses a copy in `<root>`: the publisher's files, or `<root>/cifar10` as a folder of
-pictures. Missing splits are made by `lib.data.splits`. Pictures that take time to decode are stored
-by `lib.data.cache` in `<root>/.cache`, a folder that may be deleted at any time.
+pictures. Missing splits are made by `lib.data.splits`, of the size asked for. Pictures that take
+time to decode are stored by `lib.data.cache` in `<root>/.cache`, a folder that may be deleted at
+any time.
 """
 
 import sys
@@ -29,7 +30,6 @@ from lib.data.cache import Choices, Contents, Decoded, cached, describe
 from lib.data.folders import Listing, short_hash
 from lib.data.picture_files import UnreadablePicture
 from lib.data.pictures import LARGEST
-from lib.data.splits import arrange
 from lib.errors import UserError
 
 
@@ -88,6 +88,7 @@ def load(
     image_size: int = 0,
     *,
     root: str | Path = "data",
+    test_share: float = 0.2,
     val_share: float = 0.1,
     seed: int = 0,
     train_limit: int = 0,
@@ -102,7 +103,10 @@ def load(
     source : `digits`, `cifar10` or the path of a folder
     image_size : int     height and width in pixels; 0 for the source's default
     root : path          where downloads and caches are kept
-    val_share : float    part of train that becomes val where the source brings none
+    test_share : float   share of the pictures that are for test; a source that brings a test split
+                         keeps it, and the share has no effect
+    val_share : float    share of all others that are for validation; without effect likewise where
+                         the source brings a val split
     seed : int           of the draw of splits and of the order within them
     train_limit : int    number of training pictures, at least one per class; 0 takes all
     flip : bool          whether a mirrored picture keeps its label; None for the source's default
@@ -117,7 +121,7 @@ def load(
     folder, root = sources.find(source, root), Path(root)
     if image_size == 0:
         image_size = 8 if source == "digits" else 32
-    choices = Choices(image_size, val_share, seed)
+    choices = Choices(image_size, test_share, val_share, seed)
     _check(choices, train_limit, unreadable)
     left_out: tuple[str, ...] = ()
     if folder is not None:
@@ -140,11 +144,12 @@ def fingerprint(content: str, flip: bool, train_limit: int) -> str:
 
 
 def _check(choices: Choices, train_limit: int, unreadable: str) -> None:
-    size, val_share = choices.size, choices.val_share
+    size = choices.size
     if not isinstance(size, int) or not 1 <= size <= LARGEST:
         raise UserError(f"image_size is {size!r}; it must be 1 to {LARGEST} pixels")
-    if not isinstance(val_share, float) or not 0 < val_share < 1:
-        raise UserError(f"val_share is {val_share!r}; it must lie between 0 and 1")
+    for name, share in (("test_share", choices.test_share), ("val_share", choices.val_share)):
+        if not isinstance(share, float) or not 0 < share < 1:
+            raise UserError(f"{name} is {share!r}; it must lie between 0 and 1")
     if unreadable not in ("stop", "skip"):
         raise UserError(f"unreadable is {unreadable!r}; it must be stop or skip")
     if not isinstance(train_limit, int) or train_limit < 0:
@@ -203,7 +208,7 @@ def _digits(choices: Choices) -> tuple[np.ndarray, Contents]:
     rgb = [pictures.resize(np.stack([one] * 3, axis=-1), choices.size) for one in grey]
     pixels = np.ascontiguousarray(np.stack(rgb).transpose(0, 3, 1, 2))
     digests = np.array([pictures.digest(one.tobytes()) for one in pixels], np.uint64)
-    order, lengths = arrange(listing, digests, choices.val_share, choices.seed)
+    order, lengths = choices.arrange(listing, digests)
     images = pixels[order]
     return images, describe(images, listing.take(order), lengths, skipped=[])
 
@@ -252,7 +257,7 @@ def _from_folder(
 ) -> tuple[np.ndarray, Contents]:
     def decode(out: Path) -> Decoded:
         # Splits that cannot be made are refused here, before the decoding and not after it.
-        arrange(listing, np.arange(len(listing.ids)), choices.val_share, choices.seed)
+        choices.arrange(listing, np.arange(len(listing.ids)))
         digests, damaged = decoding.decode_all(
             folder, listing.ids, choices.size, out, skip=skip, bar=progress
         )

@@ -1,9 +1,9 @@
 """Split pictures into train, val and test, and order each split.
 
 A split that the source doesn't bring is carved from train, class by class, by a seeded draw: a
-fifth for test, then a chosen share of the rest for val. Pictures with equal pixels stay on one
-side of a split made here. Within a split the classes take turns, so its first n pictures are as
-balanced as n can be.
+chosen share for test, then another share of the rest for val. Pictures with equal pixels stay on
+one side of a split made here. Within a split the classes take turns, so its first n pictures are
+as balanced as n can be.
 """
 
 import numpy as np
@@ -11,18 +11,17 @@ import numpy as np
 from lib.data.folders import SPLITS, Listing
 from lib.errors import UserError
 
-TEST_SHARE = 0.2
-
 
 def arrange(
-    listing: Listing, digests: np.ndarray, val_share: float, seed: int
+    listing: Listing, digests: np.ndarray, test_share: float, val_share: float, seed: int
 ) -> tuple[np.ndarray, list[int]]:
     """Order pictures by split and, within each, by turns of the classes.
 
     Parameters
     ----------
     digests : uint64 (N,)   the same for the same pixels
-    val_share : float       part of train that becomes val where the source brings none
+    test_share : float      part of train that becomes test where the source brings no test split
+    val_share : float       part of the rest that becomes val where it brings no val split
 
     Returns
     -------
@@ -38,18 +37,27 @@ def arrange(
     for label, name in enumerate(listing.classes):
         if not np.any((listing.labels == label) & (splits == "train")):
             raise UserError(f"class {name!r} has no picture in train; add some or drop the class")
-    for split, share in (("test", TEST_SHARE), ("val", val_share)):
+    for split, share in (("test", test_share), ("val", val_share)):
         if split not in splits:
             pool = np.flatnonzero(splits == "train")
-            splits[_carve(listing, pool, digests[pool], share, rng)] = split
+            keep = 2 if split == "test" and "val" not in splits else 1
+            splits[_carve(listing, pool, digests[pool], share, keep, rng)] = split
     parts = [_take_turns(np.flatnonzero(splits == split), listing.labels, rng) for split in SPLITS]
     return np.concatenate(parts), [len(part) for part in parts]
 
 
 def _carve(
-    listing: Listing, pool: np.ndarray, digests: np.ndarray, share: float, rng: np.random.Generator
+    listing: Listing,
+    pool: np.ndarray,
+    digests: np.ndarray,
+    share: float,
+    keep: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """About `share` of every class's places in the pool, places of equal pictures together."""
+    """About `share` of every class's places in the pool, places of equal pictures together.
+
+    At least `keep` different pictures of every class stay in the pool.
+    """
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
     # Of equal pictures the first; its class counts if they differ in it.
     representative = first[inverse]
@@ -58,14 +66,14 @@ def _carve(
     chosen = []
     for label, name in enumerate(listing.classes):
         leaders = rng.permutation(np.flatnonzero(leads & (listing.labels[pool] == label)))
-        if len(leaders) < 2:
+        if len(leaders) <= keep:
             raise UserError(
                 f"class {name!r} has too few different pictures for train, val and test; "
                 "add some, to three at least, or drop the class"
             )
         filled = followers[leaders].cumsum()
         target = np.searchsorted(filled, round(share * filled[-1]), side="right")
-        chosen.append(leaders[: np.clip(target, 1, len(leaders) - 1)])
+        chosen.append(leaders[: np.clip(target, 1, len(leaders) - keep)])
     return pool[np.isin(representative, np.concatenate(chosen))]
 
 

@@ -47,6 +47,19 @@ def left_out(skipped: Sequence[str], passed_over: Sequence[str]) -> list[str]:
     return [*([unreadable] if skipped else []), *(f"Passed over: {one}." for one in passed_over)]
 
 
+def split_sizes(train: int, val: int, test: int) -> str:
+    """How many pictures each split holds, in a sentence.
+
+    Parameters
+    ----------
+    train, val, test : int   the splits' pictures, of train those that are used
+    """
+    return (
+        f"The network learns from {count(train, 'picture')}; {val:,} are for validation and "
+        f"{test:,} for the test."
+    )
+
+
 HEADINGS = {  # of columns whose names are not a reader's words
     "run_id": "Run",
     "val_accuracy": "Validation accuracy",
@@ -62,8 +75,9 @@ HEADINGS = {  # of columns whose names are not a reader's words
     "n": "Pictures",
     "trainable": "Trainable parameters",
     "total": "All parameters",
-    "epochs_to_95": "Epochs to 95 % of best",
-    "seconds_to_95": "Seconds to 95 % of best",
+    "epochs_to_target": "Epochs to target",
+    "seconds_to_target": "Seconds to target",
+    "reached_by": "Target reached by",
     "source": "Backbone weights",
     "class_a": "Class A",
     "class_b": "Class B",

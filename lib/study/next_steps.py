@@ -96,13 +96,14 @@ def after_transfer(
     """Day 3: how much to fine-tune, whether pretraining pays, and whether to train longer.
 
     The best strategy is advised if it is significantly above all that train less of the network,
-    and more than it is advised against if it is significantly above all that train more. Seeds of
+    and more than it is advised against if it is significantly above all that train more. Heads on
     one pretrained backbone say nothing about another pretraining, and neither does the sentence.
 
     Parameters
     ----------
     results : strategy and val_accuracy, one row per run
-    by_source : source (`random_weights` or a name) and val_accuracy, one row per run
+    by_source : of `lib.study.transfer.by_source`: source (`random_weights` or a name) and
+                val_accuracy; with the column heads, one row per backbone
     history : strategy and the columns of `still_rising`
     """
     strategies = _strategies(groups_of(results, "strategy", "val_accuracy"))
@@ -139,7 +140,10 @@ def _pretraining(by_source: pd.DataFrame) -> list[str]:
         if by is None:
             continue
         if by.low > 0:
-            return [f"Keep this pretrained backbone ({name}): {_apart(by, random)}."]
+            kept = (
+                "Keep this pretraining" if "heads" in by_source else "Keep this pretrained backbone"
+            )
+            return [f"{kept} ({name}): {_apart(by, random)}."]
         if by.high < 0:
             return [
                 f"Pretrain on more pictures or longer, or start from other weights than {name}: "

@@ -65,18 +65,22 @@ def of_recipe(field: str) -> Limits:
 TEXT = Limits(str)
 PICTURES = Limits(int, 1, 10**9, "all of them")
 SEEDS = Limits(int, 1, 1000)
+SHARE = Limits(float, 0.01, 0.99)
 
 LIMITS = {
     "dataset": TEXT,
     # also where a day trains a ResNet-18 alone: it takes a pixel, but its heatmaps do not
     "image_size": Limits(int, SMALLEST, LARGEST, "the dataset's own"),
     "unreadable": Limits(str, choices=("stop", "skip")),
+    "test_share": SHARE,
+    "val_share": SHARE,
     "runs": TEXT,
     "bundle": TEXT,
     "study": Limits(str, may_be_empty=True),
     "weights_source": TEXT,  # a file too; `lib.training.pretraining` says if it cannot be read
     "seeds": SEEDS,
     "transfer_seeds": SEEDS,
+    "pretraining_seeds": SEEDS,
     "head_seeds": SEEDS,
     "ablation_pictures": PICTURES,
     "train_pictures": PICTURES,
@@ -102,6 +106,7 @@ LIMITS = {
     "precision": of_recipe("precision"),
     "weight_decay": of_recipe("weight_decay"),
     "width": of_recipe("width"),
+    "target_accuracy": Limits(float, 0.01, 1, "one that follows from the best strategy"),
 }
 
 

@@ -1,11 +1,19 @@
-"""What each fine-tuning strategy trains, takes and reaches."""
+"""What each fine-tuning strategy trains, takes and reaches; pretrained against random backbones.
 
-from collections.abc import Iterable
+Strategies are timed to one fixed validation accuracy, as in DAWNBench (Coleman et al., "DAWNBench:
+An End-to-End Deep Learning Benchmark and Competition", NIPS ML Systems Workshop 2017): a share of
+each one's own best would call the worst strategy as fast as the best.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from lib.models.parts import count_parameters
 from lib.models.resnet18 import STRATEGIES, resnet18
+from lib.pages.palette import label
+from lib.pages.wording import count, per_cent, span
 from lib.study.ranking import grouped
 from lib.study.selection import accuracy_over_seeds, results
 from lib.training.runs import Run
@@ -17,6 +25,15 @@ STAGES = {  # of a ResNet-18, from its input to its output: a reader's name, tor
     "stage 3": ("layer3",),
     "stage 4": ("layer4",),
 }
+BELOW_BEST = 0.02  # of accuracy: how far the target is below the best strategy
+ONE_NETWORK = "one rotation network"
+
+
+def _or_not_reached(value: float) -> str:
+    return "not reached" if math.isnan(value) else f"{value:.3g}"
+
+
+FORMATS = dict.fromkeys(("epochs_to_target", "seconds_to_target"), _or_not_reached)
 
 
 def trained_stages(classes: int) -> pd.DataFrame:
@@ -40,46 +57,134 @@ def trained_stages(classes: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["strategy", "stage", "trained", "total"])
 
 
-def convergence(history: pd.DataFrame, share: float = 0.95) -> tuple[int, float]:
-    """The epoch and the seconds at which validation accuracy reached `share` of its own best."""
-    reached = history[history["val_accuracy"] >= share * history["val_accuracy"].max()].iloc[0]
-    return int(reached["epoch"]), float(reached["seconds"])
+def target(runs: Sequence[Run]) -> float:
+    """The validation accuracy that all strategies are timed to, a whole per cent.
+
+    It is `BELOW_BEST` less than the best strategy has after its last epoch, as a mean over seeds,
+    and rounded down.
+    """
+    _, accuracy = _best_strategy(runs)
+    return max(1, math.floor(round(100 * (accuracy - BELOW_BEST), 6))) / 100
 
 
-def strategy_table(runs: Iterable[Run]) -> pd.DataFrame:
+def target_sentence(runs: Sequence[Run], accuracy: float) -> str:
+    """Which target the strategies are timed to, and where it comes from."""
+    text = f"Target: {per_cent(accuracy, 0)} validation accuracy"
+    if accuracy != target(runs):
+        return f"{text}, as this notebook's parameters say."
+    name, reached = _best_strategy(runs)
+    return (
+        f"{text}: two percentage points below what the best strategy reaches after its last epoch "
+        f"({name}, {per_cent(reached)} as the mean over seeds), rounded down."
+    )
+
+
+def _best_strategy(runs: Sequence[Run]) -> tuple[str, float]:
+    """The strategy of highest mean validation accuracy after the last epoch, and that accuracy."""
+    means = {
+        label(name): sum(run.history["val_accuracy"].iloc[-1] for run in group) / len(group)
+        for name, group in grouped(runs, lambda run: run.recipe.strategy).items()
+    }
+    best = max(means, key=lambda name: means[name])
+    return best, means[best]
+
+
+def time_to(history: pd.DataFrame, accuracy: float) -> tuple[float, float]:
+    """The first epoch after which validation accuracy is that high, and the seconds until then.
+
+    Both are NaN if it never is.
+    """
+    reached = history[history["val_accuracy"] >= accuracy]
+    if reached.empty:
+        return math.nan, math.nan
+    return float(reached["epoch"].iloc[0]), float(reached["seconds"].iloc[0])
+
+
+def strategy_table(runs: Iterable[Run], accuracy: float) -> pd.DataFrame:
     """One row per strategy, means over its seeds.
+
+    Parameters
+    ----------
+    accuracy : float   of validation, that all are timed to
 
     Returns
     -------
-    table : strategy, trainable (parameters), epochs_to_95 and seconds_to_95 (of its own best
-        validation accuracy), seconds, test_accuracy (an `Interval`), seeds
+    table : strategy, trainable (parameters), epochs_to_target and seconds_to_target (means over the
+        seeds that reach it, NaN if none does), reached_by (how many of the seeds do), seconds (of
+        the whole training), test_accuracy (an `Interval`), seeds
     """
     rows = []
     for strategy, group in grouped(runs, lambda run: run.recipe.strategy).items():
-        means = pd.DataFrame(_figures(run) for run in group).mean().to_dict()
-        accuracy = accuracy_over_seeds(group)
-        rows.append({"strategy": strategy, **means, "test_accuracy": accuracy, "seeds": len(group)})
+        times = pd.DataFrame([time_to(run.history, accuracy) for run in group])
+        epochs, seconds = times.mean()
+        rows.append(
+            {
+                "strategy": strategy,
+                "trainable": group[0].summary["trainable_parameters"],
+                "epochs_to_target": epochs,
+                "seconds_to_target": seconds,
+                "reached_by": f"{times[0].count()} of {count(len(group), 'seed')}",
+                "seconds": sum(run.summary["seconds"] for run in group) / len(group),
+                "test_accuracy": accuracy_over_seeds(group),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def _figures(run: Run) -> dict[str, object]:
-    epoch, seconds = convergence(run.history)
-    return {
-        "trainable": run.summary["trainable_parameters"],
-        "epochs_to_95": epoch,
-        "seconds_to_95": seconds,
-        "seconds": run.summary["seconds"],
-    }
-
-
 def by_source(runs: Iterable[Run], source: str) -> pd.DataFrame:
-    """`results` with a column `source`: where the backbone's weights come from.
+    """Heads on pretrained and on random backbones, in rows that are independent of one another.
 
-    `source` is the name of the pretrained weights; others are `random_weights`.
+    Heads on one network have its luck in common, so they are averaged: several pretrained networks
+    have a row each, as have the random backbones, each of which has one head. Heads on a single
+    pretrained network have a row each; they tell about that network alone.
+
+    Parameters
+    ----------
+    source : str   the name of the pretrained weights; others are `random_weights`. A network that
+                   is alone in being pretrained by rotation is named so.
+
+    Returns
+    -------
+    table : source, backbone, val_accuracy, test_accuracy; and heads (their number) where rows are
+        backbones, run_id and seed where they are runs
     """
     table = results(runs)
-    pretrained = table["weights"] != "none"
-    return table.assign(source=pretrained.map({True: source, False: "random_weights"}))
+    drawn = table["weights"] == "none"
+    single = table.loc[~drawn, "weights"].nunique() < 2
+    if single and source == "rotation":
+        source = ONE_NETWORK
+    table = table.assign(
+        source=drawn.map({True: "random_weights", False: source}),
+        backbone=table["weights"].where(~drawn, "random, seed " + table["seed"].astype(str)),
+    )
+    names = ["source", "backbone"]
+    figures = ["val_accuracy", "test_accuracy"]
+    if single:
+        return table[["run_id", "seed", *names, *figures]]
+    grouped_rows = table.groupby(names, sort=False)
+    return grouped_rows[figures].mean().assign(heads=grouped_rows.size()).reset_index()
+
+
+def evidence_sentence(table: pd.DataFrame) -> str:
+    """What a comparison of `by_source` rests on, and so what it is about."""
+    pretrained = table[table["source"] != "random_weights"]
+    if pretrained.empty:
+        return "All backbones have random weights."
+    random = count(len(table) - len(pretrained), "random backbone")
+    name = label(pretrained["source"].iloc[0])
+    name = "by rotation" if name == ONE_NETWORK else name
+    if "heads" in table:
+        heads = span(pretrained["heads"], "head")
+        return (
+            f"Compared are {count(len(pretrained), 'pretrained network')} ({name}), each by the "
+            f"mean of its {heads}, with {random} of one head each: heads on the same network are "
+            "not independent evidence about pretraining."
+        )
+    return (
+        f"Compared are {count(len(pretrained), 'head')} on one pretrained network ({name}) with "
+        f"{random} of one head each: the result is about this network, not about others that are "
+        "pretrained in the same way."
+    )
 
 
 def by_regularisation(runs: Iterable[Run]) -> pd.DataFrame:

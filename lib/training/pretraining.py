@@ -5,36 +5,49 @@ Representation Learning by Predicting Image Rotations", ICLR 2018), which needs 
 network connection.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from lib.data.dataset import Dataset, Split
-from lib.training.loop import backbones, fit
+from lib.training import backbones, sweep
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
 ANGLES = (0, 90, 180, 270)
 
 
-def pretrained(source: str, dataset: Dataset, store: RunStore, pretraining: Recipe) -> str:
-    """The name for a recipe's `weights` that stands for a source of weights.
+def pretrained(
+    source: str, dataset: Dataset, store: RunStore, pretraining: Recipe, seeds: int = 1
+) -> tuple[str, ...]:
+    """The networks that a source of weights gives, by their names for a recipe's `weights`.
 
     Parameters
     ----------
     source : str             `none`, `imagenet`, `rotation` or the path of a file
-    pretraining : Recipe     how the network is trained on rotations, if that is asked for
+    pretraining : Recipe     how a network is trained on rotations, if that is asked for
+    seeds : int              how many are, with the seeds 0, 1, ...; other sources are one network
 
     Raises
     ------
     UserError   if a file cannot be read
     """
     if source in ("none", "imagenet"):
-        return source
+        return (source,)
     if source == "rotation":
-        return f"run:{fit(pretraining, rotated(dataset), store).run_id}"
-    return backbones.file_name(Path(source))
+        recipes = [pretraining.replace(seed=seed) for seed in range(seeds)]
+        return tuple(f"run:{run.run_id}" for run in sweep.train(recipes, rotated(dataset), store))
+    return (backbones.file_name(Path(source)),)
+
+
+def starting_from(networks: Sequence[str], recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with that seed and the network that belongs to it: the seed modulo their number.
+
+    So all settings start from the same networks, and differ in nothing else.
+    """
+    return recipe.replace(weights=networks[seed % len(networks)], seed=seed)
 
 
 def rotated(dataset: Dataset) -> Dataset:

@@ -105,7 +105,8 @@
 
   // The name of a value, or undefined for most numbers; of several values all their names.
   daybook.valueName = function (name, value) {
-    if (Array.isArray(value)) return value.join("; ");
+    if (Array.isArray(value))
+      return value.map((one) => daybook.valueName(name, one) ?? one).join("; ");
     const names = Object.hasOwn(VALUES, name) ? VALUES[name] : {};
     if (Object.hasOwn(names, value)) return names[value];
     if (typeof value === "boolean") return value ? "yes" : "no";

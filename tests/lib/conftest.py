@@ -22,5 +22,5 @@ def resnet_file(tmp_path_factory):
 
 def recipe_from(path, **choices):
     """A ResNet-18's recipe that starts from a file of weights."""
-    name = pretrained(str(path), None, None, None)
+    (name,) = pretrained(str(path), None, None, None)
     return Recipe(model="resnet18", weights=name, epochs=2, batch_size=32, lr=0.02, **choices)

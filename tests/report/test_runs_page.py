@@ -408,6 +408,41 @@ def test_groups_keep_pictures_of_the_same_name_apart(visit_studies):
     assert column(page, "seconds")[1] == "3.0 s"
 
 
+def test_groups_join_the_networks_that_seeds_start_from(visit_studies):
+    page = visit_studies(STUDIES).page
+
+    def run(id, weights, seed, pictures="some", **recipe):
+        given = {"weights": weights, "seed": seed, "lr": 0.1, **recipe}
+        dataset = {"name": "digits", "fingerprint": pictures}
+        return {"id": id, "recipe": given, "dataset": dataset, "summary": {"val_accuracy": 0.5}}
+
+    runs = [
+        run("a", "none", 0, "turned"),
+        run("b", "none", 1, "turned"),
+        run("c", "none", 0, "turned", lr=0.2),
+        run("one", "run:a", 0),
+        run("two", "run:b", 1),
+        run("other", "run:c", 0),
+        run("lost", "run:removed", 0),
+    ]
+    groups = page.evaluate(
+        """(runs) => {
+            const model = daybook.runsModel;
+            const rows = model.rows(runs), fields = model.fields(runs);
+            const groups = model.group(rows, fields, model.results(rows, fields));
+            return groups.map((group) => [group.id, daybook.valueName("weights", group.weights)]);
+        }""",
+        runs,
+    )
+    assert groups == [
+        ["a+b", "random"],
+        ["c", "random"],
+        ["one+two", "from run a; from run b"],
+        ["other", "from run c"],
+        ["lost", "from run removed"],
+    ]
+
+
 # The quickest of several: what the page itself needs, when nothing else holds the machine.
 FRAMES = """async (act) => {
     const times = [];

@@ -11,6 +11,7 @@
   // recipe has the fields of its own network alone, so a row may lack a field.
   model.rows = function (runs) {
     const fields = new Set(model.fields(runs));
+    const known = new Map(runs.map((run) => [`run:${run.id}`, run]));
     return runs.map((run) => {
       const study = fields.has("study") ? { study: studies(run) } : {};
       const row = { id: run.id, ...study, dataset: run.dataset.name, ...run.recipe };
@@ -22,9 +23,18 @@
       ]);
       row.words = values.join(" ").toLowerCase();
       row.fingerprint = run.dataset.fingerprint;
+      row.origin = origin(run.recipe.weights, known);
       return row;
     });
   };
+
+  // Where the weights come from, without the seed of a pretraining: runs that start from several
+  // networks, another one for each seed, have one setting.
+  function origin(weights, known) {
+    const before = known.get(weights);
+    if (!before) return weights ?? null;
+    return JSON.stringify([before.dataset.fingerprint, { ...before.recipe, seed: 0 }]);
+  }
 
   // The studies that use a run, as text; its pictures may be earlier ones of a study.
   const studies = ({ studies = [], earlier = [] }) => [
@@ -57,7 +67,7 @@
     return [...names];
   };
 
-  model.HIDDEN = ["words", "fingerprint"]; // of a row: what the page uses and does not show
+  model.HIDDEN = ["words", "fingerprint", "origin"]; // of a row: what the page uses and does not show
 
   const isGap = (value) => value === null || value === undefined || value.length === 0;
 
@@ -157,7 +167,8 @@
     const groups = new Map();
     const same = fields.filter((field) => field !== "seed" && field !== "study");
     for (const row of rows) {
-      const key = JSON.stringify([row.fingerprint, ...same.map((field) => row[field] ?? null)]);
+      const values = same.map((field) => row[field === "weights" ? "origin" : field] ?? null);
+      const key = JSON.stringify([row.fingerprint, ...values]);
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(row);
     }
@@ -170,6 +181,8 @@
       };
       if (fields.includes("study")) group.study = model.values(members, "study");
       for (const field of same) group[field] = members[0][field];
+      const networks = model.values(members, "weights");
+      if (networks.length > 1) group.weights = networks;
       for (const result of results) {
         const numbers = members
           .map((row) => row[result])

@@ -6,7 +6,7 @@ import vl_convert
 
 from lib.charts import training
 from lib.pages.display import specification
-from tests.lib.charts.samples import AUGMENTATIONS, STRATEGIES, THEME, history, title
+from tests.lib.charts.samples import AUGMENTATIONS, STRATEGIES, THEME, history, subtitle, title
 
 
 def compiled(chart):
@@ -31,8 +31,12 @@ def test_few_lines_are_named_at_their_ends(function):
 
 def test_curve_titles():
     one = title(training.learning_curves(history()))
-    best = f"{history()['val_accuracy'].max():.1%}".replace("%", "\xa0%")
-    assert one == f"Best validation accuracy: small CNN, {best}"
+    falling = history().assign(val_accuracy=lambda table: 0.9 - 0.01 * table["epoch"])
+    last = f"{falling['val_accuracy'].min():.1%}".replace("%", "\xa0%")
+    assert title(training.learning_curves(falling)) == (
+        f"Validation accuracy after the last epoch: small CNN, {last}"
+    )
+    assert one.startswith("Validation accuracy after the last epoch: small CNN, ")
     several = history("model", ["small_cnn", "resnet18"])
     assert title(training.learning_curves(several)) == "Accuracy and loss by epoch"
     apart = history("strategy", STRATEGIES, seeds=3)
@@ -41,6 +45,17 @@ def test_curve_titles():
     for x, name in (("epoch", "epoch"), ("seconds", "training time")):
         assert title(training.accuracy_over(apart, x=x)) == f"Validation accuracy by {name}"
     assert title(training.schedule(history())) == "Learning rate: from 0.4, then cosine decay to 0"
+
+
+def test_a_target_is_marked_and_lies_in_the_chart():
+    chart = training.accuracy_over(history("strategy", STRATEGIES), target=0.01)
+    assert subtitle(chart).endswith("; dashed: the target, 1\xa0%")
+    spec = specification(chart)
+    assert [row for rows in spec["datasets"].values() for row in rows if "target" in row] == [
+        {"target": 0.01}
+    ]
+    low = json.dumps(spec).split('"domain": [')[1].split(",")[0]
+    assert float(low) <= 0.01
 
 
 def test_an_unknown_horizontal_axis_is_refused():

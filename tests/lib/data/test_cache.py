@@ -16,7 +16,7 @@ from lib.data.picture_files import UnreadablePicture
 from lib.errors import UserError
 
 HERE = Path(__file__).parents[3]
-CHOICES = Choices(size=4, val_share=0.25, seed=0)
+CHOICES = Choices(size=4, test_share=0.2, val_share=0.25, seed=0)
 LABELS = np.arange(40) % 2
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 4), np.uint8)
 LISTING = Listing(
@@ -95,7 +95,7 @@ def test_fingerprint_changes_with(tmp_path, what):
         fields = {**vars(listing)} | ({what: values[what]} if what in values else {})
         return Decoded(Listing(**fields), digests, damaged)
 
-    choices = Choices(4, 0.25, seed=1 if what == "seed" else 0)
+    choices = Choices(4, 0.2, 0.25, seed=1 if what == "seed" else 0)
     before = cached(tmp_path / "before", CHOICES, decode)[1].fingerprint
     assert cached(tmp_path / "again", CHOICES, decode)[1].fingerprint == before
     assert cached(tmp_path / "after", choices, changed)[1].fingerprint != before

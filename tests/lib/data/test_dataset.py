@@ -61,6 +61,27 @@ def test_digits_are_scikit_learns():
     assert [len(split) for split in (dataset.train, dataset.val, dataset.test)] == [1295, 143, 359]
 
 
+def test_shares_decide_the_splits_that_a_source_does_not_bring(zoo, tmp_path):
+    lengths = []
+    for test_share, val_share in ((0.75, 0.33), (0.5, 0.5)):
+        shares = {"test_share": test_share, "val_share": val_share}
+        digits = load("digits", **shares)
+        lengths.append([len(part) for part in (digits.train, digits.val, digits.test)])
+        assert digits.fingerprint != load("digits").fingerprint
+        animals = load(zoo, 6, root=tmp_path, **shares)  # whose arrangement a cache keeps
+        assert len(animals.test) == 3 * round(10 * test_share)
+    assert lengths == [[300, 150, 1347], [448, 451, 898]]
+    assert len(load(zoo, 6, root=tmp_path).test) == 6
+
+
+def test_shares_have_no_effect_on_splits_that_a_source_brings(tmp_path):
+    for split in ("train", "val", "test"):
+        draw(tmp_path / "split" / split, seed=len(split))
+    usual = load(tmp_path / "split", 6, root=tmp_path)
+    asked = load(tmp_path / "split", 6, root=tmp_path, test_share=0.75, val_share=0.5)
+    assert asked.fingerprint == usual.fingerprint
+
+
 @pytest.mark.parametrize("size", [5, 8, 16, 20, 32])
 def test_digits_are_enlarged_in_whole_pixels_where_they_can_be(size):
     native, sized = load("digits"), load("digits", size)
@@ -222,6 +243,7 @@ def test_class_counts_add_up():
         ({"image_size": "8"}, "image_size is '8'"),
         ({"val_share": 0}, "val_share is 0; it must lie between 0 and 1"),
         ({"val_share": 1.0}, r"val_share is 1\.0"),
+        ({"test_share": 0.0}, r"test_share is 0\.0; it must lie between 0 and 1"),
         ({"train_limit": 9}, "train_limit is 9, fewer than the 10 classes"),
         ({"train_limit": "all"}, "train_limit is 'all'"),
         ({"train_limit": -1}, "train_limit is -1; it must be a number of pictures, or 0 for all"),

@@ -26,7 +26,7 @@ def parts(order, lengths):
 
 def test_shares_are_met_class_by_class():
     labels = np.repeat([0, 1], [100, 1000])
-    order, lengths = arrange(listing(labels), np.arange(1100), val_share=0.1, seed=0)
+    order, lengths = arrange(listing(labels), np.arange(1100), 0.2, 0.1, seed=0)
     train, val, test = parts(order, lengths)
     assert np.bincount(labels[test]).tolist() == [20, 200]
     assert np.bincount(labels[val]).tolist() == [8, 80]
@@ -34,9 +34,19 @@ def test_shares_are_met_class_by_class():
     assert sorted(order) == list(range(1100))
 
 
+def test_the_rest_of_a_large_test_split_is_enough_for_the_others():
+    labels = np.repeat([0, 1], [4, 3])
+    order, lengths = arrange(listing(labels), np.arange(7), 0.99, 0.99, seed=0)
+    assert [np.bincount(labels[part]).tolist() for part in parts(order, lengths)] == [
+        [1, 1],
+        [1, 1],
+        [2, 1],
+    ]
+
+
 def test_given_splits_are_kept():
     splits = ["train", "val", "test", "train", "test", "val"]
-    order, lengths = arrange(listing([0, 0, 0, 1, 1, 1], splits), np.arange(6), 0.1, seed=0)
+    order, lengths = arrange(listing([0, 0, 0, 1, 1, 1], splits), np.arange(6), 0.2, 0.1, seed=0)
     assert [set(part.tolist()) for part in parts(order, lengths)] == [{0, 3}, {1, 5}, {2, 4}]
 
 
@@ -44,7 +54,7 @@ def test_given_splits_are_kept():
 def test_only_the_missing_split_is_carved(given):
     labels = np.arange(100) % 2
     splits = np.where(np.arange(100) < 60, "train", given)
-    order, lengths = arrange(listing(labels, splits), np.arange(100), val_share=0.2, seed=0)
+    order, lengths = arrange(listing(labels, splits), np.arange(100), 0.2, 0.2, seed=0)
     train, val, test = parts(order, lengths)
     assert (len(train), len(val) + len(test)) == (48, 52)
     assert sorted(val if given == "val" else test) == list(range(60, 100))
@@ -62,14 +72,16 @@ def test_equal_pictures_stay_on_one_side(labels, copies, seed):
     # From the 13th picture on, some are copies of others, of any class.
     rng = np.random.default_rng(copies)
     digests[12:] = rng.integers(0, len(labels), len(labels) - 12)
-    sides = [set(digests[part]) for part in parts(*arrange(listing(labels), digests, 0.2, seed))]
+    sides = [
+        set(digests[part]) for part in parts(*arrange(listing(labels), digests, 0.2, 0.2, seed))
+    ]
     assert sum(map(len, sides)) == len(set.union(*sides))
     assert all(sides)
 
 
 def test_every_beginning_is_balanced():
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [300, 300, 40]))
-    order, lengths = arrange(listing(labels), np.arange(640), val_share=0.1, seed=0)
+    order, lengths = arrange(listing(labels), np.arange(640), 0.2, 0.1, seed=0)
     for part in parts(order, lengths):
         available = np.bincount(labels[part])
         for n in range(1, len(part) + 1):
@@ -82,7 +94,7 @@ def test_every_beginning_is_balanced():
 def test_the_seed_decides():
     labels = np.arange(60) % 3
     first, again, other = (
-        arrange(listing(labels), np.arange(60), 0.1, seed)[0].tolist() for seed in (1, 1, 2)
+        arrange(listing(labels), np.arange(60), 0.2, 0.1, seed)[0].tolist() for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -92,7 +104,7 @@ def test_what_the_digests_are_decides_nothing_but_which_are_equal():
     digests = np.arange(60)
     digests[30:33] = digests[:3]
     orders = [
-        arrange(listing(labels), values, 0.1, seed=0)[0].tolist()
+        arrange(listing(labels), values, 0.2, 0.1, seed=0)[0].tolist()
         for values in (digests, 1000 - digests)
     ]
     assert orders[0] == orders[1]
@@ -101,13 +113,13 @@ def test_what_the_digests_are_decides_nothing_but_which_are_equal():
 def test_too_few_pictures_get_one_line():
     labels = [0] * 10 + [1, 1]
     with pytest.raises(UserError, match="'class 1' has too few different pictures"):
-        arrange(listing(labels), np.arange(12), 0.1, seed=0)
+        arrange(listing(labels), np.arange(12), 0.2, 0.1, seed=0)
     with pytest.raises(UserError, match="'class 1' has too few different pictures"):
-        arrange(listing([0] * 10 + [1] * 9), np.array([*range(10), *[10] * 9]), 0.1, seed=0)
-    order, lengths = arrange(listing([0] * 10 + [1] * 3), np.arange(13), 0.1, seed=0)
+        arrange(listing([0] * 10 + [1] * 9), np.array([*range(10), *[10] * 9]), 0.2, 0.1, seed=0)
+    order, lengths = arrange(listing([0] * 10 + [1] * 3), np.arange(13), 0.2, 0.1, seed=0)
     assert [np.sum(part >= 10) for part in parts(order, lengths)] == [1, 1, 1]
 
 
 def test_class_without_training_pictures_gets_one_line():
     with pytest.raises(UserError, match="'class 1' has no picture in train"):
-        arrange(listing([0, 0, 1], ["train", "test", "test"]), np.arange(3), 0.1, seed=0)
+        arrange(listing([0, 0, 1], ["train", "test", "test"]), np.arange(3), 0.2, 0.1, seed=0)

@@ -13,6 +13,7 @@ from lib.pages.wording import (
     plural,
     points,
     signed,
+    split_sizes,
 )
 
 
@@ -64,6 +65,12 @@ def test_signed_uses_a_minus_sign():
 )
 def test_a_long_list_is_cut(names, text):
     assert listed(names, most=3) == text
+
+
+def test_split_sizes_are_three_numbers():
+    assert split_sizes(300, 150, 1347) == (
+        "The network learns from 300 pictures; 150 are for validation and 1,347 for the test."
+    )
 
 
 def test_what_is_left_out_is_counted_and_named():

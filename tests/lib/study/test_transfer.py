@@ -1,29 +1,151 @@
 import dataclasses
+import math
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from lib.charts.comparisons import ablation
+from lib.charts.titles import comparison_finding, groups_of
+from lib.pages.display import table as shown
+from lib.pages.wording import NO_BREAK
 from lib.study import transfer
+from lib.training.recipe import Recipe
 from lib.training.runs import Run
+from tests.lib.charts.samples import subtitle
 
 
-def test_convergence_is_the_first_epoch_at_the_share():
-    history = pd.DataFrame(
-        {"epoch": [1, 2, 3], "seconds": [5.0, 9.0, 14.0], "val_accuracy": [0.5, 0.77, 0.8]}
+def curve(*accuracies, pace=2.0):
+    """The history of a run whose every epoch takes `pace` seconds."""
+    epochs = np.arange(1, len(accuracies) + 1)
+    columns = {"epoch": epochs, "seconds": pace * epochs, "val_accuracy": accuracies}
+    return pd.DataFrame(columns)
+
+
+def made_up(strategy, *accuracies, seed=0, pace=2.0):
+    """A run that went like that."""
+    return SimpleNamespace(
+        recipe=Recipe(model="resnet18", strategy=strategy, seed=seed),
+        history=curve(*accuracies, pace=pace),
+        summary={"seconds": pace * len(accuracies), "trainable_parameters": 5},
     )
-    assert transfer.convergence(history) == (2, 9.0)
-    assert transfer.convergence(history, share=1.0) == (3, 14.0)
+
+
+@pytest.fixture
+def strategies(monkeypatch):
+    """Two seeds that reach the target, of which one drops again; one of two; none."""
+    monkeypatch.setattr(transfer, "accuracy_over_seeds", lambda group: len(group))
+    return [
+        made_up("head", 0.5, 0.6, 0.7, 0.7),
+        made_up("head", 0.5, 0.6, 0.71, 0.72, seed=1),
+        made_up("layer4", 0.8, 0.86, pace=10.0),
+        made_up("layer4", 0.87, 0.89, pace=10.0, seed=1),
+        made_up("all", 0.6, 0.95, 0.9, pace=20.0),
+        made_up("all", 0.9, 0.85, 0.9, pace=20.0, seed=1),
+    ]
+
+
+def test_time_to_an_accuracy_is_that_of_the_first_epoch_to_have_it():
+    history = curve(0.5, 0.77, 0.7, 0.8)
+    assert transfer.time_to(history, 0.77) == (2, 4.0)
+    assert transfer.time_to(history, 0.78) == (4, 8.0)
+    assert all(map(math.isnan, transfer.time_to(history, 0.81)))
+
+
+def test_the_target_is_below_the_last_epoch_of_the_best_strategy(strategies):
+    assert transfer.target(strategies) == 0.88  # not 2 points below 0.95, which was its highest
+    assert transfer.target([made_up("all", 0.9, 0.8749)]) == 0.85
+    assert transfer.target([made_up("all", 0.97)]) == 0.95  # whatever binary fractions make of it
+    assert transfer.target([made_up("all", 0.01)]) == 0.01
+    sentence = transfer.target_sentence(strategies, 0.88).replace(NO_BREAK, " ")
+    assert sentence == (
+        "Target: 88 % validation accuracy: two percentage points below what the best strategy "
+        "reaches after its last epoch (all layers, 90.0 % as the mean over seeds), rounded down."
+    )
+    assert transfer.target_sentence(strategies, 0.5).endswith("as this notebook's parameters say.")
+
+
+def test_a_strategy_that_never_reaches_the_target_is_said_not_to(strategies):
+    table = transfer.strategy_table(strategies, 0.88).set_index("strategy")
+    assert table["reached_by"].tolist() == ["0 of 2 seeds", "1 of 2 seeds", "2 of 2 seeds"]
+    assert table.loc["layer4", ["epochs_to_target", "seconds_to_target"]].tolist() == [2, 20.0]
+    assert table.loc["all", ["epochs_to_target", "seconds_to_target"]].tolist() == [1.5, 30.0]
+    html = shown(table.reset_index(), formats=transfer.FORMATS).html
+    assert html.count("not reached") == 2  # epochs and seconds of the head alone
+    assert "1.5" in html
 
 
 def test_a_strategys_row_sums_its_seeds_up(several):
     _, runs = several
-    table = transfer.strategy_table(runs)
+    table = transfer.strategy_table(runs, 0.01)
     assert list(table["strategy"]) == ["all", "head"]
     row = table.set_index("strategy").loc["all"]
     seconds = [run.summary["seconds"] for run in runs[:4]]
-    assert row["seeds"] == 4
+    assert row["reached_by"] == "4 of 4 seeds"
+    assert row["epochs_to_target"] == 1
     assert row["seconds"] == pytest.approx(sum(seconds) / 4)
     assert table.set_index("strategy").loc["head", "trainable"] == 512 * 3 + 3
+
+
+def heads(monkeypatch, pretrained, random):
+    """`by_source` of heads with these test accuracies: on each network, and on random ones."""
+    rows = [
+        (f"{network}{seed}", f"run:{network}", seed, accuracy)
+        for network, accuracies in pretrained.items()
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    rows += [(f"none{seed}", "none", seed, accuracy) for seed, accuracy in enumerate(random)]
+    table = pd.DataFrame(rows, columns=["run_id", "weights", "seed", "test_accuracy"])
+    monkeypatch.setattr(transfer, "results", lambda runs: runs)
+    return transfer.by_source(table.assign(val_accuracy=table["test_accuracy"]), "rotation")
+
+
+RANDOM = [0.75, 0.765, 0.78, 0.795, 0.81]
+
+
+def test_heads_on_a_pretrained_network_count_once(monkeypatch):
+    spread = {"a": [0.9, 0.901, 0.899, 0.9, 0.9], "b": [0.78, 0.781, 0.779], "c": [0.84] * 4}
+    table = heads(monkeypatch, spread, RANDOM)
+    groups = groups_of(table, "source", "test_accuracy")
+    assert {name: len(values) for name, values in groups.items()} == {
+        "rotation": 3,
+        "random weights": 5,
+    }
+    assert groups["rotation"].tolist() == pytest.approx([0.9, 0.78, 0.84])
+    assert comparison_finding(groups, "source", "test_accuracy").startswith("No significant")
+    # as if each head were evidence of its own, the same figures would be called significant
+    rows = {"rotation": np.concatenate(list(spread.values())), "random weights": np.array(RANDOM)}
+    assert "above random weights" in comparison_finding(rows, "source", "test_accuracy")
+    assert transfer.evidence_sentence(table) == (
+        "Compared are 3 pretrained networks (rotation), each by the mean of its 3 to 5 heads, with "
+        "5 random backbones of one head each: heads on the same network are not independent "
+        "evidence about pretraining."
+    )
+    drawn = subtitle(ablation(table, by="source"))
+    assert drawn == (
+        "Test accuracy, 3 to 5 backbones; dot: one backbone, the mean of its heads; bar: mean, "
+        "line: its 95 % interval over backbones"
+    )
+
+
+def test_heads_on_a_single_network_are_about_that_network(monkeypatch):
+    table = heads(monkeypatch, {"a": [0.9, 0.91, 0.92, 0.9, 0.91]}, RANDOM)
+    groups = groups_of(table, "source", "test_accuracy")
+    assert {name: len(values) for name, values in groups.items()} == {
+        "one rotation network": 5,
+        "random weights": 5,
+    }
+    claim = comparison_finding(groups, "source", "test_accuracy")
+    assert claim.startswith("Highest test accuracy: one rotation network, ")  # not: rotation
+    assert transfer.evidence_sentence(table) == (
+        "Compared are 5 heads on one pretrained network (by rotation) with 5 random backbones of "
+        "one head each: the result is about this network, not about others that are pretrained in "
+        "the same way."
+    )
+    assert "over seeds" in subtitle(ablation(table, by="source"))
+    alone = heads(monkeypatch, {}, RANDOM)
+    assert transfer.evidence_sentence(alone) == "All backbones have random weights."
 
 
 def test_tables_name_where_weights_came_from_and_how_a_run_was_regularised(several):
@@ -31,6 +153,7 @@ def test_tables_name_where_weights_came_from_and_how_a_run_was_regularised(sever
     pretrained = dataclasses.replace(runs[-1].recipe, weights="imagenet")
     runs[-1].__dict__["recipe"] = pretrained  # as if it had been
     sources = transfer.by_source(runs, "imagenet")["source"]
+    assert "run_id" in transfer.by_source(runs, "imagenet")  # of one network: a row per run
     assert sources.tolist() == [*["random_weights"] * (len(runs) - 1), "imagenet"]
     plain = dataclasses.replace(runs[0].recipe, label_smoothing=0.0, weight_decay=0.0)
     runs[0].__dict__["recipe"] = plain
