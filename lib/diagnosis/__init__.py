@@ -4,6 +4,8 @@ mistakes.py      confusion matrix, per-class accuracy, most confused pairs, wors
 calibration.py   temperature scaling and the measures of calibration
 attribution.py   Grad-CAM heatmaps, and whether they are faithful
 robustness.py    accuracy under attack (FGSM, PGD) and under corruption
-corruptions.py   ten common corruptions, in five severities
+corruptions.py   fifteen common corruptions, in five severities
+blurs.py         those of them that move pixels
+weather.py       snow, frost and fog
 heat.py          heatmaps and pictures as PNG files; needs NumPy and Pillow alone
 """

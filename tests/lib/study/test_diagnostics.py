@@ -48,7 +48,7 @@ def test_corruptions_are_compared_across_augmentations(several, tiny):
         several[1], tiny.test, generator, severities=(3,)
     )
     assert set(table["augmentation"]) == {"none", "cutout"}
-    assert len(table) == 2 * 10
+    assert len(table) == 2 * 15
 
 
 def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):
