@@ -102,10 +102,16 @@ def _attacks(run: Run) -> Figure:
         return name, "–", "not measured yet; run day 4"
     clean, attacked = (accuracy_at(run.attacks, "pgd", step) for step in (0, QUOTED))
     more = (
-        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255; {per_cent(clean.value)} without "
-        "an attack"
+        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255 on "
+        f"{count(attacked_pictures(run), 'test picture')}; {per_cent(clean.value)} without an "
+        "attack"
     )
-    return name, per_cent(attacked.value), more
+    return name, f"at most {per_cent(attacked.value)}", more
+
+
+def attacked_pictures(run: Run) -> int:
+    """How many test pictures of the run were attacked."""
+    return 0 if run.attacks is None else int(run.attacks["n"].iloc[0])
 
 
 def _training(run: Run) -> Figure:
@@ -129,7 +135,11 @@ def scope(runs: list[Run], best: Run) -> Fragment:
         f"{count(classes, 'class', 'classes')}). The figures above are those of the run with the "
         f"highest validation accuracy among {count(len(runs), 'run')} ("
     )
-    after = f"), measured on {count(pictures['test'], 'test picture')}."
+    attacked = attacked_pictures(best)
+    fewer = (
+        f" (under attack: {attacked:,} of them)" if attacked not in (0, pictures["test"]) else ""
+    )
+    after = f"), measured on {count(pictures['test'], 'test picture')}{fewer}."
     link = f'<a href="{escape(links.run(best.run_id))}">{escape(name)}</a>'
     return Fragment(f"<p>{escape(before)}{link}{escape(after)}</p>", f"{before}{name}{after}")
 
