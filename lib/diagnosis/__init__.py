@@ -1,9 +1,13 @@
 """Diagnosis: predictions or pictures become tables of how good a model is, and how it fails.
 
-mistakes.py      confusion matrix, per-class accuracy, most confused pairs, worst mistakes
-calibration.py   temperature scaling and the measures of calibration
-attribution.py   Grad-CAM heatmaps, and whether they are faithful
-robustness.py    accuracy under attack (FGSM, PGD) and under corruption
-corruptions.py   ten common corruptions, in five severities
-heat.py          heatmaps and pictures as PNG files; needs NumPy and Pillow alone
+mistakes.py             confusion matrix, per-class accuracy, most confused pairs, worst mistakes
+calibration.py          temperature scaling and the measures of calibration
+attribution.py          Grad-CAM heatmaps, and whether they are faithful
+attacks.py              adversarial pictures by FGSM and PGD
+robustness.py           accuracy under attack, and whether the attacks can be trusted
+corruptions.py          fifteen common corruptions, in five severities
+blurs.py                those of them that move pixels
+weather.py              snow, frost and fog
+corruption_accuracy.py  accuracy under corruption
+heat.py                 heatmaps and pictures as PNG files; needs NumPy and Pillow alone
 """

@@ -1,9 +1,10 @@
 """Common corruptions of pictures: noise, blur, weather and compression.
 
-Ten of the common corruptions of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to
+The fifteen common corruptions of Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to
 Common Corruptions and Perturbations" (ICLR 2019), with the five severities of CIFAR-10-C. Each
 works on a whole batch on its device, drawing anew for every picture. Lengths are those for pictures
-of 32 pixels and grow with the side of larger ones.
+of 32 pixels and grow with the side of larger ones. Frost differs from CIFAR-10-C: it is drawn here
+(`lib.diagnosis.weather`), not photographed.
 """
 
 import math
@@ -13,16 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from lib.diagnosis.blurs import (
+    defocus_blur,
+    elastic_transform,
+    glass_blur,
+    motion_blur,
+    uniform,
+    zoom_blur,
+)
+from lib.diagnosis.weather import fog, frost, snow
+
 # Takes float pixels (N, 3, H, W) in [0, 1], a generator on their device, and its strength.
 Corruption = Callable[..., Tensor]
-
-
-def _uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device)
-
-
-def _scale(pixels: Tensor) -> float:
-    return max(1.0, max(pixels.shape[-2:]) / 32)  # smaller ones too: half a pixel's blur is none
 
 
 def gaussian_noise(pixels: Tensor, generator: Generator, deviation: float) -> Tensor:
@@ -37,45 +40,8 @@ def shot_noise(pixels: Tensor, generator: Generator, photons: float) -> Tensor:
 
 def impulse_noise(pixels: Tensor, generator: Generator, share: float) -> Tensor:
     """Salt and pepper: that share of the values becomes 0 or 1."""
-    chance = _uniform(tuple(pixels.shape), generator)
+    chance = uniform(tuple(pixels.shape), generator)
     return pixels.masked_fill(chance < share, 1.0).masked_fill(chance < share / 2, 0.0)
-
-
-def defocus_blur(pixels: Tensor, generator: Generator, radius: float, softness: float) -> Tensor:
-    """The mean over a disk, whose rim a small Gaussian softens."""
-    kernel = _soft_disk(radius * _scale(pixels), softness * _scale(pixels)).to(pixels.device)
-    reach = kernel.shape[-1] // 2
-    padded = F.pad(pixels, (reach, reach, reach, reach), mode="replicate")
-    return F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)
-
-
-def _soft_disk(radius: float, softness: float) -> Tensor:
-    """A disk convolved with a Gaussian, (k, k) of sum 1."""
-    reach = math.ceil(radius) + math.ceil(3 * softness)
-    squares = torch.arange(-reach, reach + 1).square()
-    disk = (squares[:, None] + squares <= radius**2).float()
-    gauss = torch.exp(-squares / (2 * softness**2))
-    kernel = F.conv2d(disk[None, None], (gauss[:, None] * gauss)[None, None], padding=reach)[0, 0]
-    return kernel / kernel.sum()
-
-
-def motion_blur(pixels: Tensor, generator: Generator, length: float) -> Tensor:
-    """A one-sided Gaussian trail at a random angle within 45 degrees of the horizontal."""
-    length *= _scale(pixels)
-    angle = (_uniform((len(pixels),), generator) - 0.5) * (math.pi / 2)
-    height, width = pixels.shape[-2:]
-    # affine_grid counts in half pictures: a step of one pixel is 2 / width or 2 / height.
-    step = torch.stack((2 / width * angle.cos(), 2 / height * angle.sin()), dim=1)
-    moves = torch.eye(2, 3, device=pixels.device).repeat(len(pixels), 1, 1)
-    steps = math.ceil(3 * length)
-    weights = torch.exp(-torch.arange(steps + 1).square() / (2 * length**2))
-    blurred = torch.zeros_like(pixels)
-    for distance, weight in enumerate((weights / weights.sum()).tolist()):
-        moves[:, :, 2] = distance * step
-        grid = F.affine_grid(moves, list(pixels.shape), align_corners=False)
-        trail = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-        blurred += weight * trail
-    return blurred
 
 
 def brightness(pixels: Tensor, generator: Generator, gain: float) -> Tensor:
@@ -89,42 +55,6 @@ def contrast(pixels: Tensor, generator: Generator, factor: float) -> Tensor:
     """Draws every value towards the mean of its picture and channel."""
     mean = pixels.mean(dim=(2, 3), keepdim=True)
     return mean + (pixels - mean) * factor
-
-
-def fog(pixels: Tensor, generator: Generator, amount: float, decay: float) -> Tensor:
-    """Adds a cloud and scales back to the brightest value that the picture had."""
-    height, width = pixels.shape[-2:]
-    cloud = plasma(len(pixels), max(height, width), decay, generator)[:, None, :height, :width]
-    brightest = pixels.amax(dim=(1, 2, 3), keepdim=True)
-    return (pixels + amount * cloud) * brightest / (brightest + amount)
-
-
-def plasma(count: int, size: int, decay: float, generator: Generator) -> Tensor:
-    """Clouds (count, side, side) in [0, 1] by the diamond-square algorithm.
-
-    The side is the next power of 2 from `size`; from one scale to the next finer one, the roughness
-    falls by the square of `decay`, as in CIFAR-10-C.
-    """
-    side = step = 2 ** math.ceil(math.log2(size))
-    field = torch.zeros((count, side, side), device=generator.device)
-    roughness = 1.0
-
-    def jittered(total: Tensor) -> Tensor:
-        jitter = _uniform(tuple(total.shape), generator) * 2 - 1
-        return total / 4 + roughness * jitter
-
-    while step >= 2:
-        half = step // 2
-        corners = field[:, ::step, ::step]
-        rows = corners + corners.roll(-1, dims=1)
-        centres = jittered(rows + rows.roll(-1, dims=2))
-        field[:, half::step, half::step] = centres
-        above, beside = centres + centres.roll(1, dims=1), centres + centres.roll(1, dims=2)
-        field[:, ::step, half::step] = jittered(above + corners + corners.roll(-1, dims=2))
-        field[:, half::step, ::step] = jittered(beside + corners + corners.roll(-1, dims=1))
-        step, roughness = half, roughness / decay**2
-    field -= field.amin(dim=(1, 2), keepdim=True)
-    return field / field.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
 
 
 def pixelate(pixels: Tensor, generator: Generator, factor: float) -> Tensor:
@@ -195,10 +125,27 @@ SEVERITIES: dict[str, tuple[Corruption, list[tuple[float, ...]]]] = {
     "shot_noise": (shot_noise, [(500,), (250,), (100,), (75,), (50,)]),
     "impulse_noise": (impulse_noise, [(0.01,), (0.02,), (0.03,), (0.05,), (0.07,)]),
     "defocus_blur": (defocus_blur, [(0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)]),
+    "glass_blur": (glass_blur, [(0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)]),
     "motion_blur": (motion_blur, [(1,), (1.5,), (2,), (2,), (2.5,)]),
+    "zoom_blur": (zoom_blur, [(7,), (12,), (16,), (21,), (26,)]),
+    "snow": (
+        snow,
+        [
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+            (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+            (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+            (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+        ],
+    ),
+    "frost": (frost, [(1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)]),
+    "fog": (fog, [(0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)]),
     "brightness": (brightness, [(0.05,), (0.1,), (0.15,), (0.2,), (0.3,)]),
     "contrast": (contrast, [(0.75,), (0.5,), (0.4,), (0.3,), (0.15,)]),
-    "fog": (fog, [(0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)]),
+    "elastic_transform": (
+        elastic_transform,
+        [(0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)],
+    ),
     "pixelate": (pixelate, [(0.95,), (0.9,), (0.85,), (0.75,), (0.65,)]),
     "jpeg": (jpeg, [(80,), (65,), (58,), (50,), (40,)]),
 }

@@ -1,91 +1,32 @@
-"""Adversarial attacks (FGSM, PGD), and accuracy under attack and under corruption.
+"""Accuracy under attack, and whether the attacks can be trusted.
 
-Adversarial perturbations within a largest change of epsilon per value, in pixel space: the fast
-gradient sign method of Goodfellow et al. (ICLR 2015) and projected gradient descent of Madry et al.
-(ICLR 2018). Accuracy under the common corruptions of `lib.diagnosis.corruptions`.
+The attacks are those of `lib.diagnosis.attacks`. An attack finds some of the adversarial pictures,
+so the accuracy under it is an upper bound. Signs of gradient masking are those of Athalye et al.,
+"Obfuscated Gradients Give a False Sense of Security" (ICML 2018): one step of FGSM beats the many
+of PGD, random search beats PGD, or accuracy does not fall to 0 as epsilon grows.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import torch
 from torch import Generator, Tensor, nn
 
-from lib.diagnosis.corruptions import CORRUPTIONS, corrupted
-from lib.intervals import Interval, accuracy_interval, differs
-from lib.models.parts import device_of, evaluating, predict
+from lib.diagnosis.attacks import fgsm, pgd, sign_noise
+from lib.intervals import Interval, accuracy_interval, holm, mcnemar
+from lib.models.parts import device_of, evaluating
 
 ATTACKS = ("fgsm", "pgd")
-STEPS = (0, 0.5, 1, 2, 4, 6, 8)  # epsilons that are measured, in units of 1/255
+TRIES = {"fgsm": 1, "pgd": 5, "noise": 20}  # random starts; a picture is fooled if one succeeds
+STEPS = (0, 1, 2, 4, 8)  # epsilons that are measured, in units of 1/255: one level of 8 bits
 QUOTED = 8  # the one that pages quote: RobustBench's for CIFAR-10
 STANDARD_SIDE = 32  # pixels of the smallest pictures for which RobustBench has an epsilon
 TABLED = (1, 4, 8)  # those that a model card tables
 PICTURED = 4  # that of the adversarial pictures on the pages
-
-
-def fgsm(model: nn.Module, pixels: Tensor, labels: Tensor, epsilon: float) -> Tensor:
-    """One step of size epsilon along the sign of the loss's gradient.
-
-    Parameters
-    ----------
-    pixels : float (N, 3, H, W)   in [0, 1], on the model's device
-    labels : int64 (N,)
-    epsilon : float               largest change of a value, in the unit of the pixels
-
-    Returns
-    -------
-    float (N, 3, H, W)   in [0, 1], nowhere further than epsilon from `pixels`
-    """
-    with evaluating(model):
-        direction, _ = _ascent(model, pixels, labels)
-    return (pixels + epsilon * direction).clamp(0, 1)
-
-
-def pgd(
-    model: nn.Module,
-    pixels: Tensor,
-    labels: Tensor,
-    epsilon: float,
-    generator: Generator,
-    steps: int = 20,
-    step_size: float | None = None,
-) -> Tensor:
-    """Signed gradient steps from a random start, each brought back within epsilon and [0, 1].
-
-    A picture stays as it is once it is misclassified, which is no weaker than the last iterate and
-    much faster. A step is 2.5 epsilon / steps unless given, enough to cross the ball. The generator
-    lies on the device of the pixels. Otherwise as `fgsm`.
-    """
-    step_size = 2.5 * epsilon / steps if step_size is None else step_size
-    lowest, highest = (pixels - epsilon).clamp(min=0), (pixels + epsilon).clamp(max=1)
-    start = torch.rand(pixels.shape, generator=generator, device=pixels.device)
-    perturbed = (pixels + epsilon * (2 * start - 1)).clamp(0, 1)
-    with evaluating(model):
-        active = torch.arange(len(pixels), device=pixels.device)
-        for _ in range(steps):
-            direction, right = _ascent(model, perturbed[active], labels[active])
-            active = active[right]
-            if len(active) == 0:
-                break
-            stepped = perturbed[active] + step_size * direction[right]
-            perturbed[active] = stepped.clamp(lowest[active], highest[active])
-    return perturbed
-
-
-def _ascent(model: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sign of the cross-entropy's gradient by the pixels, and whether each picture is still right.
-
-    The gradients of the model's parameters stay untouched.
-    """
-    with torch.enable_grad():
-        pixels = pixels.detach().requires_grad_()
-        logits = model(pixels)
-        # The cross-entropy is log(1 + exp(this)): the same sign, and it doesn't vanish in float32
-        # where the model is very sure, which would look like robustness.
-        others = logits.scatter(1, labels[:, None], -torch.inf).logsumexp(dim=1)
-        margin = others - logits.gather(1, labels[:, None])[:, 0]
-    direction = torch.autograd.grad(margin.sum(), pixels)[0].sign()
-    return direction, logits.argmax(dim=1) == labels
+SEED = 0  # of the draws of attacks and corruptions, wherever they are measured
+# Numbers of pictures that only the first of two attacks fools.
+COUNTS = ("fgsm_not_pgd", "pgd_not_fgsm", "noise_not_pgd")
 
 
 def accuracy_under_attack(
@@ -97,10 +38,11 @@ def accuracy_under_attack(
     generator: Generator,
     batch_size: int = 256,
 ) -> pd.DataFrame:
-    """Accuracy against the size of the perturbation.
+    """Accuracy against the size of the perturbation, an upper bound.
 
     An attacker may leave a picture as it is: one that is misclassified without an attack counts
-    as misclassified at every epsilon, and epsilon 0 is the accuracy on clean pictures.
+    as misclassified at every epsilon, and epsilon 0 is the accuracy on clean pictures. PGD has
+    `TRIES` random starts, each on the pictures that none before has fooled.
 
     Parameters
     ----------
@@ -120,34 +62,68 @@ def accuracy_under_attack(
     """
     if attack not in ATTACKS:
         raise ValueError(f"no attack is called {attack!r}; there are {', '.join(ATTACKS)}")
+    standing = still_correct(model, images, labels, epsilons, attack, generator, batch_size)
+    return _attack_table(attack, epsilons, standing)
+
+
+def still_correct(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    epsilons: Sequence[float],
+    attack: str,
+    generator: Generator,
+    batch_size: int = 256,
+) -> Tensor:
+    """Which pictures no try of an attack fools, bool (epsilons, N) on the CPU.
+
+    `attack` is one of `ATTACKS` or "noise"; the rest as in `accuracy_under_attack`.
+    """
     if not all(0 <= epsilon <= 1 for epsilon in epsilons):
         raise ValueError(f"an epsilon of {list(epsilons)} lies outside [0, 1]; 8 of 255 is 8 / 255")
     device = device_of(model)
-    local = _generator_on(device, _drawn_seed(generator))
-    survivors = torch.zeros(len(epsilons), dtype=torch.int64, device=device)
+    local = generator_on(device, drawn_seed(generator))
+    batches = []
     for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         pixels = batch.to(device, non_blocking=True).float() / 255
         truth = truth.to(device, non_blocking=True)
-        right = _is_right(model, pixels, truth)
-        pixels, truth = pixels[right], truth[right]
-        if len(pixels) == 0:
-            continue
-        for i, epsilon in enumerate(epsilons):
-            if epsilon == 0:
-                perturbed = pixels
-            elif attack == "fgsm":
-                perturbed = fgsm(model, pixels, truth, epsilon)
-            else:
-                perturbed = pgd(model, pixels, truth, epsilon, local)
-            survivors[i] += _is_right(model, perturbed, truth).sum()
+        standing = _is_right(model, pixels, truth).repeat(len(epsilons), 1)
+        for of_epsilon, epsilon in zip(standing, epsilons, strict=True):
+            for _ in range(TRIES[attack] if epsilon else 0):
+                left = of_epsilon.nonzero()[:, 0]
+                if len(left) == 0:
+                    break
+                perturbed = _perturbed(model, pixels[left], truth[left], epsilon, attack, local)
+                of_epsilon[left] = _is_right(model, perturbed, truth[left])
+        batches.append(standing.cpu())
+    return torch.cat(batches, dim=1)
+
+
+def _perturbed(
+    model: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    epsilon: float,
+    attack: str,
+    generator: Generator,
+) -> Tensor:
+    if attack == "fgsm":
+        return fgsm(model, pixels, labels, epsilon)
+    if attack == "pgd":
+        return pgd(model, pixels, labels, epsilon, generator)
+    return sign_noise(pixels, epsilon, generator)
+
+
+def _attack_table(attack: str, epsilons: Sequence[float], standing: Tensor) -> pd.DataFrame:
     return pd.DataFrame(
         {"attack": attack, "epsilon": epsilon, "epsilon_255": epsilon * 255}
-        | _accuracy(correct, len(images))
-        for epsilon, correct in zip(epsilons, survivors.tolist(), strict=True)
+        | accuracy_columns(int(correct.sum()), len(correct))
+        for epsilon, correct in zip(epsilons, standing, strict=True)
     )
 
 
-def _accuracy(correct: int, total: int) -> dict[str, float]:
+def accuracy_columns(correct: int, total: int) -> dict[str, float]:
+    """A table's columns accuracy, low, high (Wilson) and n."""
     interval = accuracy_interval(correct, total)
     return {"accuracy": interval.value, "low": interval.low, "high": interval.high, "n": total}
 
@@ -158,11 +134,13 @@ def _is_right(model: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
         return model(pixels).argmax(dim=1) == labels
 
 
-def _drawn_seed(generator: Generator) -> int:
+def drawn_seed(generator: Generator) -> int:
+    """A seed from the generator, for generators on other devices."""
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
-def _generator_on(device: torch.device, seed: int) -> Generator:
+def generator_on(device: torch.device, seed: int) -> Generator:
+    """A generator on a device, with that seed."""
     return torch.Generator(device).manual_seed(seed)
 
 
@@ -194,77 +172,129 @@ def why_quoted(image_size: int) -> str:
 def accuracy_under_attacks(
     model: nn.Module, images: Tensor, labels: Tensor, steps: Sequence[float], generator: Generator
 ) -> pd.DataFrame:
-    """`accuracy_under_attack` of each of `ATTACKS`, for epsilons in units of 1/255."""
+    """`accuracy_under_attack` of each of `ATTACKS`, for epsilons in units of 1/255.
+
+    Returns
+    -------
+    table : its columns, and per epsilon how many pictures FGSM fools and PGD does not
+        (`fgsm_not_pgd`), the reverse (`pgd_not_fgsm`), and how many random signs fool and PGD does
+        not (`noise_not_pgd`)
+    """
     epsilons = [step / 255 for step in steps]
+    fgsm_right, pgd_right, noise_right = (
+        still_correct(model, images, labels, epsilons, attack, generator) for attack in TRIES
+    )
+    pairs = ((fgsm_right, pgd_right), (pgd_right, fgsm_right), (noise_right, pgd_right))
+    counts = {
+        name: (~fools & stands).sum(dim=1).tolist()
+        for name, (fools, stands) in zip(COUNTS, pairs, strict=True)
+    }
     tables = [
-        accuracy_under_attack(model, images, labels, epsilons, attack, generator)
-        for attack in ATTACKS
+        _attack_table(attack, epsilons, standing).assign(**counts)
+        for attack, standing in zip(ATTACKS, (fgsm_right, pgd_right), strict=True)
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def gradient_masking_check(table: pd.DataFrame) -> str:
-    """In one sentence: is PGD ever weaker than FGSM, a sign of gradient masking?
+# Gradient masking
 
-    The table holds rows of `accuracy_under_attack` for both attacks on the same pictures. Weaker
-    means significantly more correct predictions (`lib.intervals.differs`).
+LEVEL = 0.05
+NEAR_ZERO = 0.01  # accuracy under the strongest attack that counts as fallen to 0
+
+
+def gradient_masking_check(table: pd.DataFrame) -> str:
+    """What was found of the signs of gradient masking, in sentences with counts.
+
+    The two attacks are compared on the same pictures: McNemar's exact test for each epsilon, with
+    Holm's correction for their number.
+
+    Parameters
+    ----------
+    table : of `accuracy_under_attacks`; one that was stored without its counts gives a sentence
+        that says so
 
     Raises
     ------
     ValueError   if the two attacks have no epsilon above 0 in common
     """
-    at = {(row["attack"], row["epsilon"]): row for row in table.to_dict("records")}
-    epsilons = sorted({e for _, e in at if e > 0 and {("fgsm", e), ("pgd", e)} <= at.keys()})
-    if not epsilons:
+    steps = [
+        set(table.loc[(table["attack"] == attack) & (table["epsilon"] > 0), "epsilon"])
+        for attack in ("fgsm", "pgd")
+    ]
+    both = steps[0] & steps[1]
+    if not both:
         raise ValueError("the table holds no epsilon that both fgsm and pgd were run with")
-    weaker = []
-    for epsilon in epsilons:
-        fgsm_accuracy, pgd_accuracy = (Interval.of(at[name, epsilon]) for name in ("fgsm", "pgd"))
-        if pgd_accuracy.value > fgsm_accuracy.value and differs(pgd_accuracy, fgsm_accuracy):
-            accuracies = f"{pgd_accuracy.value:.1%}, FGSM {fgsm_accuracy.value:.1%}"
-            weaker.append(f"{epsilon * 255:.3g}/255 (accuracy {accuracies})".replace("%", " %"))
-    if weaker:
+    rows = table[(table["attack"] == "pgd") & table["epsilon"].isin(both)].sort_values("epsilon")
+    if not {*COUNTS} <= {*table.columns} or rows[[*COUNTS]].isna().any(axis=None):
         return (
-            f"PGD is weaker than FGSM at ε = {', '.join(weaker)}: a sign of gradient masking; the "
-            "measured robustness is not reliable."
+            "Whether gradients are masked is not known: it was not counted which pictures one "
+            "attack alone fools. Measure the attacks again."
         )
-    return "PGD is at least as strong as FGSM at every ε: no sign of gradient masking."
+    return f"{_fgsm_against_pgd(rows)} {_noise_against_pgd(rows)} {_at_the_end(rows)}"
 
 
-def corruption_accuracy(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    generator: Generator,
-    names: Sequence[str] = CORRUPTIONS,
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
-    batch_size: int = 512,
-) -> pd.DataFrame:
-    """One row per corruption and severity: corruption, severity, accuracy, low, high, n.
+def _fgsm_against_pgd(rows: pd.DataFrame) -> str:
+    by_fgsm, by_pgd = ([int(x) for x in rows[name]] for name in COUNTS[:2])
+    adjusted = holm([mcnemar(*pair) for pair in zip(by_fgsm, by_pgd, strict=True)])
+    weaker = [
+        (step, one, other)
+        for step, one, other, p in zip(rows["epsilon_255"], by_fgsm, by_pgd, adjusted, strict=True)
+        if one > other and p < LEVEL
+    ]
+    total = _pictures(rows["n"].iloc[0])
+    if weaker:
+        where = "; ".join(
+            f"ε = {step:.3g}/255 ({_pictures(one)} fooled by FGSM alone, {other} by PGD alone)"
+            for step, one, other in weaker
+        )
+        return (
+            f"On {total}, PGD is significantly weaker than FGSM at {where}: a sign of gradient "
+            "masking; the measured robustness is not reliable."
+        )
+    return (
+        f"PGD is nowhere significantly weaker than FGSM: at {_steps(rows)}, of {total} FGSM alone "
+        f"fools {_row(by_fgsm)}, PGD alone {_row(by_pgd)}. Fewer than {_fewest_seen(len(rows))} "
+        "fooled by FGSM alone at one ε could not have been seen."
+    )
 
-    The severities of a corruption share their random numbers, and a generator of the same seed
-    gives every model the same pictures: what differs is not the draw's doing.
 
-    Parameters
-    ----------
-    images : uint8 (N, 3, H, W)
-    labels : int64 (N,)
-    generator : Generator   on any device
-    """
-    device, seed = device_of(model), _drawn_seed(generator)
-    truth = labels.cpu().numpy()
-    rows = []
-    for name in names:
-        for severity in severities:
-            # Not Python's hash of the name, which differs between processes.
-            local = _generator_on(device, seed + CORRUPTIONS.index(name))
-            correct = 0
-            for start in range(0, len(images), batch_size):
-                part = slice(start, start + batch_size)
-                batch = corrupted(images[part].to(device), name, severity, local)
-                predicted = predict(model, batch, batch_size).argmax(axis=1)
-                correct += int((predicted == truth[part]).sum())
-            rows.append(
-                {"corruption": name, "severity": severity} | _accuracy(correct, len(images))
-            )
-    return pd.DataFrame(rows)
+def _fewest_seen(tests: int) -> int:
+    """How many pictures, all fooled by one attack alone, McNemar's test sees among so many."""
+    return math.ceil(1 + math.log2(tests / LEVEL))
+
+
+def _noise_against_pgd(rows: pd.DataFrame) -> str:
+    counts = [int(count) for count in rows["noise_not_pgd"]]
+    search = f"Random search ({TRIES['noise']} draws of sign noise per picture and ε)"
+    if not any(counts):
+        return f"{search} fools no picture that PGD does not."
+    return (
+        f"{search} fools {_row(counts)} pictures at {_steps(rows)} that PGD does not: a further "
+        "sign of gradient masking."
+    )
+
+
+def _at_the_end(rows: pd.DataFrame) -> str:
+    last = rows.iloc[-1]
+    accuracy = f"{last['accuracy']:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+    where = f"at ε = {last['epsilon_255']:.3g}/255"
+    if last["accuracy"] <= NEAR_ZERO:
+        return f"Accuracy under PGD falls to {accuracy} {where}, as it must where ε is large."
+    return (
+        f"Accuracy under PGD is {accuracy} {where}; whether it falls to 0, as it must where ε is "
+        "large, was not seen."
+    )
+
+
+def _pictures(number: float) -> str:
+    return f"{int(number):,} picture" + ("" if number == 1 else "s")
+
+
+def _steps(rows: pd.DataFrame) -> str:
+    return f"ε = {_row([f'{step:.3g}' for step in rows['epsilon_255']])}/255"
+
+
+def _row(values: Iterable[object]) -> str:
+    """`1, 2 and 4`."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} and {last}" if others else last

@@ -12,13 +12,15 @@ import torch
 from lib.charts.titles import extremes
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import ece_reference, faultless, softmax
+from lib.diagnosis.corruption_accuracy import corruption_accuracy
 from lib.diagnosis.mistakes import most_confused, stands_out, worst_mistakes
 from lib.diagnosis.robustness import (
     QUOTED,
+    SEED,
+    STEPS,
     TABLED,
     accuracy_at,
     accuracy_under_attacks,
-    corruption_accuracy,
 )
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
@@ -28,7 +30,7 @@ from lib.study.selection import accuracy_over_seeds
 from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run
 
-SEVERITIES = (1, 3, 5)
+SEVERITIES = (1, 3, 5)  # of corruption, that the card tables
 SURE = 0.9  # calibrated confidence from which an error counts as confident
 
 
@@ -39,25 +41,31 @@ class Robustness:
     attacks: (
         pd.DataFrame
     )  # of `lib.diagnosis.robustness.accuracy_under_attack`, epsilon 0 among them
-    corruptions: pd.DataFrame  # of `lib.diagnosis.robustness.corruption_accuracy`
+    corruptions: pd.DataFrame  # of `lib.diagnosis.corruption_accuracy.corruption_accuracy`
 
 
 def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
-    Attacks that day 4 has measured on as many pictures are taken from the run: see `Run.attacks`.
+    What day 4 has measured on as many pictures is taken from the run (`Run.attacks`,
+    `Run.corruptions`); otherwise it is measured as there, with the same draws.
     """
-    test, model = dataset.test.first(pictures), run.load_model(best_device())
-    generator = torch.Generator().manual_seed(0)
-    attacks = run.attacks
-    if attacks is None or attacks["n"].iloc[0] != len(test):
-        steps = (0, *TABLED)
-        attacks = accuracy_under_attacks(model, test.images, test.labels, steps, generator)
+    test = dataset.test.first(pictures)
+    attacks, corruptions = (_of_so_many(t, len(test)) for t in (run.attacks, run.corruptions))
+    if attacks is None or corruptions is None:
+        model = run.load_model(best_device())
+        of = model, test.images, test.labels
+        if attacks is None:
+            attacks = accuracy_under_attacks(*of, STEPS, torch.Generator().manual_seed(SEED))
+        if corruptions is None:
+            corruptions = corruption_accuracy(*of, torch.Generator().manual_seed(SEED))
     attacks = attacks[attacks["epsilon_255"].round(3).isin((0, *TABLED))]
-    corruptions = corruption_accuracy(
-        model, test.images, test.labels, generator, severities=SEVERITIES
-    )
     return Robustness(attacks, corruptions)
+
+
+def _of_so_many(table: pd.DataFrame | None, pictures: int) -> pd.DataFrame | None:
+    """The table, if there is one and it was measured on so many pictures."""
+    return table if table is not None and (table["n"] == pictures).all() else None
 
 
 @dataclass(frozen=True)
@@ -285,7 +293,9 @@ class Facts:
         """Accuracy by severity, by the corruption's name."""
         if self.robustness is None:
             return None
-        return _nested(self.robustness.corruptions, "corruption", "severity")
+        measured = self.robustness.corruptions
+        shown = measured[measured["severity"].isin(SEVERITIES)]
+        return _nested(shown, "corruption", "severity")
 
 
 def _nested(table: pd.DataFrame, outer: str, inner: str) -> dict[Any, dict[Any, Interval]]:

@@ -35,10 +35,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib.data.dataset import Split
+from lib.diagnosis.attacks import fgsm
 from lib.diagnosis.attribution import grad_cam
 from lib.diagnosis.calibration import cross_entropy, fit_temperature, softmax
 from lib.diagnosis.heat import heat_png, png
-from lib.diagnosis.robustness import PICTURED, fgsm
+from lib.diagnosis.robustness import PICTURED
 from lib.files import replacing_folder
 from lib.models.parts import Classifier, predict
 from lib.pages import links

@@ -92,10 +92,16 @@ def _attacks(run: Run) -> Figure:
         return name, "–", "not measured yet; run day 4"
     clean, attacked = (accuracy_at(run.attacks, "pgd", step) for step in (0, QUOTED))
     more = (
-        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255; {per_cent(clean.value)} without "
-        "an attack"
+        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255 on "
+        f"{count(attacked_pictures(run), 'test picture')}; {per_cent(clean.value)} without an "
+        "attack"
     )
-    return name, per_cent(attacked.value), more
+    return name, f"at most {per_cent(attacked.value)}", more
+
+
+def attacked_pictures(run: Run) -> int:
+    """How many test pictures of the run were attacked."""
+    return 0 if run.attacks is None else int(run.attacks["n"].iloc[0])
 
 
 def _training(run: Run) -> Figure:

@@ -42,7 +42,7 @@ from lib.training.hardware import (
 from lib.training.network import build
 from lib.training.optimizers import learning_rates, optimizers_for
 from lib.training.recipe import Recipe
-from lib.training.runs import ATTACKS, Run, RunStore, validation_rank
+from lib.training.runs import MEASURED, Run, RunStore, validation_rank
 
 
 def fit(
@@ -118,7 +118,8 @@ def train(
 ) -> None:
     """Train to the last epoch, from the checkpoint if there is one, and write the run's record."""
     mark = time.perf_counter()
-    (run.path / ATTACKS).unlink(missing_ok=True)  # of a reference run that was here before
+    for name in MEASURED:  # of a reference run that was here before
+        (run.path / name).unlink(missing_ok=True)
     write_json(run.path / "environment.json", environment(device))
     precision = resolve_precision(recipe.precision, device)
     state = begin(recipe, dataset, store, device, precision)

@@ -78,7 +78,7 @@ def attacks():
         for e in (0, 1, 2, 4, 8)
     ]
     table = pd.DataFrame(rows, columns=["attack", "epsilon_255", "accuracy"])
-    return table.assign(low=table["accuracy"] * 0.98, high=table["accuracy"] * 1.02)
+    return table.assign(low=table["accuracy"] * 0.98, high=table["accuracy"] * 1.02, n=359)
 
 
 def corruptions():
@@ -90,13 +90,15 @@ def corruptions():
     return pd.DataFrame(rows, columns=["corruption", "severity", "accuracy"]).assign(n=1000)
 
 
-def helped():
+def helped(seeds=5, noise=0.01, step=0.05):
+    generator = np.random.default_rng(4)
     rows = [
-        (name, corruption, 0.6 + 0.02 * i + 0.01 * j)
+        (name, seed, corruption, 0.4 + step * i * (j + 1) + noise * generator.normal())
         for i, name in enumerate(AUGMENTATIONS)
         for j, corruption in enumerate(("gaussian_noise", "fog", "jpeg"))
+        for seed in range(seeds)
     ]
-    return pd.DataFrame(rows, columns=["augmentation", "corruption", "accuracy"])
+    return pd.DataFrame(rows, columns=["augmentation", "seed", "corruption", "accuracy"])
 
 
 def faithfulness():

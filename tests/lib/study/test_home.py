@@ -5,7 +5,6 @@ import re
 
 import pandas as pd
 import pytest
-import torch
 
 from lib.data.sources import content_key
 from lib.diagnosis.robustness import accuracy_at
@@ -38,8 +37,8 @@ def attacked(run, tmp_path):
 def test_accuracy_under_attack_is_that_of_the_standard_with_the_clean_one_beside_it(attacked):
     text = home.headline([attacked]).text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
-        "Accuracy under attack: 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with ε = 8/255; 90.0 % "
-        "without an attack)"
+        "Accuracy under attack: at most 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with ε = 8/255 "
+        "on 30 test pictures; 90.0 % without an attack)"
     ) in text
 
 
@@ -63,7 +62,7 @@ def test_without_day_4_the_figure_says_how_to_get_it(run):
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
     subject = diagnostics.Subject(attacked, tiny)
-    table = diagnostics.attacks(subject, tiny.test, torch.Generator().manual_seed(0))
+    table = diagnostics.attacks(subject, tiny.test)
     pd.testing.assert_frame_equal(attacked.attacks, table)
     strong = accuracy_at(table, "pgd", 8)
     assert f"{strong.value:.1%}".replace("%", "") in home.headline([attacked]).text
@@ -96,6 +95,12 @@ def test_the_best_settings_come_in_the_order_of_validation(several):
     assert table["run_id"].tolist() == [group[0].run_id for group in groups]
     assert table["val_accuracy"].tolist() == [mean_validation(group) for group in groups]
     assert len(home.best_settings(runs, top=2)) == 2
+
+
+def test_figures_on_fewer_pictures_are_not_said_to_be_on_all(attacked):
+    attacked.save_attacks(attacked.attacks.assign(n=20))
+    assert "on 20 test pictures" in home.headline([attacked]).text
+    assert "where no other number is given" in home.scope([attacked], [attacked]).text
 
 
 def test_a_day_has_its_number_its_title_and_its_first_finding(tmp_path):

@@ -21,6 +21,7 @@ from lib.errors import UserError
 from lib.files import sha256
 from lib.inference.__main__ import main
 from lib.inference.bundle import Bundle
+from lib.pages.wording import per_cent
 from lib.study.card_facts import Facts
 from lib.study.model_card import Bibliography, card, site_page, write
 from lib.training.loop import fit
@@ -322,7 +323,8 @@ def test_the_attack_that_is_quoted_is_the_standard_one(facts, run, tiny):
     table = facts.robustness.attacks.set_index(["attack", "epsilon_255"])["accuracy"]
     clean, attacked = (f"{table.loc['pgd'].iloc[i]:.1%}".replace("%", " %") for i in (0, -1))
     assert (
-        f"by at most 8/255 (PGD) changes its accuracy from {clean} to {attacked}; 8/255 is the "
+        f"by at most 8/255 (PGD) changes its accuracy on 30 test pictures from {clean} to at most "
+        f"{attacked}; 8/255 is the "
         "value of RobustBench for CIFAR-10; there is none for pictures of 8 px (Croce et al., 2021)"
     ) in text
 
@@ -338,7 +340,9 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
     shown = f"{direct['accuracy'].iloc[1]:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
     assert rows["4/255"][1].startswith(f"{shown} (")
     assert len(rows["Gaussian noise"]) == 4  # its name and three severities
-    assert {"JPEG", "motion blur", "fog"} <= set(rows)
+    assert {"JPEG", "motion blur", "fog", "frost", "elastic transform"} <= set(rows)
+    mean = per_cent(facts.robustness.corruptions["accuracy"].mean())
+    assert f"mean over all 15 corruptions and 5 severities is {mean}" in str(card(facts))
 
 
 @pytest.mark.parametrize(
