@@ -11,9 +11,9 @@ again with other draws and must agree within `ERRORS` standard errors of both si
 Prints how many figures of each kind were compared, and a line for every disagreement: page, place,
 what is printed, what was recounted. Exits with 1 if there is one.
 
-What a page's rules choose is written once each: `chosen` and `standing`. A page's function finds
-its figures by the ids of charts, the headings of tables and the words of sentences; where one of
-them is not found, that is a disagreement too.
+What a page's rules choose is written once each: `recipes`, `chosen` and `standing`. A page's
+function finds its figures by the ids of charts, the headings of tables and the words of sentences;
+where one of them is not found, that is a disagreement too.
 """
 
 import argparse
@@ -121,9 +121,16 @@ class Run:
     def calibration(self) -> "Calibration":
         return Calibration(self)
 
-    @property
+    @cached_property
     def rank(self) -> tuple[float, float]:
-        return self.summary["val_accuracy"], -self.summary["val_loss"]
+        """Validation accuracy, then the likelihood after temperature scaling."""
+        return round(self.correct("val").mean(), 9), -self.scaled_loss
+
+    @cached_property
+    def scaled_loss(self) -> float:
+        logits, labels = self.logits("val"), self.labels("val")
+        scaled = special.log_softmax(logits / _temperature(logits, labels), axis=1)
+        return float(-scaled[np.arange(len(labels)), labels].mean())
 
     @property
     def budget(self) -> tuple[int, int]:
@@ -134,13 +141,22 @@ class Run:
         """What runs of one name have in common."""
         recipe = self.recipe
         own = ("model", "augmentation") if recipe["model"] == "small_cnn" else ("model", "strategy")
-        random = recipe["model"] != "small_cnn" and recipe["weights"] == "none"
-        return (*(recipe[name] for name in own), random, self.budget)
+        weights = "" if recipe["model"] == "small_cnn" else recipe["weights"]
+        kind = weights if weights.startswith("file:") else weights.partition(":")[0]
+        return (*(recipe[name] for name in own), kind, self.budget)
 
-    @property
+    @cached_property
     def family(self) -> str:
-        """The recipe without its seed, and the budget."""
-        return json.dumps([{**self.recipe, "seed": 0}, self.budget], sort_keys=True)
+        """The recipe without its seed, and the pictures; pretrained networks differ in more."""
+        recipe, origin = {**self.recipe, "seed": 0}, self.recipe.get("weights", "none")
+        if origin.startswith("run:"):
+            folder = self.path.parent / origin.partition(":")[2]
+            if (folder / "recipe.json").exists():
+                source = Run(folder, folder)
+                origin = [{**source.recipe, "seed": 0}, source.dataset["fingerprint"]]
+        if recipe["model"] == "resnet18":
+            recipe["weights"] = "none"
+        return json.dumps([recipe, origin, self.dataset["fingerprint"]], sort_keys=True)
 
 
 class Records:
@@ -163,17 +179,31 @@ class Records:
         return [self[name] for name in sorted(set(names)) if name in self._found]
 
 
-def chosen(runs: Sequence[Run]) -> Run:
-    """The run that stands for several: the best by validation accuracy, then loss."""
-    return max(runs, key=lambda run: run.rank)
+def recipes(runs: Iterable[Run]) -> list[list[Run]]:
+    """The runs of each recipe, the best first: by mean validation accuracy, then scaled loss."""
+    groups: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.id):
+        groups.setdefault(run.family, []).append(run)
+    ordered = [sorted(group, key=lambda run: run.rank, reverse=True) for group in groups.values()]
+
+    def rank(group: list[Run]) -> tuple[float, float]:
+        accuracy = float(np.mean([run.correct("val").mean() for run in group]))
+        return round(accuracy, 9), -float(np.mean([run.scaled_loss for run in group]))
+
+    return sorted(ordered, key=rank, reverse=True)
 
 
-def standing(runs: Iterable[Run]) -> list[Run]:
-    """Day 5's candidates: the chosen run of each setting and budget, the best first."""
-    groups: dict[tuple, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.setting, []).append(run)
-    return sorted(map(chosen, groups.values()), key=lambda run: run.rank, reverse=True)
+def chosen(runs: Iterable[Run]) -> Run:
+    """The run that stands for several: the best seed of the best recipe."""
+    return recipes(runs)[0][0]
+
+
+def standing(runs: Iterable[Run]) -> list[list[Run]]:
+    """The best recipe of each setting and budget, the best first."""
+    best: dict[tuple, list[Run]] = {}
+    for group in recipes(runs):
+        best.setdefault(group[0].setting, group)
+    return list(best.values())
 
 
 # Formulas
@@ -260,6 +290,23 @@ def tango(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
 
     value, edge = (b - c) / n, 1 - 1e-9
     return value, limit(value, -edge, z), limit(value, edge, -z)
+
+
+def recipe_difference(first: Sequence[Run], second: Sequence[Run]) -> tuple[float, float, float]:
+    """Mean accuracies less one another: pictures are paired, the variance over seeds is added."""
+    one, other = (
+        np.array([run.correct() for run in runs], dtype=float) for runs in (first, second)
+    )
+    parts = [
+        (np.var(values, ddof=1) / len(values), len(values) - 1)
+        for values in (one.mean(0) - other.mean(0), one.mean(1), other.mean(1))
+    ]
+    value, error = float(one.mean() - other.mean()), sum(part for part, _ in parts)
+    if error == 0:
+        return value, value, value
+    freedom = error**2 / sum(part**2 / df for part, df in parts)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(error)
+    return value, max(-1.0, value - half), min(1.0, value + half)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
@@ -685,6 +732,9 @@ def tables_of_runs(check: Comparison, page: Page, records: Records) -> None:
                 continue
             run, cells = records[name], dict(zip(table.head, table.rows[place], strict=True))
             accuracy = wilson(run.correct().sum(), len(run.correct()))
+            if "Seeds" in table.head:  # a row is a recipe, and its first cell leads to one run
+                row_of_recipe(check, cells, run, records.of(page.record["compared"]))
+                continue
             for heading, key in percent.items():
                 if "(" in cells.get(heading, ""):
                     check.interval(f"{name}, {heading}", cells[heading], accuracy)
@@ -708,6 +758,22 @@ def tables_of_runs(check: Comparison, page: Page, records: Records) -> None:
                 )
 
 
+def row_of_recipe(check: Comparison, cells: dict[str, str], run: Run, runs: list[Run]) -> None:
+    group = [other for other in runs if other.family == run.family]
+    check.number(f"recipe of {run.id}, seeds", cells["Seeds"], len(group))
+    check.text(f"the run of its recipe, {run.id}", run.id, chosen(group).id)
+    val = float(np.mean([other.correct("val").mean() for other in group]))
+    check.number(f"recipe of {run.id}, validation", cells["Validation accuracy"], 100 * val)
+    check.interval(f"recipe of {run.id}", cells["Test accuracy"], recipe_accuracy(group))
+    check.text(f"{run.id}, time", cells["Training time"], duration(run.summary["seconds"]))
+    if "Best seed" in cells:
+        best = wilson(run.correct().sum(), len(run.correct()))
+        check.interval(f"{run.id}, best seed", cells["Best seed"], best)
+        check.number(f"{run.id}, pictures", cells["Training pictures"], run.budget[0])
+        check.number(f"{run.id}, epochs", cells["Epochs"], run.budget[1])
+        check.number(f"{run.id}, parameters", cells["Parameters"], run.summary["parameters"])
+
+
 def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.3g} s"
@@ -723,8 +789,10 @@ def charts_of_settings(check: Comparison, page: Page, records: Records) -> None:
             continue
         by = next(name for name in means.columns if name not in ("mean", "low", "high", "runs"))
         groups: dict[str, list[float]] = {}
+        val: dict[str, list[float]] = {}
         for row in runs.itertuples():
             accuracy = records[row.run_id].correct().mean()
+            val.setdefault(getattr(row, by), []).append(records[row.run_id].correct("val").mean())
             check.datum(f"{chart.name}, {row.run_id}", row.test_accuracy, accuracy)
             groups.setdefault(getattr(row, by), []).append(accuracy)
         for row in means.to_dict("records"):
@@ -732,30 +800,39 @@ def charts_of_settings(check: Comparison, page: Page, records: Records) -> None:
             check.text(f"{place}, runs", int(row["runs"]), len(groups[row[by]]))
             for name, value in zip(("mean", "low", "high"), expected, strict=True):
                 check.datum(f"{place}, {name}", row[name], value)
-        sentence_of_groups(check, page.before(chart), groups, chart.name)
+        sentence_of_groups(check, page.before(chart), groups, val, chart.name)
 
 
 def sentence_of_groups(
-    check: Comparison, text: str, groups: dict[str, list[float]], chart: str
+    check: Comparison,
+    text: str,
+    groups: dict[str, list[float]],
+    val: dict[str, list[float]],
+    chart: str,
 ) -> None:
-    """What is said above a comparison: the highest mean, the lead, and who differs by how much."""
-    order = sorted(groups, key=lambda name: -np.mean(groups[name]))
-    best = np.mean(groups[order[0]])
-    found = re.search(rf"(?:highest mean|Highest \w+ accuracy): (.+?), ({NUMBER}) %", text)
+    """What is said above a comparison: the best on validation, its lead, and who differs."""
+    order = sorted(groups, key=lambda name: -np.mean(val[name]))
+    found = re.search(rf"[Bb]est on validation: (.+?), (?:test accuracy )?({NUMBER}) %", text)
     if not found:
         if "one seed only" not in text:
             check.missing(f"{chart}, sentence above")
         return
-    tied = [name for name in order if math.isclose(np.mean(groups[name]), best)]
-    check.text(f"{chart}, highest", found[1] in tied, True)
-    check.number(f"{chart}, highest mean", found[2], 100 * best)
+    tied = [name for name in order if math.isclose(np.mean(val[name]), np.mean(val[order[0]]))]
+    check.text(f"{chart}, best on validation", found[1] in tied, True)
+    check.number(f"{chart}, its mean", found[2], 100 * np.mean(groups[found[1]]))
     by = rf"(-?)({NUMBER}) percentage points \(([+-][\d.]+) to ([+-][\d.]+)\)"
-    if lead := re.search(rf"{by} above (.+?)(?:;|\.$)", text):
-        gap = [100 * x for x in welch(groups[found[1]], groups[lead[5]])]
-        for name, printed, value in zip(
-            ("lead", "low", "high"), lead.groups()[1:4], gap, strict=True
+    pattern = (
+        rf"({NUMBER}) percentage points \(([\d.]+) to ([\d.]+)\) (above|below) (.+?), the second"
+    )
+    if lead := re.search(pattern, text):
+        value, *ends = (100 * x for x in welch(groups[found[1]], groups[lead[5]]))
+        least, most = sorted(map(abs, ends))
+        sizes = (abs(value), least, most)
+        for name, printed, own in zip(
+            ("lead", "low", "high"), lead.groups()[:3], sizes, strict=True
         ):
-            check.number(f"{chart}, {name}", printed, value)
+            check.number(f"{chart}, {name}", printed, own)
+        check.text(f"{chart}, side of the lead", lead[4], "above" if value > 0 else "below")
     if unseen := re.search(rf"lead of less than ({NUMBER}) percentage points", text):
         _, low, high = welch(groups[order[0]], groups[order[1]])
         check.number(f"{chart}, lead that could not be seen", unseen[1], 100 * (high - low) / 2)
@@ -866,8 +943,13 @@ def home(check: Comparison, page: Page, records: Records) -> None:
         return
     address, _, value, more = figures["Test accuracy of the best run"]
     run = records[address.rpartition("#run=")[2]]
-    check.text("the chosen run", run.id, chosen(runs).id)
+    best = recipes(runs)[0]
+    check.text("the chosen run", run.id, best[0].id)
     interval_words(check, "accuracy", value, more, wilson(run.correct().sum(), len(run.correct())))
+    if len(best) > 1:
+        found = re.search(rf"mean of its ({NUMBER}) seeds: ({NUMBER}) %", more)
+        check.number("seeds", found[1] if found else "", len(best))
+        check.number("mean of the seeds", found[2] if found else "", 100 * recipe_accuracy(best)[0])
     _, _, value, more = figures["Expected calibration error (ECE)"]
     *after, error = run.calibration.measure("ece", "after")
     interval_words(check, "ECE", value, more, after, ERRORS * error)
@@ -897,13 +979,13 @@ def home(check: Comparison, page: Page, records: Records) -> None:
     )
     scope(check, page, run, runs)
 
-    check.at(page.name, "best runs")
+    check.at(page.name, "best settings")
     table = next((table for table in page.tables if "Setting" in table.head), None)
-    ranked = sorted(runs, key=lambda run: run.rank, reverse=True)
     if table is None:
-        check.missing("table of best runs")
+        check.missing("table of best settings")
     else:
-        check.text("order", table.runs, [run.id for run in ranked[: len(table.runs)]])
+        order = [group[0].id for group in standing(runs)]
+        check.text("order", table.runs, order[: len(table.runs)])
     chart_of_times(check, page, records, runs)
 
 
@@ -927,7 +1009,8 @@ def scope(check: Comparison, page: Page, run: Run, runs: list[Run]) -> None:
     for name, pattern, value in (
         ("pictures", r"\(([\d,]+) pictures?", sum(sizes.values())),
         ("classes", r"([\d,]+) class(?:es)?\)", len(run.dataset["classes"])),
-        ("runs", r"among ([\d,]+) runs?", len(runs)),
+        ("recipes", r"Of ([\d,]+) recipes?", len(recipes(runs))),
+        ("runs", r"\(([\d,]+) runs?\)", len(runs)),
         ("test pictures", r"on ([\d,]+) test pictures?", sizes["test"]),
     ):
         found = re.search(pattern, text)
@@ -1033,11 +1116,19 @@ def day4(check: Comparison, page: Page, records: Records) -> None:
         if found := re.fullmatch(r"confusion-(small_cnn|resnet18)", name):
             check.at(page.name, "choice")
             subject = _subject(chart, found[1], runs)
-            best = chosen([run for run in runs if run.recipe["model"] == found[1]])
+            learned = [run for run in runs if run.recipe["model"] == found[1] and _learned(run)]
+            best = chosen(learned)
             check.text(f"the run that stands for {found[1]}", subject.id, best.id)
             diagnosed(check, page, found[1], subject, chart)
     check.at(page.name, "confusion matrices of all models")
     confusions_by_id(check, page, records)
+
+
+def _learned(run: Run) -> bool:
+    """Not a head on a backbone of random weights."""
+    recipe = run.recipe
+    random = recipe.get("weights") == "none" and recipe.get("strategy") == "head"
+    return recipe["model"] == "small_cnn" or not random
 
 
 def _subject(chart: Chart, kind: str, runs: list[Run]) -> Run:
@@ -1140,20 +1231,30 @@ def day5(check: Comparison, page: Page, records: Records) -> None:
     if table is None:
         check.missing("standings")
         return
-    check.text("order", table.runs, [run.id for run in standing(runs)])
-    first, *others = (records[name] for name in table.runs)
+    groups = standing(runs)
+    check.text("order", table.runs, [group[0].id for group in groups])
+    first = records[table.runs[0]]
     check.at(page.name, "selection")
-    text = page.sentence("^Highest validation accuracy")
-    found = re.search(rf", ({NUMBER}) %\. Its test accuracy is ({NUMBER} % \([^)]+\))", text)
+    text = page.sentence("^Highest (?:mean )?validation accuracy")
+    found = re.search(
+        rf", ({NUMBER}) %.*?\. Its (?:mean )?test accuracy is ({NUMBER} % \([^)]+\))", text
+    )
     if not found:
         check.missing("sentence on the selection")
     else:
-        check.number("validation accuracy", found[1], 100 * first.correct("val").mean())
+        val = np.mean([run.correct("val").mean() for run in groups[0]])
+        check.number("validation accuracy", found[1], 100 * val)
+        check.interval("test accuracy", found[2], recipe_accuracy(groups[0]))
+        if len(groups) > 1:
+            lead(check, text, *groups[:2])
+    if packed := re.search(
+        rf"accuracy, (\d+): ({NUMBER}) % on validation, (.+?\)) on test", page.sentence("^Packed")
+    ):
+        check.number("packed seed", packed[1], first.recipe["seed"])
+        check.number("its validation accuracy", packed[2], 100 * first.correct("val").mean())
         check.interval(
-            "test accuracy", found[2], wilson(first.correct().sum(), len(first.correct()))
+            "its test accuracy", packed[3], wilson(first.correct().sum(), len(first.correct()))
         )
-        if others:
-            lead(check, text, first, others[0])
     check.at(page.name, "calibration")
     chart = page.charts["reliability"]
     calibration_of(check, "the selected model", page.before(chart), first)
@@ -1165,12 +1266,15 @@ def day5(check: Comparison, page: Page, records: Records) -> None:
     check.number("test pictures", same[2] if same else "", len(first.correct()))
 
 
-def lead(check: Comparison, text: str, first: Run, second: Run) -> None:
-    """The lead over the second-best model, on the same pictures."""
-    value, low, high = (100 * x for x in tango(first.correct(), second.correct()))
+def lead(check: Comparison, text: str, first: list[Run], second: list[Run]) -> None:
+    """The lead over the second-best recipe, on the same pictures; of single runs Tango's."""
+    single = min(len(first), len(second)) == 1
+    one, other = first[0].correct(), second[0].correct()
+    gap = tango(one, other) if single else recipe_difference(first, second)
+    value, low, high = (100 * x for x in gap)
     clear = low > 0 or high < 0
     check.text("the lead is significant", "not significantly different" not in text, clear)
-    p = mcnemar(first.correct(), second.correct())
+    p = mcnemar(one, other) if single else 0.1
     if (p < 0.01 and not clear) or (p > 0.2 and clear):  # the two may part at the border alone
         check.missing(f"McNemar's p = {p:.3f} does not go with {low:.1f} to {high:.1f}")
     if ends := re.search(r"(?:difference|by) ([+-][\d.]+) to ([+-][\d.]+) percentage", text):
