@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests import recount
 from tests.browser import served
 from tests.report.test_pages import Visit
 
@@ -96,6 +97,83 @@ def test_the_study_leaves_a_bundle_that_predicts(checkout):
     assert (checkout / "models" / "tiny" / "README.md").is_file()
 
 
+# A digit of a figure of each kind: the page, and what stands around the digit.
+DIGITS = [
+    ("home", r"best run</span><strong>(\d)"),
+    ("home", r"interval \d*(\d)\.\d"),
+    ("home", r"(\d)\.\d\s% before temperature"),
+    ("home", r"(\d)\.\d\s% without an attack"),
+    ("home", r'"seconds":\d*?(\d)[.,}]'),
+    ("day1_augmentations", r'"mean":0\.(\d)'),
+    ("day1_augmentations", r'daybook-number">(\d)\d*\.\d\s%'),
+    ("day2_from_scratch", r"Test accuracy: (\d)"),
+    ("day2_from_scratch", r"\((\d)\d*\.\d–"),
+    ("day2_from_scratch", r"finding\">(\d)\d* of \d+ test pictures"),
+    ("day2_from_scratch", r'"count":(\d)'),
+    ("day2_from_scratch", r'"class":"3","accuracy":[\d.]+,"low":0\.(\d)'),
+    ("day3_transfer", r"all layers</th>.*?<td>(\d)\d*\.\d\s% \("),
+    ("day3_transfer", r'"test_accuracy":0\.(\d)'),
+    (
+        "day4_diagnostics",
+        r'"attack":"PGD","epsilon":[\d.]+,"epsilon_255":[\d.]+,"accuracy":0\.(\d)',
+    ),
+    ("day4_diagnostics", r'"corruption":"fog","severity":3,"accuracy":[\d.]+,"low":0\.\d(\d)'),
+    ("day4_diagnostics", r"temperature of \d+\.(\d)"),
+    ("day4_diagnostics", r'"metric":"ECE, class-wise","scaling":"after",.*?"value":0\.\d*?([1-9])'),
+    ("day4_diagnostics", r'"metric":"MCE","scaling":"before",.*?"value":0\.(\d)'),
+    (
+        "day4_diagnostics",
+        r'Brier score</th><td>after</td>.*?number">[\d.]+</td>.*?number">\d\.(\d)',
+    ),
+    ("day4_diagnostics", r'"coverage":[\d.]+,"threshold":[\d.]+,"accuracy":0\.(\d)'),
+    ("day4_diagnostics", r"\(AURC\): (\d)"),
+    ("day5_artifacts", r"Its test accuracy is (\d)"),
+    ("day5_artifacts", r"[+−](\d)\d*\.\d to "),
+    ("day5_artifacts", r"Candidate</th>.*?number\">(\d)\d*\.\d\s%"),
+    ("model_card", r"test accuracy is \*\*(\d)"),
+    ("model_card", r"\| 7 \| .*?\| (\d)\d*\.\d"),
+    ("model_card", r"\| 8/255 \| (\d)"),
+    ("model_card", r"equally full bins.*?\| \d+\.(\d)"),
+    ("model_card", r"misclassifies (\d)"),
+    ("model_card", r"\| test \| (\d)"),
+]
+
+
+@pytest.mark.parametrize(("page", "around"), DIGITS)
+def test_a_changed_digit_is_told_with_its_page(checkout, tmp_path, capsys, page, around):
+    study = shutil.copytree(checkout / "report" / "studies" / "tiny", tmp_path / "tiny")
+    change_digit(next(study.glob(f"{page}.*")), around)
+    status = recount.main([str(study), "--runs", str(checkout / "runs"), "--only", page])
+    assert status == 1
+    assert f"DISAGREES: {page}, " in capsys.readouterr().out
+
+
+def change_digit(file, around):
+    """Another digit for the first one that the pattern's group finds on a page."""
+
+    def change(text):
+        found = re.search(around, text)
+        if not found:
+            return text
+        at = found.start(1)
+        return text[:at] + str((int(text[at]) + 5) % 10) + text[at + 1 :]
+
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        changed = change(text)
+    else:
+        notebook = json.loads(text)
+        outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", ()))
+        for data in (output.get("data", {}) for output in outputs):
+            before = "".join(data.get("text/markdown", ""))
+            if (after := change(before)) != before:
+                data["text/markdown"] = after
+                break
+        changed = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    assert changed != text, f"{file.name} has no {around}"
+    file.write_text(changed, encoding="utf-8")
+
+
 @pytest.mark.parametrize("engine", ["pandoc", "quarto"])
 def test_the_site_has_home_and_every_day_with_charts(checkout, engine):
     render(checkout, engine)
@@ -173,6 +251,14 @@ def three_studies(request, three, tmp_path_factory):
 TWO = ("day2_from_scratch", "day4_diagnostics")
 STUDIES = {"tiny": (*PAGES, "model_card"), "schone-bilder": TWO, "small": TWO}  # by address
 SHARED = ("index", "report/runs", "report/labeler", "report/reproduce", "report/glossary")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_figure_is_that_of_the_records(three, study):
+    check = recount.recount(three / "report" / "studies" / study, three / "runs")
+    assert check.wrong == []
+    assert {page for page, _ in check.count} >= set(STUDIES[study])
+    assert sum(check.count.values()) > 300
 
 
 def links(page, within):

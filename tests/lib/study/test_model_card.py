@@ -339,6 +339,7 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
     rows = {row[0]: row for row in rows_under(str(card(facts)), "Robustness")}
     shown = f"{direct['accuracy'].iloc[1]:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
     assert rows["4/255"][1].startswith(f"{shown} (")
+    assert rows["Corruption"] == ["Corruption", "1", "3", "5"]
     assert len(rows["Gaussian noise"]) == 4  # its name and three severities
     assert {"JPEG", "motion blur", "fog", "frost", "elastic transform"} <= set(rows)
     mean = per_cent(facts.robustness.corruptions["accuracy"].mean())
