@@ -51,6 +51,11 @@ class Interval:
     def __str__(self) -> str:
         return format(self)
 
+    @property
+    def clear(self) -> bool:
+        """Whether this difference is significant: its interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
     def __sub__(self, other: "Interval") -> "Interval":
         """The difference of two independent figures, by the square-and-add rule.
 
@@ -165,7 +170,7 @@ def differs(a: Interval | ArrayLike, b: Interval | ArrayLike, level: float = 0.9
         raise ValueError("an Interval can be compared with another Interval only")
     else:
         difference = difference_interval(a, b, level)
-    return difference.low > 0 or difference.high < 0
+    return difference.clear
 
 
 # Seeds and pictures
@@ -289,7 +294,7 @@ class Paired:
     @property
     def clear(self) -> bool:
         """Whether the interval leaves out zero."""
-        return self.difference.low > 0 or self.difference.high < 0
+        return self.difference.clear
 
 
 def paired_accuracies(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Paired:

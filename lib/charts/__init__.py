@@ -8,7 +8,6 @@
     attribution.py   whether heatmaps are faithful to the model
 
     parts.py             what charts share: size, axes, colours, legends, labels of lines
-    titles.py            which differences a title may claim
     label_placement.py   where the name of each point goes
 
 Every function takes a tidy table and returns a chart as wide as its page. Nothing here imports

@@ -22,13 +22,13 @@ from lib.charts.parts import (
     share_y,
     with_display_names,
 )
-from lib.intervals import Interval
+from lib.intervals import Interval, holm
+from lib.pages.claims import LEVEL
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, listed
 
 RIVALS = {"random": "random", "centre": "central", "brightness": "bright"}  # pixels' adjectives
 NARROW = 0.1  # half an interval of a correlation near 0: Cohen's small effect (1988)
-LEVEL = 0.05  # of all comparisons of a title together
 
 
 def deletion_insertion(curves: pd.DataFrame, areas: pd.DataFrame | None = None) -> Chart:
@@ -73,7 +73,7 @@ def _gains(areas: pd.DataFrame) -> str:
 
 def _faithfulness_title(areas: pd.DataFrame) -> str:
     """Which rivals' pixels matter less to the model than Grad-CAM's, or more (Holm, 5 %)."""
-    rows = areas.assign(clear=_holm(areas["p"]) < LEVEL)
+    rows = areas.assign(clear=holm(areas["p"].fillna(1.0)) < LEVEL)
     more: list[str] = []
     less: list[str] = []
     unclear: list[str] = []
@@ -103,16 +103,6 @@ def _faithfulness_title(areas: pd.DataFrame) -> str:
         f", {word} {part}" for word, part in zip(("but", "and"), parts[1:], strict=False)
     )
     return _minus(f"{subject} {first}{rest}")
-
-
-def _holm(p: pd.Series) -> np.ndarray:
-    """The p-values adjusted for being one of several (Holm 1979)."""
-    values = p.fillna(1.0).to_numpy(dtype=float)
-    order = np.argsort(values, kind="stable")
-    steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted
 
 
 def _visible(areas: pd.DataFrame) -> float:

@@ -2,7 +2,6 @@
 
 import altair as alt
 import pandas as pd
-from scipy.stats import fisher_exact
 
 from lib.charts.parts import (
     EXACT,
@@ -19,10 +18,10 @@ from lib.charts.parts import (
     share_y,
 )
 from lib.diagnosis.calibration import calibration_error
+from lib.pages.claims import changes, shares_differ
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import count, per_cent
 
-SIGNIFICANT = 0.05  # p below which two parts of the predictions differ
 METRICS = {
     "nll": "NLL",
     "brier": "Brier score",
@@ -90,20 +89,14 @@ def _reliability_panel(
     return layered(accuracy, counts).resolve_scale(y="independent")
 
 
-def _signs(changes: pd.DataFrame) -> dict[str, int]:
-    """By metric: -1 if scaling lowers it significantly, 1 if it raises it so, otherwise 0."""
-    rows = changes.to_dict("records")
-    return {row["metric"]: int(row["low"] > 0) - int(row["high"] < 0) for row in rows}
-
-
 def calibration_dots(metrics: pd.DataFrame, paired: pd.DataFrame) -> Chart:
     """The measures of calibration before and after scaling, each with its interval.
 
     Columns: metric, scaling ("before", "after"), value, low, high, n. The title is about `paired`,
     the changes on the same pictures: metric, value (after less before), low, high.
     """
-    changes = _signs(paired[paired["metric"].isin(metrics["metric"])])
-    names = [METRICS.get(metric, metric) for metric in changes]
+    changed = changes(paired[paired["metric"].isin(metrics["metric"])])
+    names = [METRICS.get(metric, metric) for metric in changed]
     bounds = metrics[["value", "low", "high"]]
     least = max(1e-3, float(bounds.min(axis=None)) * 0.9) if len(metrics) else 1e-3
     data = metrics.assign(
@@ -131,9 +124,9 @@ def calibration_dots(metrics: pd.DataFrame, paired: pd.DataFrame) -> Chart:
         base.mark_rule(strokeWidth=2).encode(x=x("floor"), x2="ceiling:Q"),
         base.mark_circle(size=70, opacity=1).encode(x=x("drawn")),
     )
-    lowered = [METRICS.get(m, m) for m, change in changes.items() if change < 0]
-    raised = [METRICS.get(m, m) for m, change in changes.items() if change > 0]
-    measures = count(len(changes), "calibration measure")
+    lowered = [METRICS.get(m, m) for m, change in changed.items() if change < 0]
+    raised = [METRICS.get(m, m) for m, change in changed.items() if change > 0]
+    measures = count(len(changed), "calibration measure")
     title = f"Temperature scaling significantly lowers {len(lowered)} of {measures}"
     if raised:
         title += f" and raises {', '.join(raised)}"
@@ -179,9 +172,7 @@ def _selective_title(table: pd.DataFrame) -> str:
     kept, total = int(part["n"]), int(whole["n"])
     right, right_of_all = round(part["accuracy"] * kept), round(whole["accuracy"] * total)
     rest, right_of_rest = total - kept, right_of_all - right
-    # of two parts with no picture in common, Fisher's exact test
-    counts = [[right, kept - right], [right_of_rest, rest - right_of_rest]]
-    if rest == 0 or fisher_exact(counts).pvalue >= SIGNIFICANT:
+    if not shares_differ((right, kept), (right_of_rest, rest)):
         return neutral
     return (
         f"Accuracy of the {per_cent(part['coverage'], 0)} most confident predictions: "

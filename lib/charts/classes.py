@@ -14,7 +14,7 @@ from lib.charts.parts import (
     linked,
     share_x,
 )
-from lib.charts.titles import extremes, smallest_visible
+from lib.pages.claims import extremes, smallest_visible
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, points, span
 

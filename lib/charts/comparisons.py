@@ -22,8 +22,8 @@ from lib.charts.parts import (
     time_domain,
     with_display_names,
 )
-from lib.charts.titles import Groups, groups_of, repeated, seeds_of, spread_of, time_title
 from lib.intervals import mean_accuracy
+from lib.pages.claims import Groups, groups_of, repeated, seeds_of, spread_of, time_title
 from lib.pages.wording import axis_title, span
 
 
@@ -129,7 +129,7 @@ def ablation(table: pd.DataFrame, by: str = "augmentation", value: str = "test_a
 
     Columns: run_id, `by`, seed, `value` (a proportion of which more is better); one row per run. Or
     one row per backbone, with the columns backbone and heads: of how many runs its `value` is the
-    mean. `lib.charts.titles.comparison_finding`, said above the chart, is what it comes to.
+    mean. `lib.pages.claims.comparison_finding`, said above the chart, is what it comes to.
     """
     groups = groups_of(table, by, value)
     means = _means(groups, by)

@@ -21,8 +21,8 @@ from lib.charts.parts import (
     share_y,
     with_display_names,
 )
-from lib.charts.titles import Ends
 from lib.intervals import Interval, clear_differences, difference_interval, visible_difference
+from lib.pages.claims import Ends
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import corruption as corruption_name
 from lib.pages.wording import count, listed, per_cent, points, signed, span

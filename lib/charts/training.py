@@ -24,7 +24,7 @@ from lib.charts.parts import (
     toggle,
     with_display_names,
 )
-from lib.charts.titles import Groups, groups_of, repeated, seeds_of
+from lib.pages.claims import Groups, groups_of, repeated, seeds_of
 from lib.pages.palette import BLUE, GREY
 from lib.pages.wording import axis_title, count, display_name, per_cent
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from lib.diagnosis.calibration import cross_entropy, softmax
 from lib.intervals import accuracy_interval
@@ -86,16 +85,6 @@ def most_confused(
     order = ["errors", "share_of_both", "class_a", "class_b"]
     table = table.sort_values(order, ascending=[False, False, True, True])
     return table.head(top).reset_index(drop=True)
-
-
-def stands_out(pairs: pd.DataFrame) -> bool:
-    """Whether the first pair of `most_confused` has significantly more errors than the second.
-
-    By an exact binomial test of the winner against the runner-up, which is valid although the
-    winner was picked by its count (Hung & Fithian, "Rank verification", 2019).
-    """
-    first, second = (int(errors) for errors in [*pairs["errors"].head(2), 0, 0][:2])
-    return first > 0 and bool(stats.binomtest(first, first + second).pvalue < 0.05)
 
 
 def worst_mistakes(

@@ -81,7 +81,7 @@ def selection_sentence(competing: Mapping[str, Sequence[Run]]) -> str:
     second, rivals = others[0]
     gap = lead(first, rivals)
     between = f"{signed(gap.low)} to {signed(gap.high)} percentage points"
-    if not (gap.low > 0 or gap.high < 0):
+    if not gap.clear:
         return (
             f"{text}, not significantly different from the second-best model, {second} "
             f"(difference {between})."

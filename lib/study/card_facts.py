@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.charts.titles import extremes
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import ece_reference, faultless, softmax
 from lib.diagnosis.corruption_accuracy import corruption_accuracy
-from lib.diagnosis.mistakes import most_confused, stands_out, worst_mistakes
+from lib.diagnosis.mistakes import most_confused, worst_mistakes
 from lib.diagnosis.robustness import (
     QUOTED,
     SEED,
@@ -24,6 +23,7 @@ from lib.diagnosis.robustness import (
 )
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
+from lib.pages.claims import extremes, stands_out
 from lib.study.diagnostics import fit_words, reference_words
 from lib.study.ranking import recipe_of
 from lib.study.selection import accuracy_over_seeds

@@ -20,7 +20,7 @@ from lib.diagnosis.attribution import (
 )
 from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, softmax
 from lib.diagnosis.corruption_accuracy import UnderCorruption, under_corruption
-from lib.diagnosis.mistakes import confusion_matrix, most_confused, stands_out, worst_mistakes
+from lib.diagnosis.mistakes import confusion_matrix, most_confused, worst_mistakes
 from lib.diagnosis.robustness import (
     PICTURED,
     QUOTED,
@@ -34,6 +34,7 @@ from lib.diagnosis.robustness import (
 from lib.errors import UserError
 from lib.intervals import CalibratedReference
 from lib.models.parts import Classifier, predict
+from lib.pages.claims import stands_out
 from lib.pages.display import Fragment, folded, table
 from lib.pages.picture_sheets import Caption, captions, perturbations
 from lib.pages.wording import count, per_cent
@@ -387,7 +388,7 @@ def calibration_sentence(scaled: Calibration, name: str) -> str:
     """In which direction the confidence was off, and what temperature scaling does to it."""
     confidence, accuracy = scaled.means("before")
     off = "neither clearly over- nor under-confident"
-    if scaled.excess.low > 0 or scaled.excess.high < 0:
+    if scaled.excess.clear:
         off = "over-confident" if scaled.excess.value > 0 else "under-confident"
     change = "raises" if scaled.temperature < 1 else "lowers"
     side = "below" if scaled.temperature < 1 else "above"

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from lib.charts.titles import Groups
 from lib.diagnosis.calibration import ece_reference, expected_calibration_error, softmax
-from lib.diagnosis.mistakes import most_confused, per_class, stands_out
-from lib.intervals import Interval, accuracy_interval, difference_interval, mean_interval
+from lib.diagnosis.mistakes import most_confused, per_class
+from lib.intervals import Interval, accuracy_interval, difference_interval, holm, mean_interval
+from lib.pages.claims import Groups, stands_out
 from lib.pages.palette import label
 from lib.pages.wording import corruption, count, listed, per_cent, points
 
@@ -32,24 +32,27 @@ POWER = 0.8
 TOO_MANY = 100  # times the present test pictures: more will hardly be collected
 
 
-def gain(groups: Groups, name: str, other: str, comparisons: int = 1) -> Interval | None:
+def enough_seeds(groups: Groups) -> Groups:
+    """The groups of `SEEDS` and more."""
+    return {name: values for name, values in groups.items() if len(values) >= SEEDS}
+
+
+def gain(groups: Groups, name: str, other: str) -> Interval | None:
     """By how much the mean of one group is above another's, with Welch's interval over seeds.
 
     Parameters
     ----------
     groups : one figure per seed (N,) by the group's name
-    comparisons : int   how many are made at once: the level is 95 % for all together
 
     Returns
     -------
     Interval, or None where a group has fewer than `SEEDS` or no seed differs from another
     """
-    if other not in groups or name not in groups:
+    known = enough_seeds(groups)
+    if other not in known or name not in known:
         return None
-    a, b = groups[name], groups[other]
-    if min(len(a), len(b)) < SEEDS or np.ptp(a) == np.ptp(b) == 0:
-        return None
-    return difference_interval(a, b, 1 - LEVEL / comparisons)
+    a, b = known[name], known[other]
+    return None if np.ptp(a) == np.ptp(b) == 0 else difference_interval(a, b)
 
 
 def trend(history: pd.DataFrame, column: str, comparisons: int = 1) -> Interval | None:
@@ -139,7 +142,7 @@ def weak_classes(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]
 
     A class with `PATTERN` errors or more whose accuracy is significantly below that of all other
     pictures, by Fisher's exact test (1935) with Holm's correction for the number of classes; and of
-    three and more classes, the pair that `lib.diagnosis.mistakes.stands_out`.
+    three and more classes, the pair that `lib.pages.claims.stands_out`.
 
     Parameters
     ----------
@@ -173,16 +176,6 @@ def weak_classes(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[str]
             f"often than any other pair ({count(int(first['errors']), 'error')})."
         )
     return sentences
-
-
-def holm(pvalues: Sequence[float]) -> NDArray[np.float64]:
-    """P-values (N,) adjusted for their number by Holm's step-down method (1979)."""
-    values = np.asarray(pvalues, dtype=float)
-    order = np.argsort(values)
-    steps = values[order] * np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
 
 
 def augment_with(corrupted: pd.DataFrame, correct: int, total: int) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lib.charts.titles import Groups, groups_of
 from lib.data.dataset import Split
 from lib.intervals import Interval
 from lib.models.resnet18 import STRATEGIES
+from lib.pages.claims import Groups, from_reference, groups_of
 from lib.pages.display import Fragment, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import listed, points
@@ -21,6 +21,7 @@ from lib.study.diagnostics import Subject
 from lib.study.evidence import (
     augment_with,
     calibration_steps,
+    enough_seeds,
     gain,
     more_test_pictures,
     overfitting,
@@ -48,20 +49,16 @@ def listing(sentences: Sequence[str]) -> Fragment:
 def after_augmentations(results: pd.DataFrame, history: pd.DataFrame) -> list[str]:
     """Day 1: which augmentation to train with, which to leave out, and whether to train longer.
 
-    An augmentation is compared with none; the level is Bonferroni's for all of them.
+    All augmentations are compared with none, by the rule of the day's finding (Dunnett's test).
 
     Parameters
     ----------
     results : augmentation and val_accuracy, one row per run
     history : augmentation and the columns of `still_rising`, one row per run and epoch
     """
-    groups = groups_of(results, "augmentation", "val_accuracy")
+    groups = enough_seeds(groups_of(results, "augmentation", "val_accuracy"))
     plain = label("none")
-    gains = {
-        name: by
-        for name in groups
-        if name != plain and (by := gain(groups, name, plain, len(groups) - 1))
-    }
+    gains = from_reference(groups, plain) if plain in groups else {}
     better = [name for name, by in gains.items() if by.low > 0]  # as the groups, best first
     worse = [name for name, by in gains.items() if by.high < 0]
     sentences = []
@@ -96,7 +93,8 @@ def after_transfer(
     """Day 3: how much to fine-tune, whether pretraining pays, and whether to train longer.
 
     The best strategy is advised if it is significantly above all that train less of the network,
-    and more than it is advised against if it is significantly above all that train more. Heads on
+    and more than it is advised against if it is significantly above all that train more. A claim
+    about all of them needs no correction for their number: each comparison has to hold. Heads on
     one pretrained backbone say nothing about another pretraining, and neither does the sentence.
 
     Parameters
@@ -116,7 +114,7 @@ def _strategies(groups: Groups) -> list[str]:
     place = ordered.index(best)
 
     def leads(others: list[str]) -> dict[str, Interval]:
-        gains = {name: gain(groups, best, name, len(ordered) - 1) for name in others}
+        gains = {name: gain(groups, best, name) for name in others}
         return {name: by for name, by in gains.items() if by and by.low > 0}
 
     less, more = ordered[:place], ordered[place + 1 :]

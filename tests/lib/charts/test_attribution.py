@@ -1,7 +1,6 @@
 """Titles about heatmaps, and what the tests behind them find where it is known what there is."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -64,13 +63,6 @@ def test_where_nothing_is_clear_the_title_says_what_could_have_been_seen():
     assert found.endswith(
         "central ones or bright ones; an area gain of less than 0.05 could not be seen"
     )
-
-
-def test_holm_by_an_example_from_a_textbook():
-    """Four values by hand: 0.01 x 4, 0.02 x 3 = 0.06, 0.03 x 2 raised to it, 0.04 raised to it."""
-    found = attribution._holm(pd.Series([0.04, 0.01, 0.03, 0.02]))
-    assert found == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert attribution._holm(pd.Series([np.nan, 0.9])) == pytest.approx([1.0, 1.0])
 
 
 @pytest.mark.parametrize(

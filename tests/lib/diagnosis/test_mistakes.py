@@ -84,11 +84,3 @@ def test_no_mistakes_is_an_empty_table():
     table = mistakes.worst_mistakes(np.eye(3), [0, 1, 2], ["a", "b", "c"], CLASSES)
     assert table.empty
     assert list(table.columns) == ["id", "index", "true", "predicted", "confidence", "loss"]
-
-
-@pytest.mark.parametrize(
-    ("errors", "expected"),
-    [([], False), ([1], False), ([9], True), ([9, 8], False), ([9, 1], True)],
-)
-def test_a_pair_stands_out_by_a_binomial_test(errors, expected):
-    assert mistakes.stands_out(pd.DataFrame({"errors": errors})) is expected

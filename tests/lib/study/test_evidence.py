@@ -71,12 +71,6 @@ def test_a_few_errors_are_no_pattern():
     assert evidence.weak_classes(labels, predicted, "abc") == []
 
 
-def test_holms_correction_is_that_of_an_independent_hand():
-    # 0.01 x 4, 0.02 x 3, 0.03 x 2, and 0.04 raised to what is before it
-    assert evidence.holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert evidence.holm([0.6, 0.7]).max() == 1
-
-
 def test_the_two_worst_corruptions_are_trained_with():
     table = corruptions(gaussian_noise=0.5, fog=0.85, motion_blur=0.3, contrast=0.55)
     assert evidence.augment_with(table, 360, 400) == [

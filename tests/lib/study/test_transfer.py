@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.charts.comparisons import ablation
-from lib.charts.titles import comparison_finding, groups_of
+from lib.pages.claims import comparison, comparison_finding, groups_of
 from lib.pages.display import table as shown
 from lib.pages.wording import NO_BREAK
 from lib.study import transfer
@@ -113,10 +113,10 @@ def test_heads_on_a_pretrained_network_count_once(monkeypatch):
         "random weights": 5,
     }
     assert groups["rotation"].tolist() == pytest.approx([0.9, 0.78, 0.84])
-    assert comparison_finding(groups, "source", "test_accuracy").startswith("No significant")
+    assert comparison_finding(table, "source").startswith("No significant")
     # as if each head were evidence of its own, the same figures would be called significant
     rows = {"rotation": np.concatenate(list(spread.values())), "random weights": np.array(RANDOM)}
-    assert "above random weights" in comparison_finding(rows, "source", "test_accuracy")
+    assert "above random weights" in comparison(rows)
     assert transfer.evidence_sentence(table) == (
         "Compared are 3 pretrained networks (rotation), each by the mean of its 3 to 5 heads, with "
         "5 random backbones of one head each: heads on the same network are not independent "
@@ -136,8 +136,8 @@ def test_heads_on_a_single_network_are_about_that_network(monkeypatch):
         "one rotation network": 5,
         "random weights": 5,
     }
-    claim = comparison_finding(groups, "source", "test_accuracy")
-    assert claim.startswith("Highest test accuracy: one rotation network, ")  # not: rotation
+    claim = comparison_finding(table, "source")
+    assert claim.startswith("Best on validation: one rotation network, ")  # not: rotation
     assert transfer.evidence_sentence(table) == (
         "Compared are 5 heads on one pretrained network (by rotation) with 5 random backbones of "
         "one head each: the result is about this network, not about others that are pretrained in "

@@ -32,6 +32,7 @@ from lib.pages.wording import (
 )
 
 Groups = Mapping[str, NDArray[np.float64]]
+LEVEL = 0.05  # of the test behind a claim
 REFERENCES = {label("none"), label("random_weights")}  # what others are compared with
 
 
@@ -80,15 +81,14 @@ def comparison(groups: Groups) -> str | None:
         return None
     best, second = list(groups)[:2]
     lead = difference_interval(groups[best], groups[second])
-    clear = lead.low > 0 or lead.high < 0
     parts = []
     for reference in REFERENCES & groups.keys():
         apart = from_reference(groups, reference)
-        said = {best: second, second: best}.get(reference) if clear else None  # by the lead
+        said = {best: second, second: best}.get(reference) if lead.clear else None  # by the lead
         if set(apart) - {said}:
             each = listed([f"{name} by {_by(gap)}" for name, gap in apart.items()], len(apart))
             parts.append(f"significantly different from {reference}: {each}")
-    if clear:
+    if lead.clear:
         parts.insert(0, f"{_first(groups)}, {_side(lead)} {second}, the second on validation")
     elif parts:
         parts.insert(0, f"{_first(groups)}, not significantly different from {second}")
@@ -104,12 +104,12 @@ def from_reference(groups: Groups, reference: str) -> dict[str, Interval]:
     if not others or all(np.ptp(values) == 0 for values in groups.values()):
         return {}
     result = stats.dunnett(*(groups[name] for name in others), control=groups[reference], rng=0)
-    bounds = result.confidence_interval(0.95)
+    bounds = result.confidence_interval(1 - LEVEL)
     gaps = {
         name: Interval(float(groups[name].mean() - groups[reference].mean()), low, high)
         for name, low, high in zip(others, bounds.low, bounds.high, strict=True)
     }
-    return {name: gap for name, gap in gaps.items() if gap.low > 0 or gap.high < 0}
+    return {name: gap for name, gap in gaps.items() if gap.clear}
 
 
 def _first(groups: Groups) -> str:
@@ -240,3 +240,40 @@ def time_title(table: pd.DataFrame) -> str:
     accuracy = "Best mean test accuracy" if seeds > 1 else "Best test accuracy"
     behind = f"{count(seeds, 'seed')}, {duration(row['seconds'])} of training"
     return f"{accuracy}: {row['label']}, {per_cent(row['accuracy'])} ({behind})"
+
+
+# Parts of one network's predictions
+
+
+def stands_out(pairs: pd.DataFrame) -> bool:
+    """Whether the first pair of classes has significantly more errors than the second.
+
+    `pairs` are of `lib.diagnosis.mistakes.most_confused`.
+
+    By an exact binomial test of the winner against the runner-up, which is valid although the
+    winner was picked by its count (Hung & Fithian, "Rank verification", 2019).
+    """
+    first, second = (int(errors) for errors in [*pairs["errors"].head(2), 0, 0][:2])
+    return first > 0 and bool(stats.binomtest(first, first + second).pvalue < LEVEL)
+
+
+def shares_differ(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether two parts without a picture in common differ in their share of correct ones.
+
+    By Fisher's exact test (1935).
+
+    Parameters
+    ----------
+    first, second : of each part, how many are correct and how many there are
+    """
+    counts = [[correct, total - correct] for correct, total in (first, second)]
+    return min(first[1], second[1]) > 0 and bool(stats.fisher_exact(counts).pvalue < LEVEL)
+
+
+def changes(table: pd.DataFrame) -> dict[str, int]:
+    """By metric: -1 if it is significantly lowered, 1 if it is raised so, otherwise 0.
+
+    Columns: metric, low, high (of the change, on the same pictures).
+    """
+    rows = table.to_dict("records")
+    return {row["metric"]: int(row["low"] > 0) - int(row["high"] < 0) for row in rows}

@@ -1,18 +1,24 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from lib.charts.titles import (
+from lib.pages.claims import (
+    changes,
     comparison,
     comparison_finding,
     extremes,
     groups_of,
     repeated,
     seeds_of,
+    shares_differ,
     smallest_visible,
+    stands_out,
     time_title,
 )
+from tests.imports import PROJECT
 
 
 def runs(**values):
@@ -220,3 +226,52 @@ def test_time_title():
 )
 def test_time_title_that_claims_nothing(table):
     assert time_title(table) == "Accuracy against training time"
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [([], False), ([1], False), ([9], True), ([9, 8], False), ([9, 1], True)],
+)
+def test_a_pair_stands_out_by_a_binomial_test(errors, expected):
+    assert stands_out(pd.DataFrame({"errors": errors})) is expected
+
+
+def test_shares_of_two_parts_differ_by_fishers_test():
+    assert shares_differ((288, 288), (67, 71))  # p = 0.0014
+    assert not shares_differ((70, 72), (285, 287))
+    assert not shares_differ((0, 0), (3, 9))
+    table = [[288, 0], [67, 4]]
+    assert stats.fisher_exact(table).pvalue == pytest.approx(0.0014, abs=1e-4)
+
+
+def test_random_parts_of_one_models_predictions_are_seldom_told_apart():
+    """Of 300 splits of the same predictions, at most 5 % are called different."""
+    generator = np.random.default_rng(0)
+    claims = 0
+    for _ in range(300):
+        correct = generator.permutation(np.arange(500) < 440)
+        claims += shares_differ((int(correct[:400].sum()), 400), (int(correct[400:].sum()), 100))
+    assert claims / 300 <= 0.05 + 0.025
+
+
+def test_a_metric_has_changed_if_its_interval_leaves_out_zero():
+    table = pd.DataFrame(
+        {"metric": ["nll", "brier", "mce"], "low": [-2, 1, -1], "high": [-1, 2, 1]}
+    )
+    assert changes(table) == {"nll": -1, "brier": 1, "mce": 0}
+
+
+def test_only_some_modules_test_whether_figures_differ():
+    """What a page claims is decided in few places: no chart has a rule of its own."""
+    tests = r"fisher_exact|binomtest|ttest|dunnett|mannwhitney|wilcoxon"
+    deciding = {
+        path.relative_to(PROJECT).as_posix()
+        for path in PROJECT.glob("lib/**/*.py")
+        if re.search(tests, path.read_text())
+    }
+    assert deciding == {
+        "lib/intervals.py",
+        "lib/pages/claims.py",
+        "lib/study/evidence.py",
+        "lib/diagnosis/attribution.py",
+    }
