@@ -263,7 +263,7 @@ def test_a_metric_has_changed_if_its_interval_leaves_out_zero():
 
 def test_only_some_modules_test_whether_figures_differ():
     """What a page claims is decided in few places: no chart has a rule of its own."""
-    tests = r"fisher_exact|binomtest|ttest|dunnett|mannwhitney|wilcoxon"
+    tests = r"\b(fisher_exact|binomtest|ttest|dunnett|mannwhitney|wilcoxon)"
     deciding = {
         path.relative_to(PROJECT).as_posix()
         for path in PROJECT.glob("lib/**/*.py")
