@@ -205,8 +205,7 @@ def _augmentation_title(
         f"{label(name)} {'improves' if up else 'lowers'} accuracy under {listed(cells)}"
         for (name, up), cells in groups.items()
     ]
-    more = (
-        f"; {len(clear) - len(largest)} more are significant" if len(clear) > len(largest) else ""
-    )
+    others = count(len(clear) - len(largest), "more cell")
+    more = f"; {others} significant" if len(clear) > len(largest) else ""
     title = "; ".join(parts)
     return f"{title[:1].upper()}{title[1:]}{more} ({seeds})"

@@ -67,7 +67,7 @@ def test_a_title_names_the_significant_cells_of_the_largest_differences():
     )
     more = effects | {("mixup", "frost"): 0.2}
     found = title(failures.corruption_by_augmentation(under_augmentations(more)))
-    assert found.endswith("; 1 more are significant (5 seeds)")
+    assert found.endswith("; 1 more cell significant (5 seeds)")
 
 
 def test_without_a_significant_cell_the_title_says_what_could_have_been_seen():
