@@ -66,6 +66,7 @@ class Dataset:
     content: str = ""  # a fingerprint of pixels, labels, ids, classes and splits
     skipped: tuple[str, ...] = ()  # ids of damaged pictures that were left out
     left_out: tuple[str, ...] = ()  # what the folder holds beside pictures, a line for each reason
+    available: int = 0  # number of training pictures before any limit
 
     @property
     def image_size(self) -> int:
@@ -186,6 +187,7 @@ def _dataset(
         fingerprint=fingerprint(contents.fingerprint, flip, limit),
         content=contents.fingerprint,
         skipped=tuple(id for id, _ in contents.skipped),
+        available=n_train,
     )
 
 

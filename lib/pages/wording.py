@@ -47,17 +47,18 @@ def left_out(skipped: Sequence[str], passed_over: Sequence[str]) -> list[str]:
     return [*([unreadable] if skipped else []), *(f"Passed over: {one}." for one in passed_over)]
 
 
-def split_sizes(train: int, val: int, test: int) -> str:
+def split_sizes(train: int, val: int, test: int, used: int) -> str:
     """How many pictures each split holds, in a sentence.
 
     Parameters
     ----------
-    train, val, test : int   the splits' pictures, of train those that are used
+    train, val, test : int   the pictures of each split
+    used : int               how many of train this notebook trains on
     """
-    return (
-        f"The network learns from {count(train, 'picture')}; {val:,} are for validation and "
-        f"{test:,} for the test."
+    text = (
+        f"{count(train, 'picture')} for training, {val:,} for validation and {test:,} for the test"
     )
+    return f"{text}." if used == train else f"{text}; this notebook trains on {used:,}."
 
 
 HEADINGS = {  # of columns whose names are not a reader's words

@@ -62,6 +62,7 @@ def rotated(dataset: Dataset) -> Dataset:
         flip=False,
         fingerprint=f"{dataset.fingerprint}-rotated",
         content=f"{dataset.content}-rotated",
+        available=len(ANGLES) * dataset.available,
     )
 
 

@@ -74,6 +74,11 @@ def test_shares_decide_the_splits_that_a_source_does_not_bring(zoo, tmp_path):
     assert len(load(zoo, 6, root=tmp_path).test) == 6
 
 
+def test_a_limit_leaves_the_number_of_available_pictures():
+    limited = load("digits", train_limit=20)
+    assert (len(limited.train), limited.available) == (20, 1295)
+
+
 def test_shares_have_no_effect_on_splits_that_a_source_brings(tmp_path):
     for split in ("train", "val", "test"):
         draw(tmp_path / "split" / split, seed=len(split))

@@ -68,9 +68,9 @@ def test_a_long_list_is_cut(names, text):
 
 
 def test_split_sizes_are_three_numbers():
-    assert split_sizes(300, 150, 1347) == (
-        "The network learns from 300 pictures; 150 are for validation and 1,347 for the test."
-    )
+    sizes = "1,300 pictures for training, 150 for validation and 1,347 for the test"
+    assert split_sizes(1300, 150, 1347, used=1300) == f"{sizes}."
+    assert split_sizes(1300, 150, 1347, used=100) == f"{sizes}; this notebook trains on 100."
 
 
 def test_what_is_left_out_is_counted_and_named():
