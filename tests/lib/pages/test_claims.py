@@ -189,6 +189,30 @@ def test_ends_that_do_not_differ_significantly(table):
     assert extremes(table).title("class") == ""
 
 
+@pytest.mark.parametrize(
+    ("n", "accuracy", "classes"), [(36, 0.9, 10), (135, 0.97, 10), (135, 0.9, 2)]
+)
+def test_an_end_of_equal_classes_is_seldom_named(n, accuracy, classes):
+    """Of 300 models whose classes are equally hard, at most 5 % have a hardest, or an easiest."""
+    generator = np.random.default_rng(0)
+    tables = [per_class(*generator.binomial(n, accuracy, classes) / n, n=n) for _ in range(300)]
+    ends = [extremes(table) for table in tables]
+    assert sum(end.lowest is not None for end in ends) / 300 <= 0.05 + 0.025
+    assert sum(end.highest is not None for end in ends) / 300 <= 0.05 + 0.025
+
+
+def test_a_harder_class_is_seen_as_often_as_its_size_says():
+    """Nine classes at 97 % and one at 80 %, with 135 pictures each: a difference of 4.5 errors."""
+    generator = np.random.default_rng(1)
+    rates = [0.97] * 9 + [0.8]
+    tables = [per_class(*generator.binomial(135, rates) / 135, n=135) for _ in range(100)]
+    named = [
+        found.lowest is not None and found.lowest["class"] == "class 9"
+        for found in map(extremes, tables)
+    ]
+    assert np.mean(named) > 0.8
+
+
 def test_what_could_be_seen_shrinks_with_the_number_of_pictures():
     few, many = (smallest_visible(per_class(0.9, 0.92, n=n)) for n in (36, 1000))
     assert 0.1 < few < 0.2
@@ -234,6 +258,16 @@ def test_time_title_that_claims_nothing(table):
 )
 def test_a_pair_stands_out_by_a_binomial_test(errors, expected):
     assert stands_out(pd.DataFrame({"errors": errors})) is expected
+
+
+@pytest.mark.parametrize("errors", [6, 30, 200])
+def test_a_pair_seldom_stands_out_among_equal_ones(errors):
+    generator = np.random.default_rng(0)
+    claims = 0
+    for _ in range(300):
+        counts = -np.sort(-generator.multinomial(errors, [1 / 45] * 45))
+        claims += stands_out(pd.DataFrame({"errors": counts[counts > 0]}))
+    assert claims / 300 <= 0.05 + 0.025
 
 
 def test_shares_of_two_parts_differ_by_fishers_test():
