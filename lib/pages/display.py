@@ -185,6 +185,11 @@ def finding(text: str) -> Fragment:
     return Fragment(f'<p class="{FINDING}">{unbroken(text)}</p>', text)
 
 
+def note(text: str) -> Fragment:
+    """A sentence among the prose that states no result of the page."""
+    return Fragment(f"<p>{unbroken(text)}</p>", text)
+
+
 def unbroken(text: str) -> str:
     """The text as HTML in which no line ends between a number and its per-cent sign."""
     return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")

@@ -396,9 +396,9 @@ def calibration_sentence(scaled: Calibration, name: str) -> str:
     chance = reference_words(scaled.reference, int(scaled.metrics["n"].iloc[0]))
     nll = format(scaled.change("nll"), "+.3f").replace("-", "\N{MINUS SIGN}")
     return (
-        f"Before scaling, the {name} is {off} (mean confidence {per_cent(confidence)}, accuracy "
-        f"{per_cent(accuracy)}). A temperature of {scaled.temperature:.2f}, {side} 1, {change} the "
-        f"confidence; it changes the negative log-likelihood by {nll}. "
+        f"Before scaling, the model ({name}) is {off}: mean confidence {per_cent(confidence)}, "
+        f"accuracy {per_cent(accuracy)}. A temperature of {scaled.temperature:.2f}, {side} 1, "
+        f"{change} the confidence; it changes the negative log-likelihood by {nll}. "
         f"Expected calibration error: {before} before, {after} after; {chance}."
     )
 

@@ -14,7 +14,7 @@ from lib.data.dataset import Split
 from lib.intervals import Interval
 from lib.models.resnet18 import STRATEGIES
 from lib.pages.claims import Groups, from_reference, groups_of
-from lib.pages.display import Fragment, unbroken
+from lib.pages.display import Fragment, note, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import listed, points
 from lib.study.diagnostics import Subject
@@ -38,7 +38,7 @@ NONE = "No advice: nothing measured here is significant enough to say what to do
 def listing(sentences: Sequence[str]) -> Fragment:
     """The sentences as a list, or one line that there are none."""
     if not sentences:
-        return Fragment(f"<p>{unbroken(NONE)}</p>", NONE)
+        return note(NONE)
     items = "".join(f"<li>{unbroken(sentence)}</li>" for sentence in sentences)
     return Fragment(f'<ul class="daybook-next">{items}</ul>', "\n".join(sentences))
 

@@ -12,7 +12,7 @@ from lib import progress
 from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.intervals import Interval, mean_accuracy, recipe_accuracy
-from lib.pages.display import Fragment, unbroken
+from lib.pages.display import Fragment, note
 from lib.pages.palette import label
 from lib.pages.wording import count, per_cent
 from lib.study.ranking import best_of, grouped, recipes
@@ -78,7 +78,7 @@ def left_out(runs: Iterable[Run], kept: Iterable[Run]) -> Fragment | None:
         f"{count(len(runs), 'run')}. The best of these is {setting_of(best)}, with a validation "
         f"accuracy of {per_cent(best.summary['val_accuracy'])}."
     )
-    return Fragment(f"<p>{unbroken(text)}</p>", text)
+    return note(text)
 
 
 def best_by(runs: Iterable[Run], key: Callable[[Run], str]) -> dict[str, Run]:

@@ -211,7 +211,9 @@ def test_calibration_is_told_with_its_direction():
     labels = rng.integers(0, 3, 600)
     logits = np.eye(3)[labels] * 0.5 + rng.normal(0, 0.1, (600, 3))  # right, with little confidence
     sentence = diagnostics.calibration_sentence(calibrate(logits, labels, logits, labels), "net")
-    assert sentence.startswith("Before scaling, the net is under-confident (mean confidence ")
+    assert sentence.startswith(
+        "Before scaling, the model (net) is under-confident: mean confidence "
+    )
     assert (
         ", below 1, raises the confidence; it changes the negative log-likelihood by −" in sentence
     )
