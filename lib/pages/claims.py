@@ -83,10 +83,14 @@ def comparison(groups: Groups) -> str | None:
     lead = difference_interval(groups[best], groups[second])
     parts = []
     for reference in REFERENCES & groups.keys():
-        apart = from_reference(groups, reference)
-        said = {best: second, second: best}.get(reference) if lead.clear else None  # by the lead
-        if set(apart) - {said}:
-            each = listed([f"{name} by {_by(gap)}" for name, gap in apart.items()], len(apart))
+        decided = {best: second, second: best}.get(reference)  # by the lead
+        apart = [
+            f"{name} by {_by(gap)}"
+            for name, gap in from_reference(groups, reference).items()
+            if name != decided
+        ]
+        if apart:
+            each = listed(apart, len(apart))
             parts.append(f"significantly different from {reference}: {each}")
     if lead.clear:
         parts.insert(0, f"{_first(groups)}, {_side(lead)} {second}, the second on validation")
