@@ -964,7 +964,8 @@ def home(check: Comparison, page: Page, records: Records) -> None:
     ):
         found = re.search(pattern, more)
         check.number(name, found[1] if found else "", 100 * expected, 100 * ERRORS * slack)
-    _, _, value, more = figures["Accuracy under attack"]
+    measured = "" if run.attacks is None else ", at most"
+    _, _, value, more = figures[f"Accuracy under attack{measured}"]
     if run.attacks is not None:
         step = float(re.search(r"ε = ([\d.]+)/255", more)[1])
         interval_words(check, "attack", value, more, attack_at(run, "pgd", step))

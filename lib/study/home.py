@@ -91,17 +91,12 @@ def _attacks(run: Run) -> Figure:
     if run.attacks is None:
         return name, "–", "not measured yet; run day 4"
     clean, attacked = (accuracy_at(run.attacks, "pgd", step) for step in (0, QUOTED))
+    pictures = count(int(run.attacks["n"].iloc[0]), "test picture")
     more = (
-        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255 on "
-        f"{count(attacked_pictures(run), 'test picture')}; {per_cent(clean.value)} without an "
-        "attack"
+        f"{interval_words(attacked)}, PGD with ε = {QUOTED}/255 on {pictures}; "
+        f"{per_cent(clean.value)} without an attack"
     )
-    return name, f"at most {per_cent(attacked.value)}", more
-
-
-def attacked_pictures(run: Run) -> int:
-    """How many test pictures of the run were attacked."""
-    return 0 if run.attacks is None else int(run.attacks["n"].iloc[0])
+    return f"{name}, at most", per_cent(attacked.value), more
 
 
 def _training(run: Run) -> Figure:
