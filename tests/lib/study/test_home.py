@@ -37,8 +37,8 @@ def attacked(run, tmp_path):
 def test_accuracy_under_attack_is_that_of_the_standard_with_the_clean_one_beside_it(attacked):
     text = home.headline([attacked]).text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
-        "Accuracy under attack, at most: 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with ε = 8/255 "
-        "on 30 test pictures; 90.0 % without an attack)"
+        "Accuracy under attack, at most: 20.0 % (95 % interval 15.0 % to 25.0 %, PGD with "
+        "ε = 8/255 on 30 test pictures; 90.0 % without an attack)"
     ) in text
 
 
