@@ -46,7 +46,8 @@ METRICS = {  # on the pages: here
     **{"ECE": "ece", "ECE, equal mass": "equal mass", "ECE, class-wise": "class-wise"},
     **{"MCE": "mce", "NLL": "nll", "Brier score": "brier"},
 }
-NUMBER = r"-?[\d,]+(?:\.\d+)?"
+FITTED = r"fitted on the ([\d,]+) validation"
+NUMBER = r"-?[\d,]+(?:\.\d+)?(?:e-\d+)?"
 INTERVAL = re.compile(
     rf"({NUMBER})(?: %)? \((?:({NUMBER})(?:–| to )({NUMBER})(?:, range of 2 seeds)?|1 seed)\)"
 )
@@ -361,9 +362,11 @@ class Calibration:
             value, drawn = statistic(np.arange(rows)), _resampled(statistic, rows)
             low, high = np.quantile(drawn - drawn.mean() + value, [0.025, 0.975])
             most = {"nll": math.inf, "brier": 2.0}.get(name, 1.0)
+            # a maximum jumps from bin to bin, and its bounds with it
+            jumps = 4 if name == "mce" else 1
             self._cache[name, scaling] = (
                 *(value, max(0.0, low), min(most, high)),
-                _bound_error(drawn),
+                jumps * _bound_error(drawn),
             )
         return self._cache[name, scaling]
 
@@ -603,10 +606,11 @@ class Page:
         """The first sentence that has the pattern, or nothing."""
         return next((s for s in self.items if isinstance(s, str) and re.search(pattern, s)), "")
 
-    def before(self, chart: Chart) -> str:
-        """The last sentence above a chart."""
+    def before(self, chart: Chart, pattern: str = "") -> str:
+        """The last sentence above a chart that has the pattern."""
         place = next(i for i, item in enumerate(self.items) if item is chart)
-        return next((s for s in reversed(self.items[:place]) if isinstance(s, str)), "")
+        above = (s for s in reversed(self.items[:place]) if isinstance(s, str))
+        return next((s for s in above if re.search(pattern, s)), "")
 
     def after(self, chart: Chart, kind: type) -> object:
         place = next(i for i, item in enumerate(self.items) if item is chart)
@@ -643,7 +647,8 @@ class Comparison:
         if not found:
             self._note(place, math.isnan(value), printed, value)
             return
-        digits = len(found[0].partition(".")[2])
+        mantissa, _, exponent = found[0].partition("e")
+        digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
         gap = abs(float(found[0].replace(",", "")) - value)
         self._note(
             place, gap <= 0.5 * 10**-digits + 1e-7 + error, printed, f"{value:.{digits + 2}f}"
@@ -800,7 +805,8 @@ def charts_of_settings(check: Comparison, page: Page, records: Records) -> None:
             check.text(f"{place}, runs", int(row["runs"]), len(groups[row[by]]))
             for name, value in zip(("mean", "low", "high"), expected, strict=True):
                 check.datum(f"{place}, {name}", row[name], value)
-        sentence_of_groups(check, page.before(chart), groups, val, chart.name)
+        text = page.before(chart, "[Bb]est on validation|one seed only|^No significant")
+        sentence_of_groups(check, text, groups, val, chart.name)
 
 
 def sentence_of_groups(
@@ -864,7 +870,7 @@ def calibration_of(check: Comparison, place: str, text: str, run: Run) -> None:
             100 * own.confidence("before").mean(),
             0,
         ),
-        ("accuracy", r"accuracy ([\d.]+) %\)", 100 * own.correct.mean(), 0),
+        ("accuracy", r"accuracy ([\d.]+) %\.", 100 * own.correct.mean(), 0),
         ("temperature", r"temperature of ([\d.]+),", own.temperature, 0),
         ("ECE by chance", r"would show ([\d.]+) %", 100 * own.chance[0], 100 * own.chance[1]),
         ("ECE by chance, most", r"at most ([\d.]+) %", 100 * own.chance[2], 100 * own.chance[3]),
@@ -884,6 +890,17 @@ def calibration_of(check: Comparison, place: str, text: str, run: Run) -> None:
     found = re.search(r"log-likelihood by (.+?\))\.", text)
     printed = found[1].replace("+", "") if found else ""
     check.interval(f"{place}, change of NLL", printed, change, 1, ERRORS * error)
+
+
+def fit_of(check: Comparison, place: str, text: str, run: Run) -> None:
+    """The sentence on what the temperature was fitted on."""
+    faultless = run.correct("val").all()
+    said = re.search(r"^All ([\d,]+) val", text) if faultless else re.search(FITTED, text)
+    number = said[1] if said else ""
+    check.number(f"{place}, validation pictures", number, len(run.labels("val")))
+    temperature = re.search(r"temperature(?:\\?: |, )([\d.]+),? is", text)
+    printed = temperature[1] if temperature else ""
+    check.number(f"{place}, fitted temperature", printed, run.calibration.temperature)
 
 
 def reliability_of(check: Comparison, chart: Chart, run: Run) -> None:
@@ -1076,31 +1093,42 @@ def day3(check: Comparison, page: Page, records: Records) -> None:
     groups: dict[str, list[Run]] = {}
     for row in chart.table("run_id", "test_accuracy").itertuples():
         groups.setdefault(row.strategy, []).append(records[row.run_id])
-    table = next((t for t in page.tables if t.head[:1] == ["Strategy"] and t.column("Seeds")), None)
-    if table is None:
+    table = next((t for t in page.tables if "Target reached by" in t.head), None)
+    target = re.search(rf"^Target: ({NUMBER}) %", page.sentence("^Target: "))
+    if table is None or target is None:
         check.missing("strategy table")
         return
+    if best := re.search(rf"last epoch \((.+?), ({NUMBER}) % as", page.sentence("^Target: ")):
+        last = [run.history["val_accuracy"].iloc[-1] for run in groups[best[1]]]
+        check.number("last epoch of the best strategy", best[2], 100 * np.mean(last))
+        check.number("target", target[1], math.floor(round(100 * np.mean(last) - 2, 6)) or 1)
     for row in table.rows:
         cells, runs = dict(zip(table.head, row, strict=True)), groups[row[0]]
         check.interval(f"{row[0]}, test accuracy", cells["Test accuracy"], recipe_accuracy(runs))
-        check.number(f"{row[0]}, seeds", cells["Seeds"], len(runs))
-        reached = [_reached(run.history) for run in runs]
+        times = [_time_to(run.history, float(target[1]) / 100) for run in runs]
+        reached = [time for time in times if time]
+        unit = "seed" if len(runs) == 1 else "seeds"
+        said = f"{len(reached)} of {len(runs)} {unit}"
+        check.text(f"{row[0]}, reached by", cells["Target reached by"], said)
+        if not reached:
+            for heading in ("Epochs to target", "Seconds to target"):
+                check.text(f"{row[0]}, {heading}", cells[heading], "not reached")
         for heading, values in (
             ("Trainable parameters", [run.summary["trainable_parameters"] for run in runs]),
             ("Training time (s)", [run.summary["seconds"] for run in runs]),
-            ("Epochs to 95 % of best", [epoch for epoch, _ in reached]),
-            ("Seconds to 95 % of best", [seconds for _, seconds in reached]),
+            ("Epochs to target", [epoch for epoch, _ in reached]),
+            ("Seconds to target", [seconds for _, seconds in reached]),
         ):
-            if heading in cells:
+            if values:
                 check.short(f"{row[0]}, {heading}", cells[heading], float(np.mean(values)))
     check.at(page.name, "confusion matrices")
     confusions_by_id(check, page, records)
 
 
-def _reached(history: pd.DataFrame) -> tuple[float, float]:
-    """Epoch and seconds at which validation accuracy is first 95 % of its best."""
-    first = history[history["val_accuracy"] >= 0.95 * history["val_accuracy"].max()].iloc[0]
-    return first["epoch"], first["seconds"]
+def _time_to(history: pd.DataFrame, accuracy: float) -> tuple[float, float] | None:
+    """Epoch and seconds at which validation accuracy is first that high, if it ever is."""
+    reached = history[history["val_accuracy"] >= accuracy]
+    return None if reached.empty else (reached["epoch"].iloc[0], reached["seconds"].iloc[0])
 
 
 def confusions_by_id(check: Comparison, page: Page, records: Records) -> None:
@@ -1167,7 +1195,10 @@ def diagnosed(check: Comparison, page: Page, kind: str, run: Run, confusion: Cha
     text = page.before(attacks)
     step = re.search(r"ε = ([\d.]+)/255", text)
     printed = [found[0] for found in INTERVAL.finditer(text)]
-    if not step or len(printed) < 2:
+    if step and "fools none" in text and printed:
+        for at in (0, float(step[1])):
+            check.interval(f"{kind}, at {at:g}", printed[0], attack_at(run, "pgd", at))
+    elif not step or len(printed) < 2:
         check.missing(f"sentence on attacks of {kind}")
     else:
         check.interval(f"{kind}, clean", printed[0], attack_at(run, "pgd", 0))
@@ -1185,7 +1216,8 @@ def diagnosed(check: Comparison, page: Page, kind: str, run: Run, confusion: Cha
 
     check.at(page.name, "calibration")
     reliability = page.charts[f"reliability-{kind}"]
-    calibration_of(check, kind, page.before(reliability), run)
+    calibration_of(check, kind, page.before(reliability, "^Before scaling"), run)
+    fit_of(check, kind, page.before(reliability, "validation pictures? "), run)
     reliability_of(check, reliability, run)
     measures_of(check, page, page.charts[f"calibration-{kind}"], run)
 
@@ -1258,7 +1290,8 @@ def day5(check: Comparison, page: Page, records: Records) -> None:
         )
     check.at(page.name, "calibration")
     chart = page.charts["reliability"]
-    calibration_of(check, "the selected model", page.before(chart), first)
+    calibration_of(check, "the selected model", page.before(chart, "^Before scaling"), first)
+    fit_of(check, "the selected model", page.before(chart, "validation pictures? "), first)
     reliability_of(check, chart, first)
     check.at(page.name, "agreement")
     same = re.search(
@@ -1321,9 +1354,15 @@ def card(check: Comparison, path: Path, records: Records) -> None:
     printed = re.search(r"test accuracy is \*\*(.+?)\*\*, measured on ([\d,]+) test", parts[""])
     check.interval("accuracy", printed[1], accuracy)
     check.number("pictures", printed[2], total)
+    if mean := re.search(r"mean test accuracy is\s+(.+?\))", parts[""], re.DOTALL):
+        family = [one for one in records.all if one.family == run.family]
+        check.interval("mean over seeds", mean[1], recipe_accuracy(family))
     *ece, error = own.measure("ece", "after")
-    printed = re.search(r"\(ECE\)\s+is\s+(.+?\))", parts[""], re.DOTALL)
+    printed = re.search(r"\(ECE\)\s+(.+?\))", parts[""], re.DOTALL)
     check.interval("ECE", printed[1], ece, error=ERRORS * error)
+    *nll, error = own.measure("nll", "after")
+    printed = re.search(r"log-likelihood is\s+(.+?\))", parts[""], re.DOTALL)
+    check.interval("NLL", printed[1], nll, 1, ERRORS * error)
     printed = re.search(r"by a temperature of ([\d.]+)", text)
     check.number("temperature", printed[1], own.temperature)
     printed = re.search(r"\| Network \| .+?, ([\d,]+) parameters", text)
@@ -1335,15 +1374,15 @@ def card(check: Comparison, path: Path, records: Records) -> None:
     card_classes(check, next(markdown_tables(parts["Accuracy"])), run)
 
     check.at(page, "calibration")
-    names = ("ece", "equal mass", "class-wise", "nll", "brier")
+    names = ("nll", "brier", "ece", "equal mass", "class-wise")
     _, *rows = next(markdown_tables(parts["Calibration"]))
     for name, row in zip(names, rows, strict=True):
         for scaling, cell in zip(("before", "after"), row[1:], strict=True):
             *interval, error = own.measure(name, scaling)
             scale = 1 if name in ("nll", "brier") else 100
             check.interval(f"{row[0]}, {scaling}", cell, interval, scale, ERRORS * error)
-    printed = re.search(r"fitted on\s+([\d,]+) validation", parts["Calibration"])
-    check.number("validation pictures", printed[1], len(run.labels("val")))
+    found = re.search(r"(?:All [\d,]+ validation|The temperature, ).*", parts["Calibration"])
+    fit_of(check, "the temperature", found[0] if found else "", run)
     sure = own.confidence("after") >= 0.9
     printed = re.search(r"more for ([\d,]+) of the", parts["Calibration"])
     check.number("confident", printed[1] if printed else "", sure.sum() or math.nan)
@@ -1410,13 +1449,14 @@ def card_errors(check: Comparison, text: str, run: Run) -> None:
     check.number("pictures", printed[2], total)
     matrix, sums = run.counts, run.counts.sum(axis=1)
     lowest = min(m / s for m, s in zip(matrix.diagonal(), sums, strict=True) if s)
-    printed = re.search(r"lowest accuracy is\s+(.+?): (.+?\))", text, re.DOTALL)
     among = {
         classes[i]: i for i in range(len(classes)) if sums[i] and matrix[i, i] / sums[i] == lowest
     }
-    check.text("lowest class", printed[1] in among, True)
-    if printed[1] in among:
-        i = among[printed[1]]
+    printed = re.search(r"lowest accuracy is\s+(.+?): (.+?\))", text, re.DOTALL)
+    named = printed[1] if printed else "none" if "No class is significantly less" in text else ""
+    check.text("lowest class", named in {*among, "none"}, True)
+    if printed and named in among:
+        i = among[named]
         check.interval("lowest class", printed[2], wilson(matrix[i, i], sums[i]))
     pairs, confident = markdown_tables(text)
     for row, (_, a, b, ab, ba) in zip(pairs[1:], confused(run), strict=False):
