@@ -128,7 +128,7 @@ DIGITS = [
     ("day4_diagnostics", r'"coverage":[\d.]+,"threshold":[\d.]+,"accuracy":0\.(\d)'),
     ("day4_diagnostics", r"\(AURC\): (\d)"),
     ("day5_artifacts", r"Its test accuracy is (\d)"),
-    ("day5_artifacts", r"[+−](\d)\d*\.\d to "),
+    ("day5_artifacts", r"[+−(](\d)\d*\.\d to "),
     ("day5_artifacts", r"Candidate</th>.*?number\">(\d)\d*\.\d\s%"),
     ("model_card", r"test accuracy is \*\*(\d)"),
     ("model_card", r"\| 7 \| .*?\| (\d)\d*\.\d"),

@@ -48,7 +48,8 @@ def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robus
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
     What day 4 has measured on as many pictures is taken from the run (`Run.attacks`,
-    `Run.corruptions`); otherwise it is measured as there, with the same draws.
+    `Run.corruptions`); otherwise it is measured as there, with the same draws, and stored where the
+    run has nothing yet: day 4 does not diagnose every model that may be the best.
     """
     test = dataset.test.first(pictures)
     attacks, corruptions = (_of_so_many(t, len(test)) for t in (run.attacks, run.corruptions))
@@ -57,8 +58,12 @@ def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robus
         of = model, test.images, test.labels
         if attacks is None:
             attacks = accuracy_under_attacks(*of, STEPS, torch.Generator().manual_seed(SEED))
+            if run.attacks is None:
+                run.save_attacks(attacks)
         if corruptions is None:
             corruptions = corruption_accuracy(*of, torch.Generator().manual_seed(SEED))
+            if run.corruptions is None:
+                run.save_corruptions(corruptions)
     attacks = attacks[attacks["epsilon_255"].round(3).isin((0, *TABLED))]
     return Robustness(attacks, corruptions)
 

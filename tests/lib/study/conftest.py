@@ -9,7 +9,7 @@ from lib.files import write_json
 from lib.study.card_facts import Facts, measure_robustness
 from lib.training.loop import fit
 from lib.training.recipe import OF_NETWORK, Recipe
-from lib.training.runs import RunStore
+from lib.training.runs import Run, RunStore
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,11 @@ def several(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def robustness(run, tiny):
-    return measure_robustness(run, tiny)
+def robustness(run, tiny, tmp_path_factory):
+    """Of the run, measured on a copy, since it is stored with the run."""
+    copied = tmp_path_factory.mktemp("measured") / run.run_id
+    shutil.copytree(run.path, copied)
+    return measure_robustness(Run(copied), tiny)
 
 
 @pytest.fixture(scope="module")

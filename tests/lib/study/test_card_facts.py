@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 from lib.diagnosis.robustness import gradient_masking_check
 from lib.study import diagnostics
 from lib.study.card_facts import Facts, measure_robustness
+from lib.training.runs import Run
 
 
 def test_attacks_that_day_4_has_measured_are_not_measured_again(store, run, tiny, robustness):
@@ -61,8 +63,9 @@ def test_attacks_of_an_earlier_record_are_read(store, tiny):
     assert "Measure the attacks again" in gradient_masking_check(run.attacks)
 
 
-def test_robustness_is_measured_on_the_first_pictures_and_the_same_each_time(run, tiny):
-    once, again = (measure_robustness(run, tiny, pictures=9) for _ in range(2))
+def test_robustness_is_measured_on_the_first_pictures_and_the_same_each_time(run, tiny, tmp_path):
+    copies = [Run(shutil.copytree(run.path, tmp_path / name / run.run_id)) for name in "ab"]
+    once, again = (measure_robustness(copied, tiny, pictures=9) for copied in copies)
     assert set(once.attacks["n"]) == set(once.corruptions["n"]) == {9}
     assert once.attacks.equals(again.attacks)
     assert once.corruptions.equals(again.corruptions)
@@ -78,3 +81,12 @@ def test_another_dataset_is_refused(bundle, run, tiny):
         Facts(bundle, run, dataclasses.replace(tiny, test=tiny.val))
     with pytest.raises(ValueError, match="learned from more pictures"):
         Facts(bundle, run, dataclasses.replace(tiny, train=tiny.val))
+
+
+def test_what_the_card_measures_first_is_found_by_the_home_page(run, tiny, tmp_path):
+    bare = Run(shutil.copytree(run.path, tmp_path / run.run_id))
+    assert bare.attacks is None
+    measure_robustness(bare, tiny, 9)
+    assert set(bare.attacks["n"]) == set(bare.corruptions["n"]) == {9}
+    measure_robustness(bare, tiny, 5)  # on other pictures: what is stored stays
+    assert set(bare.attacks["n"]) == set(bare.corruptions["n"]) == {9}
