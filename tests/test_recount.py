@@ -7,6 +7,7 @@ import pytest
 
 from lib import intervals
 from lib.diagnosis import calibration, mistakes
+from lib.pages import claims
 from tests import recount
 from tests.imports import PROJECT
 
@@ -98,7 +99,7 @@ def test_confused_pairs():
         zip(ours["class_a"], ours["class_b"], strict=True)
     )
     assert [pair[0] for pair in found] == list(ours["errors"])
-    assert recount.stands_out(found) == mistakes.stands_out(ours)
+    assert recount.stands_out(found) == claims.stands_out(ours)
 
 
 @pytest.mark.parametrize(
