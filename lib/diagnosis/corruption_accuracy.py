@@ -64,7 +64,7 @@ class UnderCorruption:
 
         def distinct(end: int, neighbour: int) -> str | None:
             gap = mean_interval(by_picture[end] - by_picture[neighbour])
-            return self.names[end] if gap.low > 0 or gap.high < 0 else None
+            return self.names[end] if gap.clear else None
 
         return distinct(order[0], order[1]), distinct(order[-1], order[-2])
 

@@ -1,16 +1,17 @@
 """The study: what each day puts together from the packages below.
 
-study.py         a study on disk: its pages, and the runs that they use
-parameters.py    what each notebook's parameters may be
-ranking.py       which recipe is the best, and which of its runs stands for it
-selection.py     which runs are compared: found, grouped, named, tabled
-transfer.py      day 3: what each fine-tuning strategy takes and reaches
-diagnostics.py   day 4: mistakes, heatmaps, robustness and calibration of the best models
-gallery.py       day 4: the pictures of the gallery page
-evidence.py      when figures are evidence for a next step
-next_steps.py    what follows from each day
-artifacts.py     day 5: the selected model, and what its bundle takes
-card_facts.py    day 5: the figures of the model card
-model_card.py    day 5: the card, from model_card.md.jinja and references.bib
-home.py          the home page: the study in one view
+study.py             a study on disk: its pages, and the runs that they use
+parameters.py        what each notebook's parameters may be
+ranking.py           which recipe is the best, and which of its runs stands for it
+selection.py         which runs are compared: found, grouped, named, tabled
+transfer.py          day 3: what each fine-tuning strategy takes and reaches
+diagnostics.py       day 4: mistakes, heatmaps, robustness and calibration of the best models
+calibration_words.py sentences on a model's calibration, of days 4, 5 and the card
+gallery.py           day 4: the pictures of the gallery page
+evidence.py          when figures are evidence for a next step
+next_steps.py        what follows from each day
+artifacts.py         day 5: the selected model, and what its bundle takes
+card_facts.py        day 5: the figures of the model card
+model_card.py        day 5: the card, from model_card.md.jinja and references.bib
+home.py              the home page: the study in one view
 """

@@ -24,7 +24,7 @@ from lib.diagnosis.robustness import (
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.pages.claims import extremes, stands_out
-from lib.study.diagnostics import fit_words, reference_words
+from lib.study.calibration_words import fit_words, reference_words
 from lib.study.ranking import recipe_of
 from lib.study.selection import accuracy_over_seeds
 from lib.training.hardware import best_device
