@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib import intervals
-from lib.diagnosis import calibration, mistakes
+from lib.diagnosis import calibration, mistakes, selective
 from lib.pages import claims
 from tests import recount
 from tests.imports import PROJECT
@@ -84,7 +84,7 @@ def test_calibration():
             within = recount.ERRORS * error
             assert (low, high) == pytest.approx((expected.low, expected.high), abs=within)
     confidence = calibration.softmax(run.logits("test"), ours.temperature).max(1)
-    assert 1 - own.kept().mean() == pytest.approx(calibration.aurc(confidence, run.correct()))
+    assert 1 - own.kept().mean() == pytest.approx(selective.aurc(confidence, run.correct()))
     mean, error, high, _ = own.chance
     assert mean == pytest.approx(ours.reference.mean, abs=recount.ERRORS * error)
     assert high == pytest.approx(ours.reference.high, abs=2.2 * recount.ERRORS * error)

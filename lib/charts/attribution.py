@@ -22,7 +22,8 @@ from lib.charts.parts import (
     share_y,
     with_display_names,
 )
-from lib.intervals import Interval, holm
+from lib.intervals import Interval
+from lib.multiplicity import holm
 from lib.pages.claims import LEVEL
 from lib.pages.palette import BLUE
 from lib.pages.wording import count, listed

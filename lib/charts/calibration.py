@@ -142,7 +142,7 @@ def calibration_dots(metrics: pd.DataFrame, paired: pd.DataFrame) -> Chart:
 def selective(table: pd.DataFrame, aurc: float | None = None) -> Chart:
     """Accuracy when only the most confident predictions are kept. Columns: coverage, accuracy, n.
 
-    `aurc` is `lib.diagnosis.calibration.aurc` of the same predictions.
+    `aurc` is `lib.diagnosis.selective.aurc` of the same predictions.
     """
     table = table.sort_values("coverage", kind="stable")
     axis = alt.Axis(format=PERCENT, tickCount=5, grid=False)

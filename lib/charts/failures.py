@@ -21,7 +21,8 @@ from lib.charts.parts import (
     share_y,
     with_display_names,
 )
-from lib.intervals import Interval, clear_differences, difference_interval, visible_difference
+from lib.intervals import Interval, difference_interval
+from lib.multiplicity import clear_differences, visible_difference
 from lib.pages.claims import Ends
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import corruption as corruption_name

@@ -2,9 +2,8 @@
 
 Temperature scaling and the expected calibration error of Guo et al., "On Calibration of Modern
 Neural Networks" (ICML 2017); its equal-mass variant of Nguyen & O'Connor (2015) and its
-class-wise one of Kull et al. (2019); Brier's score (1950) for many classes; selective prediction
-and its area of Geifman & El-Yaniv (2017). What is fitted is fitted on validation predictions, never
-on test.
+class-wise one of Kull et al. (2019); Brier's score (1950) for many classes. What is fitted is
+fitted on validation predictions, never on test.
 """
 
 from collections.abc import Callable, Collection
@@ -126,7 +125,7 @@ def reliability_table(
     ------
     ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
     """
-    values, right = _checked_confidence(confidence, correct)
+    values, right = checked_confidence(confidence, correct)
     edges = _edges(values, bins, equal_mass)
     index = _bin_of(values, edges)
     count = np.bincount(index, minlength=bins)
@@ -143,7 +142,13 @@ def reliability_table(
     )
 
 
-def _checked_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+def checked_confidence(confidence: ArrayLike, correct: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as floats (N,).
+
+    Raises
+    ------
+    ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
+    """
     values, right = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if values.shape != right.shape or values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{values.shape} confidences do not go with {right.shape} outcomes")
@@ -168,7 +173,7 @@ def expected_calibration_error(
     ------
     ValueError   if a confidence lies outside [0, 1], the lengths differ or there are no predictions
     """
-    values, right = _checked_confidence(confidence, correct)
+    values, right = checked_confidence(confidence, correct)
     return _mean_gap(_bin_of(values, _edges(values, bins, equal_mass)), values - right)
 
 
@@ -184,7 +189,7 @@ def ece_reference(
     confidence : float (N,)   probability given to the predicted class
     correct : bool (N,)       whether that prediction was right
     """
-    values, right = _checked_confidence(confidence, correct)
+    values, right = checked_confidence(confidence, correct)
     index = _bin_of(values, _edges(values, bins, equal_mass=False))
     return calibrated_reference(
         lambda confidence, correct: _mean_gap(index, confidence - correct), values, right
@@ -193,7 +198,7 @@ def ece_reference(
 
 def maximum_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
     """The widest gap between confidence and accuracy of any bin that isn't empty, in [0, 1]."""
-    values, right = _checked_confidence(confidence, correct)
+    values, right = checked_confidence(confidence, correct)
     return _widest_gap(_bin_of(values, _edges(values, bins, False)), values - right)
 
 
@@ -390,42 +395,6 @@ def calibrate(
         ece_reference(softmax(logits, temperature).max(axis=1), correct, bins),
         pd.concat(reliability, ignore_index=True),
     )
-
-
-def _accuracy_of_most_confident(confidence: ArrayLike, correct: ArrayLike) -> Floats:
-    """Accuracy (N,) of the 1, 2, ..., N most confident predictions.
-
-    Equal confidences share their mean outcome: the accuracy to expect when ties are drawn by lot.
-    """
-    values, right = _checked_confidence(confidence, correct)
-    _, group, size = np.unique(-values, return_inverse=True, return_counts=True)
-    shared = np.repeat(np.bincount(group, right) / size, size)
-    return np.cumsum(shared) / np.arange(1, len(values) + 1)
-
-
-def selective(confidence: ArrayLike, correct: ArrayLike, points: int = 100) -> pd.DataFrame:
-    """Accuracy when only the most confident predictions count, the rest being left to a person.
-
-    At most `points` rows of coverage (share of predictions kept, up to 1), threshold (least
-    confidence among them), accuracy and n.
-    """
-    accuracy = _accuracy_of_most_confident(confidence, correct)
-    ordered = -np.sort(-np.asarray(confidence, dtype=float))
-    total = len(accuracy)
-    sizes = np.unique(np.ceil(np.arange(1, points + 1) * total / points).astype(int))
-    return pd.DataFrame(
-        {
-            "coverage": sizes / total,
-            "threshold": ordered[sizes - 1],
-            "accuracy": accuracy[sizes - 1],
-            "n": sizes,
-        }
-    )
-
-
-def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
-    """Area under the risk-coverage curve: the mean error over all coverages; 0 is best."""
-    return float(1 - _accuracy_of_most_confident(confidence, correct).mean())
 
 
 def calibration_error(table: pd.DataFrame) -> float:

@@ -105,17 +105,3 @@ def under_corruption(
                     predicted = predict(model, batch, batch_size).argmax(axis=1)
                     of_model[i, j, part] = predicted == truth[part]
     return [UnderCorruption(tuple(names), tuple(severities), one) for one in correct]
-
-
-def corruption_accuracy(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    generator: Generator,
-    names: Sequence[str] = CORRUPTIONS,
-    severities: Sequence[int] = SEVERITIES,
-    batch_size: int = 512,
-) -> pd.DataFrame:
-    """`under_corruption` of one network, as its table."""
-    [measured] = under_corruption([model], images, labels, generator, names, severities, batch_size)
-    return measured.table

@@ -7,70 +7,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from lib.data.dataset import Dataset
 from lib.diagnosis.calibration import ece_reference, faultless, softmax
-from lib.diagnosis.corruption_accuracy import corruption_accuracy
 from lib.diagnosis.mistakes import most_confused, worst_mistakes
-from lib.diagnosis.robustness import (
-    QUOTED,
-    SEED,
-    STEPS,
-    TABLED,
-    accuracy_at,
-    accuracy_under_attacks,
-)
+from lib.diagnosis.robustness import QUOTED, accuracy_at
 from lib.inference.bundle import Bundle
 from lib.intervals import Interval, accuracy_interval
 from lib.pages.claims import extremes, stands_out
 from lib.study.calibration_words import fit_words, reference_words
 from lib.study.ranking import recipe_of
+from lib.study.robustness import Robustness
 from lib.study.selection import accuracy_over_seeds
-from lib.training.hardware import best_device
 from lib.training.runs import Predictions, Run
 
 SEVERITIES = (1, 3, 5)  # of corruption, that the card tables
 SURE = 0.9  # calibrated confidence from which an error counts as confident
-
-
-@dataclass(frozen=True)
-class Robustness:
-    """Accuracy under attack and corruption, on the first test pictures."""
-
-    attacks: (
-        pd.DataFrame
-    )  # of `lib.diagnosis.robustness.accuracy_under_attack`, epsilon 0 among them
-    corruptions: pd.DataFrame  # of `lib.diagnosis.corruption_accuracy.corruption_accuracy`
-
-
-def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
-    """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
-
-    What day 4 has measured on as many pictures is taken from the run (`Run.attacks`,
-    `Run.corruptions`); otherwise it is measured as there, with the same draws, and stored where the
-    run has nothing yet: day 4 does not diagnose every model that may be the best.
-    """
-    test = dataset.test.first(pictures)
-    attacks, corruptions = (_of_so_many(t, len(test)) for t in (run.attacks, run.corruptions))
-    if attacks is None or corruptions is None:
-        model = run.load_model(best_device())
-        of = model, test.images, test.labels
-        if attacks is None:
-            attacks = accuracy_under_attacks(*of, STEPS, torch.Generator().manual_seed(SEED))
-            if run.attacks is None:
-                run.save_attacks(attacks)
-        if corruptions is None:
-            corruptions = corruption_accuracy(*of, torch.Generator().manual_seed(SEED))
-            if run.corruptions is None:
-                run.save_corruptions(corruptions)
-    attacks = attacks[attacks["epsilon_255"].round(3).isin((0, *TABLED))]
-    return Robustness(attacks, corruptions)
-
-
-def _of_so_many(table: pd.DataFrame | None, pictures: int) -> pd.DataFrame | None:
-    """The table, if there is one and it was measured on so many pictures."""
-    return table if table is not None and (table["n"] == pictures).all() else None
 
 
 @dataclass(frozen=True)

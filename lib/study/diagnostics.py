@@ -11,46 +11,27 @@ import torch
 from torch import Tensor
 
 from lib.data.dataset import Dataset, Split
-from lib.diagnosis.attacks import fgsm
 from lib.diagnosis.attribution import (
     Faithfulness,
     deletion_insertion,
     grad_cam,
     randomised_weights_check,
 )
-from lib.diagnosis.calibration import Calibration, aurc, calibrate, selective, softmax
-from lib.diagnosis.corruption_accuracy import UnderCorruption, under_corruption
+from lib.diagnosis.calibration import Calibration, calibrate, softmax
 from lib.diagnosis.mistakes import confusion_matrix, most_confused, worst_mistakes
-from lib.diagnosis.robustness import (
-    PICTURED,
-    QUOTED,
-    SEED,
-    STANDARD_SIDE,
-    STEPS,
-    accuracy_at,
-    accuracy_under_attacks,
-    why_quoted,
-)
+from lib.diagnosis.selective import aurc, selective
 from lib.errors import UserError
-from lib.models.parts import Classifier, predict
+from lib.models.parts import Classifier
 from lib.pages.claims import stands_out
 from lib.pages.display import Fragment, folded, table
-from lib.pages.picture_sheets import Caption, captions, perturbations
+from lib.pages.picture_sheets import Caption, captions
 from lib.pages.wording import count, per_cent
 from lib.study.ranking import best_of, recipes
-from lib.study.selection import ablation, setting_of
+from lib.study.selection import setting_of
 from lib.training.runs import Predictions, Run
 
 EXPLAINED = 200  # random test pictures on which deletion and insertion are measured
 RANDOMISED = 50  # and those that are explained again whenever weights were randomised
-
-# What accuracy under corruption is compared with: RobustBench's "Standard", a WRN-28-10 trained
-# without regard to robustness, on CIFAR-10-C (Croce et al., NeurIPS 2021).
-STANDARD_CORRUPTED = 0.735
-CIFAR10 = {
-    *("airplane", "automobile", "bird", "cat", "deer"),
-    *("dog", "frog", "horse", "ship", "truck"),
-}
 
 
 @dataclass(frozen=True)
@@ -106,12 +87,12 @@ class Subject:
 
     @property
     def coverage(self) -> pd.DataFrame:
-        """Accuracy against coverage: `lib.diagnosis.calibration.selective`."""
+        """Accuracy against coverage: `lib.diagnosis.selective.selective`."""
         return selective(*self._confidence())
 
     @property
     def aurc(self) -> float:
-        """`lib.diagnosis.calibration.aurc`."""
+        """`lib.diagnosis.selective.aurc`."""
         return aurc(*self._confidence())
 
     def _confidence(self) -> tuple[np.ndarray, np.ndarray]:
@@ -264,104 +245,6 @@ def calibrated(run: Run) -> Calibration:
     """The temperature from the validation split, and what it does to the test split."""
     val, test = run.predictions("val"), run.predictions("test")
     return calibrate(val.logits, val.labels, test.logits, test.labels)
-
-
-def attacks(subject: Subject, pictures: Split) -> pd.DataFrame:
-    """FGSM and PGD at every epsilon of `STEPS`, stored with the run: see `Run.attacks`."""
-    generator = torch.Generator().manual_seed(SEED)
-    measured = accuracy_under_attacks(
-        subject.model, pictures.images, pictures.labels, STEPS, generator
-    )
-    subject.run.save_attacks(measured)
-    return measured
-
-
-def attack_sentence(measured: pd.DataFrame, image_size: int) -> str:
-    """Accuracy under PGD with the epsilon of `QUOTED`, and without an attack.
-
-    An attack makes no picture right, so one that it fools is enough for it to lower the accuracy.
-
-    Parameters
-    ----------
-    measured : of `attacks`
-    image_size : int       side in pixels of the attacked pictures
-
-    Raises
-    ------
-    ValueError   if the table lacks one of the two rows
-    """
-    clean, attacked = (accuracy_at(measured, "pgd", step) for step in (0, QUOTED))
-    pictures = count(int(measured["n"].iloc[0]), "test picture")
-    with_pgd = f"PGD with ε = {QUOTED}/255 ({why_quoted(image_size)})"
-    if attacked.value >= clean.value:
-        return f"{with_pgd} fools none of {pictures}: accuracy is {clean} before and after."
-    return f"{with_pgd} lowers accuracy from {clean} to at most {attacked}, on {pictures}."
-
-
-def adversarial_sheet(subject: Subject, pictures: int = 6) -> Fragment:
-    """The first examples before and after FGSM, with the predictions of both."""
-    examples, classes = subject.examples, subject.dataset.classes
-    images, labels = examples.images[:pictures], examples.true[:pictures]
-    attacked = fgsm(subject.model, images / 255, labels, PICTURED / 255).mul(255).round().byte()
-    before, after = (softmax(predict(subject.model, batch)) for batch in (images, attacked))
-    lines = [
-        " → ".join(f"{classes[row.argmax()]}, {per_cent(row.max(), 0)}" for row in pair)
-        for pair in zip(before, after, strict=True)
-    ]
-    title = f"Original, perturbation × 10, adversarial picture: FGSM with ε = {PICTURED}/255"
-    return perturbations(images, attacked, lines, title=title)
-
-
-def corruptions(subject: Subject, pictures: Split) -> UnderCorruption:
-    """All corruptions and severities; the table is stored with the run: see `Run.corruptions`."""
-    generator = torch.Generator().manual_seed(SEED)
-    [measured] = under_corruption([subject.model], pictures.images, pictures.labels, generator)
-    subject.run.save_corruptions(measured.table)
-    return measured
-
-
-def corruption_sentence(measured: UnderCorruption, dataset: Dataset) -> str:
-    """The mean over corruptions and severities, and what it can be compared with, if anything."""
-    kinds, severities, pictures = measured.correct.shape
-    sentence = (
-        f"Mean accuracy over {count(kinds, 'corruption')} and {severities} severities: "
-        f"{measured.mean}, on {count(pictures, 'test picture')}."
-    )
-    side = dataset.image_size
-    if dataset.name == "cifar10" and set(dataset.classes) == CIFAR10 and side == STANDARD_SIDE:
-        reference = f"{per_cent(STANDARD_CORRUPTED)} (RobustBench, model “Standard”)"
-        return f"{sentence} For comparison, a WRN-28-10 on CIFAR-10-C: {reference}."
-    if side < STANDARD_SIDE:
-        return (
-            f"{sentence} The blurs have the radii for pictures of {STANDARD_SIDE} px; on these of "
-            f"{side} px they hide more."
-        )
-    return sentence
-
-
-def corruption_by_augmentation(
-    runs: Iterable[Run], test: Split, severities: Sequence[int]
-) -> pd.DataFrame:
-    """Accuracy under corruption of every network of an ablation, on the same corrupted pictures.
-
-    Returns
-    -------
-    table : augmentation, seed, corruption, severity, accuracy, low, high, n
-    """
-    compared = ablation(runs)
-    measured = under_corruption(
-        [run.load_model() for run in compared],
-        test.images,
-        test.labels,
-        torch.Generator().manual_seed(SEED),
-        severities=severities,
-    )
-    tables = [
-        of.table.assign(augmentation=run.recipe.augmentation, seed=run.recipe.seed)
-        for run, of in zip(compared, measured, strict=True)
-    ]
-    columns = ["augmentation", "seed", "corruption", "accuracy"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def confusion_sentence(run: Run) -> str:

@@ -15,7 +15,8 @@ from scipy import stats
 
 from lib.diagnosis.calibration import ece_reference, expected_calibration_error, softmax
 from lib.diagnosis.mistakes import most_confused, per_class
-from lib.intervals import Interval, accuracy_interval, difference_interval, holm, mean_interval
+from lib.intervals import Interval, accuracy_interval, difference_interval, mean_interval
+from lib.multiplicity import holm
 from lib.pages.claims import Groups, stands_out
 from lib.pages.palette import label
 from lib.pages.wording import corruption, count, listed, per_cent, points

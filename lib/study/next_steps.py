@@ -163,7 +163,7 @@ def after_diagnosis(subject: Subject, corrupted: pd.DataFrame, test: Split) -> l
 
     Parameters
     ----------
-    corrupted : of `lib.diagnosis.robustness.corruption_accuracy`, on the pictures of `test`
+    corrupted : of `lib.diagnosis.corruption_accuracy.UnderCorruption`, on the pictures of `test`
     test : Split   the pictures that were corrupted, or all of the test split
     """
     predictions = subject.predictions

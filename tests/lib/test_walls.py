@@ -18,7 +18,7 @@ ORDER = {
     "charts": 5,
     "study": 6,
 }
-TOP = {"lib.errors", "lib.files", "lib.intervals", "lib.progress"}
+TOP = {"lib.errors", "lib.files", "lib.intervals", "lib.multiplicity", "lib.progress"}
 LIB = sorted(name for name in modules() if name.startswith("lib."))
 
 

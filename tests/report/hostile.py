@@ -21,9 +21,8 @@ from lib.inference.export import export
 from lib.pages import picture_sheets
 from lib.pages.display import Fragment, figure, finding, table, tabs
 from lib.pages.wording import left_out
-from lib.study import artifacts, diagnostics, gallery, home, model_card
+from lib.study import artifacts, diagnostics, gallery, home, model_card, robustness
 from lib.study.card_facts import Facts as CardFacts
-from lib.study.card_facts import measure_robustness
 from lib.study.selection import histories, results
 from lib.study.study import STUDIES, Facts, Study
 from lib.training.loop import fit
@@ -83,7 +82,7 @@ def write_study(root: Path, pictures: Dataset) -> Run:
     study.save(Facts(NAME, "name", NAME, STRINGS[0], {}).after(record))
     shown = gallery.write(run, pictures.test, 0, study.path)
     bundle = export(run, pictures, root / "models" / "best")
-    facts = CardFacts(bundle, run, pictures, measure_robustness(run, pictures, 6))
+    facts = CardFacts(bundle, run, pictures, robustness.measure_robustness(run, pictures, 6))
     model_card.write(facts, study.path)
     earlier = record | {"content": STRINGS[0]}  # so that the page has a notice
     _write_notebook(study.path / "day1_augmentations.ipynb", _day1(finished, pictures), earlier)
@@ -162,7 +161,7 @@ def _day4(run: Run, pictures: Dataset, shown: gallery.Gallery) -> list[dict[str,
         _cell(tabs("confused", panels)),
         _cell(
             picture_sheets.heatmaps(examples.images, examples.heat_true, examples.captions),
-            diagnostics.adversarial_sheet(subject),
+            robustness.adversarial_sheet(subject),
         ),
         _cell(table(artifacts.standings({text: [run] for text in STRINGS}), run="run_id")),
     ]

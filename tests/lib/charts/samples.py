@@ -5,8 +5,9 @@ import pandas as pd
 from scipy import stats
 
 from lib.charts import attribution, calibration, classes, comparisons, failures, training
-from lib.diagnosis.calibration import calibrate, selective
+from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.mistakes import confusion_matrix, per_class
+from lib.diagnosis.selective import selective
 from lib.pages.display import specification
 
 AUGMENTATIONS = ["none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lib.charts import calibration
-from lib.diagnosis.calibration import selective
+from lib.diagnosis.selective import selective
 from tests.lib.charts.samples import CALIBRATION, CHARTS, spec_of, title
 
 COLUMNS = ("value", "low", "high")

@@ -313,6 +313,7 @@ def test_only_some_modules_test_whether_figures_differ():
     }
     assert deciding == {
         "lib/intervals.py",
+        "lib/multiplicity.py",
         "lib/pages/claims.py",
         "lib/study/evidence.py",
         "lib/diagnosis/attribution.py",

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from lib.files import write_json
-from lib.study.card_facts import Facts, measure_robustness
+from lib.study.card_facts import Facts
+from lib.study.robustness import measure_robustness
 from lib.training.loop import fit
 from lib.training.recipe import OF_NETWORK, Recipe
 from lib.training.runs import Run, RunStore
@@ -23,7 +24,7 @@ def several(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def robustness(run, tiny, tmp_path_factory):
+def measured(run, tiny, tmp_path_factory):
     """Of the run, measured on a copy, since it is stored with the run."""
     copied = tmp_path_factory.mktemp("measured") / run.run_id
     shutil.copytree(run.path, copied)
@@ -41,8 +42,8 @@ def store(run, tmp_path_factory):
 
 
 @pytest.fixture
-def facts(bundle, run, tiny, robustness, store):
-    return Facts(bundle, store.get(run.run_id), tiny, robustness)
+def facts(bundle, run, tiny, measured, store):
+    return Facts(bundle, store.get(run.run_id), tiny, measured)
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
-import dataclasses
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from lib.diagnosis.corruption_accuracy import UnderCorruption, corruption_accuracy
 from lib.errors import UserError
 from lib.study import diagnostics, selection
 from lib.study.ranking import best_of
@@ -70,72 +66,6 @@ def test_faithfulness_is_measured_on_random_test_pictures(several, tiny):
     assert (randomised["pairs"] == 5 * 10).all()
 
 
-def test_attacks_begin_at_the_clean_accuracy(several, tiny):
-    run = several[1][0]
-    table = diagnostics.attacks(diagnostics.Subject(run, tiny), tiny.test)
-    clean = table[table["epsilon"] == 0]["accuracy"]
-    assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
-    assert set(table["attack"]) == {"fgsm", "pgd"}
-
-
-def test_corruptions_are_compared_across_augmentations_and_all_their_seeds(several, tiny):
-    table = diagnostics.corruption_by_augmentation(several[1], tiny.test, severities=(3,))
-    networks = table[["augmentation", "seed"]].drop_duplicates().itertuples(index=False)
-    assert {tuple(one) for one in networks} == {
-        (name, seed) for name in ("none", "cutout") for seed in (0, 1)
-    }
-    assert len(table) == 2 * 2 * 15
-    run = several[1][1]
-    alone = corruption_accuracy(
-        run.load_model(),
-        tiny.test.images,
-        tiny.test.labels,
-        torch.Generator().manual_seed(0),
-        severities=(3,),
-    )
-    of_run = table.query("augmentation == 'none' and seed == 1").reset_index()
-    assert of_run["accuracy"].tolist() == alone["accuracy"].tolist()  # the same draws
-    none = diagnostics.corruption_by_augmentation([], tiny.test, severities=(3,))
-    assert none.empty
-
-
-def test_accuracy_under_corruption_is_stored_with_the_run(several, tiny):
-    subject = diagnostics.Subject(several[1][0], tiny)
-    measured = diagnostics.corruptions(subject, tiny.test)
-    pd.testing.assert_frame_equal(subject.run.corruptions, measured.table)
-    assert len(measured.table) == 15 * 5
-
-
-def under(share=0.8, pictures=500):
-    right = np.random.default_rng(0).random((15, 5, pictures)) < share
-    return UnderCorruption(tuple(map(str, range(15))), (1, 2, 3, 4, 5), right)
-
-
-@pytest.mark.parametrize(
-    ("changes", "compared"),
-    [
-        ({}, True),
-        ({"name": "photos"}, False),
-        ({"classes": tuple("abcdefghij")}, False),
-        ({"side": 16}, False),
-        ({"side": 64}, False),
-    ],
-)
-def test_the_mean_under_corruption_is_compared_for_cifar_10_at_its_size_alone(
-    tiny, changes, compared
-):
-    images = torch.zeros(1, 3, *[changes.pop("side", 32)] * 2, dtype=torch.uint8)
-    values = {"name": "cifar10", "classes": tuple(sorted(diagnostics.CIFAR10))} | changes
-    test = dataclasses.replace(tiny.test, images=images, labels=torch.zeros(1).long(), ids=("a",))
-    dataset = dataclasses.replace(tiny, **values, train=test, val=test, test=test)
-    sentence = diagnostics.corruption_sentence(under(), dataset)
-    assert sentence.startswith("Mean accuracy over 15 corruptions and 5 severities: 80.")
-    assert ", on 500 test pictures." in sentence
-    assert ("73.5\xa0%" in sentence) is compared
-    assert ("RobustBench" in sentence) is compared
-    assert ("radii for pictures of 32 px" in sentence) is (dataset.image_size < 32)
-
-
 def test_the_worst_mistakes_are_shown_with_what_they_were_taken_for(several, tiny):
     run = several[1][0]
     said = run.predictions("test")
@@ -177,29 +107,3 @@ def test_a_table_of_confused_pairs_says_whether_one_stands_out(several, monkeypa
     assert "<summary>Most confused pairs of classes</summary>" in (
         diagnostics.confused_table(run).html
     )
-
-
-def attacks(clean, attacked):
-    rows = [
-        (name, step / 255, step, accuracy, accuracy - 0.02, accuracy + 0.02, 900)
-        for name in ("fgsm", "pgd")
-        for step, accuracy in ((0, clean), (8, attacked))
-    ]
-    columns = ["attack", "epsilon", "epsilon_255", "accuracy", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-@pytest.mark.parametrize(
-    ("side", "words"),
-    [
-        (32, "(the value of RobustBench for CIFAR-10)"),
-        (16, "(the value of RobustBench for CIFAR-10; there is none for pictures of 16 px)"),
-    ],
-)
-def test_the_attack_of_the_standard_is_told_with_where_it_comes_from(side, words):
-    assert diagnostics.attack_sentence(attacks(0.9, 0.1), side) == (
-        f"PGD with ε = 8/255 {words} lowers accuracy from 90.0 % (88.0–92.0) to at most 10.0 % "
-        "(8.0–12.0), on 900 test pictures."
-    )
-    same = diagnostics.attack_sentence(attacks(0.9, 0.9), side)
-    assert "fools none of 900 test pictures" in same

@@ -9,7 +9,7 @@ import pytest
 from lib.data.sources import content_key
 from lib.diagnosis.robustness import accuracy_at
 from lib.pages.wording import per_cent
-from lib.study import diagnostics, home
+from lib.study import diagnostics, home, robustness
 from lib.study.ranking import mean_validation, recipes
 from lib.training.runs import Run
 from tests.imports import PROJECT
@@ -62,7 +62,7 @@ def test_without_day_4_the_figure_says_how_to_get_it(run):
 
 def test_what_day_4_measures_is_found_again(attacked, tiny):
     subject = diagnostics.Subject(attacked, tiny)
-    table = diagnostics.attacks(subject, tiny.test)
+    table = robustness.attacks(subject, tiny.test)
     pd.testing.assert_frame_equal(attacked.attacks, table)
     strong = accuracy_at(table, "pgd", 8)
     assert f"{strong.value:.1%}".replace("%", "") in home.headline([attacked]).text
