@@ -19,6 +19,7 @@ from lib.pages.claims import (
     stands_out,
     time_title,
 )
+from lib.pages.palette import label
 from tests.imports import PROJECT
 
 
@@ -63,7 +64,7 @@ def test_validation_decides_who_is_compared_and_test_what_comes_out():
     )
 
 
-@pytest.mark.parametrize("reference", ["none", "random_weights"])
+@pytest.mark.parametrize("reference", ["none", "random_weights", "head"])
 def test_all_that_differ_from_the_reference_are_named(reference):
     found = groups(
         **{reference: [0.80, 0.801, 0.799]},
@@ -71,7 +72,7 @@ def test_all_that_differ_from_the_reference_are_named(reference):
         cutmix=[0.90, 0.901, 0.899],
         cutout=[0.801, 0.8, 0.802],
     )
-    name = {"none": "no augmentation", "random_weights": "random weights"}[reference]
+    name = label(reference)
     shown = comparison(found)
     start = (
         "Best on validation: CutMix, test accuracy 90.0\xa0%, not significantly different from "
