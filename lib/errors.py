@@ -27,7 +27,8 @@ def explained(error: "ValidationError") -> str:
     """The first of pydantic's complaints in one line: the field, its value, what it should be."""
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")  # of our own validators
+    message = message[:1].lower() + message[1:]
     if first["type"] in ("missing", "missing_argument"):
         return f"{name} is missing"
     return f"{name} = {reprlib.repr(first['input'])}: {message}"

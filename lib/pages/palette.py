@@ -29,14 +29,16 @@ KNOWN = {  # name in the tables: (name on the page, colour)
     # models, and what of a pretrained one trains
     "small_cnn": ("small CNN", ORANGE),
     "resnet18": ("ResNet-18", VERMILLION),
+    "efficientnet_lite0": ("EfficientNet-Lite0", BLUE),
     "head": ("head only", SKY),
     "last_block": ("last block", GREEN),
-    "layer4": ("stage 4 + head", PURPLE),
+    "last_stage": ("last stage + head", PURPLE),
     "all": ("all layers", BLUE),
     # where a backbone's first weights come from
     "random_weights": ("random weights", GREY),
     "rotation": ("rotation", BLUE),
     "imagenet": ("ImageNet", GREEN),
+    "timm": ("timm's weights", GREEN),
     # splits
     "train": ("train", BLUE),
     "val": ("val", ORANGE),
@@ -56,8 +58,11 @@ KNOWN = {  # name in the tables: (name on the page, colour)
 
 
 def label(name: Hashable) -> str:
-    """The name as a page shows it; one that isn't known is shown as it is."""
-    return KNOWN[name][0] if name in KNOWN else str(name)
+    """The name as a page shows it; one that isn't known is shown as it is.
+
+    Of a network of timm, `timm:convnext_tiny`, that is what timm calls it.
+    """
+    return KNOWN[name][0] if name in KNOWN else str(name).removeprefix("timm:")
 
 
 def colours(names: Iterable[Hashable]) -> list[str]:

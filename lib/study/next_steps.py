@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from lib.data.dataset import Split
 from lib.intervals import Interval
-from lib.models.resnet18 import STRATEGIES
+from lib.models.strategies import STRATEGIES
 from lib.pages.claims import Groups, from_reference, groups_of
 from lib.pages.display import Fragment, note, unbroken
 from lib.pages.palette import label

@@ -1,12 +1,14 @@
 """The network that a recipe asks for, with weights drawn from the recipe's seed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 from lib.models.parts import Classifier
 from lib.models.resnet18 import resnet18
 from lib.models.small_cnn import small_cnn
+from lib.models.timm_networks import timm_name, timm_network
 from lib.training.recipe import Recipe
 
 
@@ -19,16 +21,17 @@ def build(recipe: Recipe, classes: int, mean: Sequence[float], std: Sequence[flo
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        if recipe.model == "resnet18":
-            return resnet18(
-                classes, mean, std, strategy=recipe.strategy, image_size=recipe.image_size
+        if recipe.model == "small_cnn":
+            return small_cnn(
+                classes,
+                mean,
+                std,
+                width=recipe.width,
+                identity=recipe.identity,
+                logit_scale=recipe.logit_scale,
+                image_size=recipe.image_size,
             )
-        return small_cnn(
-            classes,
-            mean,
-            std,
-            width=recipe.width,
-            identity=recipe.identity,
-            logit_scale=recipe.logit_scale,
-            image_size=recipe.image_size,
-        )
+        whole: Callable[..., Classifier] = resnet18
+        if recipe.model != "resnet18":
+            whole = partial(timm_network, timm_name(recipe.model))
+        return whole(classes, mean, std, strategy=recipe.strategy, image_size=recipe.image_size)

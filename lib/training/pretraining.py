@@ -26,7 +26,7 @@ def pretrained(
 
     Parameters
     ----------
-    source : str             `none`, `imagenet`, `rotation` or the path of a file
+    source : str             `none`, `imagenet`, `timm`, `rotation` or the path of a file
     pretraining : Recipe     how a network is trained on rotations, if that is asked for
     seeds : int              how many are, with the seeds 0, 1, ...; other sources are one network
 
@@ -34,7 +34,7 @@ def pretrained(
     ------
     UserError   if a file cannot be read
     """
-    if source in ("none", "imagenet"):
+    if source in ("none", "imagenet", "timm"):
         return (source,)
     if source == "rotation":
         recipes = [pretraining.replace(seed=seed) for seed in range(seeds)]

@@ -9,20 +9,28 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from lib.errors import UserError, explained, nearest
-from lib.models.resnet18 import Strategy
+from lib.models.strategies import Strategy
 from lib.training.augment import Policy
 
-OF_NETWORK = {  # the fields that only this network reads
-    "small_cnn": ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr"),
-    "resnet18": ("weights", "strategy", "views"),
-}
+NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
+# the fields that small_cnn alone reads, and those that all others read
+OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
+OF_OTHERS = ("weights", "strategy", "views", "head_fit")
+
+
+def known_network(name: str) -> str:
+    """The name, if it is one of `NETWORKS` or has the form of one in timm."""
+    if name not in NETWORKS and not re.fullmatch(r"timm:[\w.]+", name):
+        raise ValueError(f"should be {', '.join(NETWORKS)}, or timm: and the name of a network")
+    return name
 
 
 def within(low: float, high: float) -> Any:
@@ -40,7 +48,8 @@ class Recipe:
     """
 
     # the network
-    model: Literal["small_cnn", "resnet18"] = "small_cnn"
+    # one of NETWORKS, or `timm:` and a name there, such as timm:convnext_tiny
+    model: Annotated[str, AfterValidator(known_network)] = "small_cnn"
     # side in pixels that the network resizes its input to; 0 leaves it
     image_size: Annotated[int, within(0, 1024)] = 0
 
@@ -52,13 +61,15 @@ class Recipe:
     identity: bool = True
     logit_scale: Annotated[float, within(1e-6, 1e6)] = 1 / 9
 
-    # of resnet18 alone: where its backbone comes from (see lib.training.backbones), and which part
+    # of all others: where the backbone comes from (see lib.training.backbones), and which part
     # trains. Under `head` the frozen backbone is run once over `views` augmented views of each
     # picture, and their features are stored; 0 stores none, and every epoch's pictures pass through
-    # the backbone.
+    # the backbone. The head learns by sgd, or is fitted to convergence by lbfgs: see
+    # lib.training.head_fit.
     weights: str = "none"
     strategy: Strategy = "all"
     views: Annotated[int, within(0, 1000)] = 1
+    head_fit: Literal["sgd", "lbfgs"] = "sgd"
 
     # the pictures
     augmentation: Policy = "flip_crop"
@@ -85,14 +96,23 @@ class Recipe:
     seed: Annotated[int, within(0, 2**31 - 1)] = 0
 
     def __post_init__(self) -> None:
-        for network, names in OF_NETWORK.items():
-            for name in names if network != self.model else ():
-                value = getattr(self, name)
-                if value != DEFAULTS[name]:
-                    raise UserError(
-                        f"recipe: {name} = {value!r} is a choice of {network}; leave it out, or "
-                        f"set model = {network!r}"
-                    )
+        small = self.model == "small_cnn"
+        for name in self._of_other_networks():
+            value = getattr(self, name)
+            if value != DEFAULTS[name]:
+                owner = "pretrained networks" if small else "small_cnn"
+                remedy = "another model, such as 'resnet18'" if small else "model = 'small_cnn'"
+                raise UserError(
+                    f"recipe: {name} = {value!r} is a choice of {owner}; leave it out, or set "
+                    f"{remedy}"
+                )
+        if self.head_fit == "lbfgs" and not (self.strategy == "head" and self.views):
+            raise UserError(
+                "recipe: head_fit = 'lbfgs' needs stored features: strategy = 'head' and views of "
+                "1 or more"
+            )
+        if self.head_fit == "lbfgs" and self.epochs != 1:
+            raise UserError("recipe: head_fit = 'lbfgs' has one epoch; set epochs = 1")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -105,14 +125,17 @@ class Recipe:
         for name in values:
             if name not in DEFAULTS:
                 raise UserError(f"recipe: unknown field {name!r}{nearest(name, DEFAULTS)}")
+        if values.get("strategy") == "layer4":  # the name in earlier records
+            values = {**values, "strategy": "last_stage"}
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """Field name to plain value, in the order of the fields, without other networks' fields."""
-        others = {
-            name for network, names in OF_NETWORK.items() if network != self.model for name in names
-        }
+        others = self._of_other_networks()
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in others}
+
+    def _of_other_networks(self) -> tuple[str, ...]:
+        return OF_OTHERS if self.model == "small_cnn" else OF_SMALL
 
     def replace(self, **changes: Any) -> Self:
         """This recipe with some choices changed."""

@@ -340,7 +340,7 @@ def table() -> str:
 
 def strategies() -> str:
     """Four lines with their names at their ends, against time, as day 3 shows them."""
-    names = ("head", "last_block", "layer4", "all")
+    names = ("head", "last_block", "last_stage", "all")
     rows = [
         (name, f"{name}-{seed}", epoch, epoch * (2.0 + number + seed), 0.9 - 0.6 / (epoch + number))
         for number, name in enumerate(names)

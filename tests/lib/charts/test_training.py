@@ -26,7 +26,9 @@ def test_few_lines_are_named_at_their_ends(function):
     chart = function(history("strategy", STRATEGIES), "strategy")
     assert "legends" not in compiled(chart)
     svg = vl_convert.vegalite_to_svg(json.dumps({**specification(chart), "width": 360}))
-    assert svg.count(">stage 4 + head</text>") == (2 if function is training.learning_curves else 1)
+    assert svg.count(">last stage + head</text>") == (
+        2 if function is training.learning_curves else 1
+    )
 
 
 def test_curve_titles():

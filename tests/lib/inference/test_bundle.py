@@ -51,7 +51,7 @@ def test_another_schema_version_is_refused(copy, version):
         ({"classes": ["red", "green"]}, "the weights do not match the recipe"),
         ({"recipe": {"width": 16}}, "the weights do not match the recipe"),
         ({"recipe": {"wdith": 8}}, "unknown field 'wdith'; did you mean 'width'"),
-        ({"recipe": {"model": "gpt"}}, "model = 'gpt': input should be 'small_cnn'"),
+        ({"recipe": {"model": "gpt"}}, "model = 'gpt': should be small_cnn"),
         ({"classes": ["red", "red", "blue"]}, "classes = .*: .*two of them are alike"),
         ({"classes": [1, 2, 3]}, "classes.0 = 1: input should be a valid string"),
         ({"mean": [0.5]}, "mean.1 is missing"),

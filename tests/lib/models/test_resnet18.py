@@ -10,7 +10,7 @@ from tests.lib.conftest import CPU, recipe_from
 TRAINS = {  # the first part of the body that trains, for each strategy
     "head": None,
     "last_block": "layer4.1",
-    "layer4": "layer4.0",
+    "last_stage": "layer4.0",
     "all": "conv1",
 }
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from lib.errors import UserError
 from lib.models import resnet18, weights
-from lib.training import loop
+from lib.training import backbones, loop
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 from tests.lib.conftest import CPU, recipe_from
@@ -63,7 +63,7 @@ def test_a_file_placed_as_the_imagenet_weights_is_not_loaded(tmp_path, monkeypat
         monkeypatch.setattr(weights, "IMAGENET_SHA256", digest)
     words = "not a file of weights" if same_prefix else "not torchvision's file .*; remove it"
     with pytest.raises(UserError, match=words) as raised:
-        weights.imagenet()
+        weights.torchvisions()
     assert "\n" not in str(raised.value)
     assert str(place) in str(raised.value)
     assert not made.exists()
@@ -94,7 +94,7 @@ def test_without_network_imagenet_says_which_file_belongs_where(tmp_path, monkey
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", no_network)
     with pytest.raises(UserError, match=r"put resnet18-\w+\.pth from https.*into .*checkpoints"):
-        weights.imagenet()
+        weights.torchvisions()
 
 
 def write_wrong_shape(path):
@@ -153,12 +153,9 @@ def write_a_plain_pickle(path):
 )
 def test_content_that_is_no_weights_is_refused_in_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
+    model = resnet18.resnet18(3, (0, 0, 0), (1, 1, 1))
     with pytest.raises(UserError, match=name) as raised:
-        resnet18.load_backbone(
-            resnet18.resnet18(3, (0, 0, 0), (1, 1, 1)),
-            weights.read_file(tmp_path / name),
-            str(tmp_path / name),
-        )
+        backbones.load_into(model, "resnet18", backbones.file_name(tmp_path / name), dict)
     assert "\n" not in str(raised.value)
 
 
@@ -183,7 +180,7 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(tmp_path, kind):
     ("write", "name", "words"),
     [
         (write_wrong_shape, "a.pth", r"conv1\.weight has shape \(64, 3, 3, 3\)"),
-        (write_extra_key, "a.pth", "holds extra, which a ResNet-18 lacks"),
+        (write_extra_key, "a.pth", "holds extra, which a resnet18 lacks"),
         (write_another_network, "a.safetensors", "lacks conv1.weight"),
         (write_no_tensors, "a.pth", "should hold a state dict"),
         (write_other_keys, "a.pth", "should hold a state dict"),

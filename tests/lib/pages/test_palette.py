@@ -64,7 +64,7 @@ def test_a_known_name_keeps_its_colour_in_any_company(name):
 def test_what_is_shown_together_differs():
     for group in (
         ("none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix", "label_smoothing"),
-        ("small_cnn", "head", "last_block", "layer4", "all"),
+        ("small_cnn", "head", "last_block", "last_stage", "all"),
         ("small_cnn", "resnet18"),
         ("train", "val", "test"),
         ("before", "after"),

@@ -92,22 +92,24 @@ STAGE4 = [0.80, 0.81, 0.805]
 
 
 def test_as_much_is_fine_tuned_as_gains_significantly():
-    (advice,) = after_transfer(**HEADS, layer4=STAGE4, all=[0.80, 0.805, 0.80])
-    assert advice.startswith("Fine-tune at least stage 4 + head: validation accuracy is 10.0 perc")
+    (advice,) = after_transfer(**HEADS, last_stage=STAGE4, all=[0.80, 0.805, 0.80])
+    assert advice.startswith("Fine-tune at least last stage + head: validation accuracy is 10.")
     assert advice.endswith(" above that of last block.")
-    (advice,) = after_transfer(**HEADS, layer4=STAGE4, all=[0.9, 0.91, 0.905])
+    (advice,) = after_transfer(**HEADS, last_stage=STAGE4, all=[0.9, 0.91, 0.905])
     assert advice.startswith("Fine-tune all layers: ")
-    (advice,) = after_transfer(**HEADS, layer4=STAGE4, all=[0.6, 0.61, 0.605])
-    assert advice.startswith("Fine-tune stage 4 + head: ")
-    (advice,) = after_transfer(head=[0.9, 0.91, 0.9], last_block=[0.8, 0.8, 0.81], layer4=STAGE4)
+    (advice,) = after_transfer(**HEADS, last_stage=STAGE4, all=[0.6, 0.61, 0.605])
+    assert advice.startswith("Fine-tune last stage + head: ")
+    (advice,) = after_transfer(
+        head=[0.9, 0.91, 0.9], last_block=[0.8, 0.8, 0.81], last_stage=STAGE4
+    )
     assert advice.startswith("Fine-tune no more than head only: validation accuracy is 9.8 perc")
-    assert advice.endswith(" above that of stage 4 + head.")
+    assert advice.endswith(" above that of last stage + head.")
 
 
 def test_no_strategy_is_advised_where_a_smaller_one_may_be_as_good():
     assert after_transfer(**HEADS) == []
     head = [0.83, 0.835, 0.81]
-    assert after_transfer(head=head, layer4=[0.78, 0.77, 0.76], all=[0.84, 0.85, 0.83]) == []
+    assert after_transfer(head=head, last_stage=[0.78, 0.77, 0.76], all=[0.84, 0.85, 0.83]) == []
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,7 @@ HEAD = {**RESNET, "strategy": "head"}
         (SMALL_CNN, 10, [2, 2, 1]),  # two pixels wide: a picture alone has always trained
         ({**SMALL_CNN, "image_size": 10}, 8, [2, 2, 1]),
         (RESNET, 8, [3, 2]),
-        ({**RESNET, "strategy": "layer4"}, 8, [3, 2]),
+        ({**RESNET, "strategy": "last_stage"}, 8, [3, 2]),
         ({**RESNET, "strategy": "last_block"}, 8, [3, 2]),
         ({**RESNET, "image_size": 33}, 8, [2, 2, 1]),
         (HEAD, 8, [2, 2, 1]),  # no batch norm of it trains

@@ -12,7 +12,7 @@ from lib.errors import UserError
 from lib.inference.bundle import ONNX, WEIGHTS
 from lib.inference.export import export
 from lib.models import weights
-from lib.models.resnet18 import STRATEGIES
+from lib.models.strategies import STRATEGIES
 from lib.training import loop
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
@@ -95,7 +95,7 @@ def test_a_whole_file_of_an_earlier_run_still_loads(head, copy, resnet_file):
 
 def test_a_chain_of_runs_loads_from_its_first_to_its_last(tiny, tmp_path, resnet_file):
     store = RunStore(tmp_path)
-    first = fit(recipe_from(resnet_file, strategy="layer4"), tiny, store, "cpu")
+    first = fit(recipe_from(resnet_file, strategy="last_stage"), tiny, store, "cpu")
     recipe = first.recipe.replace(weights=f"run:{first.run_id}", strategy="head")
     second = fit(recipe, tiny, store, "cpu")
     assert metadata(first)["frozen_source"].startswith("file:")
