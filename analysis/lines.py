@@ -42,7 +42,7 @@ class Lines:
     def _forget(self) -> None:
         self.sweep = self.begun = 0  # runs of the sweep, and how many of them have begun
         self.runs: dict[str, RunAtWork] = {}  # by run id; the last to report comes last
-        self.decoding = ""
+        self.preparing = ""
 
     def begin(self, title: str) -> None:
         """Say that a notebook starts."""
@@ -62,7 +62,11 @@ class Lines:
         if kind == "decode":
             done, total = event["done"], event["total"]
             more = f"decoding {event['dataset']}: {done:,} of {total:,}"
-            self.decoding = more if done < total else ""
+            self.preparing = more if done < total else ""
+        elif kind == "embedding":
+            done, total, left = event["done"], event["pictures"], round(event["left"])
+            more = f"embedding pictures: {done:,} of {total:,}, {duration(left)} left"
+            self.preparing = more if done < total else ""
         elif kind == "sweep":
             self.sweep, self.begun = event["runs"], 0
         elif kind == "run":
@@ -87,8 +91,8 @@ class Lines:
         """End; there is nothing to take away."""
 
     def _at_work(self) -> str:
-        if self.decoding:
-            return self.decoding
+        if self.preparing:
+            return self.preparing
         if not self.runs:
             return f"at work for {duration(round(self.clock() - self.since))}"
         run = list(self.runs.values())[-1]

@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, notebooks: int):
         self.days = self._bar("", notebooks, position=0)
         self.runs = self._bar("", 0, position=1)
-        self.epochs: dict[str, tqdm] = {}  # by run id
+        self.epochs: dict[str, tqdm] = {}  # by run id, or by what else is under way
 
     def begin(self, title: str) -> None:
         """Name the notebook that is executed."""
@@ -41,9 +41,14 @@ class Progress:
             self.runs.reset(event["runs"])
         elif event["event"] == "run":
             self._end(run)  # of a worker that died
-            taken = {bar.pos for bar in self.epochs.values()}
-            row = next(row for row in count(2) if -row not in taken)
-            self.epochs[run] = self._bar(f"    {event['label']}", event["epochs"], position=row)
+            self.epochs[run] = self._bar(f"    {event['label']}", event["epochs"], self._row())
+        elif event["event"] == "embedding":
+            name = f"embedding by {event['engine']}"
+            if name not in self.epochs:
+                self.epochs[name] = self._bar(f"    {name}", event["pictures"], self._row())
+            self.epochs[name].update(event["done"] - self.epochs[name].n)
+            if event["done"] == event["pictures"]:
+                self._end(name)
         elif event["event"] == "epoch":
             bar = self.epochs[run]
             if bar.n == 0:  # a resumed run's earlier epochs took none of this time
@@ -61,6 +66,11 @@ class Progress:
         """Take the bars away."""
         for bar in (*self.epochs.values(), self.runs, self.days):
             bar.close()
+
+    def _row(self) -> int:
+        """The first row below the days and the runs that no bar has."""
+        taken = {bar.pos for bar in self.epochs.values()}
+        return next(row for row in count(2) if -row not in taken)
 
     def _end(self, run: str) -> None:
         if run in self.epochs:

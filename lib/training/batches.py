@@ -11,10 +11,13 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lib.data.dataset import Dataset, Split
-from lib.models.parts import Classifier, predict
+from lib.embeddings.store import EmbeddingStore
+from lib.models.parts import Classifier, evaluating, predict
 from lib.training.augment import augment
+from lib.training.head_fit import fit_head
 from lib.training.recipe import Recipe
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -24,6 +27,7 @@ class Source(Protocol):
     """What the training loop asks for, epoch by epoch."""
 
     network: nn.Module  # takes a batch's inputs to logits
+    seconds_saved: float  # because something was computed and kept by an earlier run
 
     def epoch(self, number: int, steps: int, generator: torch.Generator) -> Batches:
         """Epoch `number` (from 1): `steps` batches of inputs and targets, each picture once."""
@@ -31,15 +35,23 @@ class Source(Protocol):
     def val_logits(self) -> np.ndarray:
         """Logits float32 (N, classes) of the val split."""
 
+    def logits(self, images: Tensor) -> np.ndarray:
+        """Logits float32 (N, classes) of pictures uint8 (N, 3, H, W)."""
 
-def batches_for(model: Classifier, recipe: Recipe, dataset: Dataset) -> Source:
+
+def batches_for(
+    model: Classifier, recipe: Recipe, dataset: Dataset, embeddings: EmbeddingStore
+) -> Source:
     """The batches that suit what trains."""
-    kind = FeatureBatches if recipe.strategy == "head" and recipe.views > 0 else PictureBatches
-    return kind(model, recipe, dataset)
+    if recipe.strategy == "head" and recipe.views > 0:
+        return FeatureBatches(model, recipe, dataset, embeddings)
+    return PictureBatches(model, recipe, dataset)
 
 
 class PictureBatches:
     """Pictures, augmented anew in every epoch, into the whole network."""
+
+    seconds_saved = 0.0
 
     def __init__(self, model: Classifier, recipe: Recipe, dataset: Dataset):
         device = model.mean.device
@@ -59,29 +71,46 @@ class PictureBatches:
         return pixels.contiguous(memory_format=torch.channels_last), targets
 
     def val_logits(self) -> np.ndarray:
-        return predict(self.network, self.val.images)
+        return self.logits(self.val.images)
+
+    def logits(self, images: Tensor) -> np.ndarray:
+        return predict(self.network, images)
 
 
 class FeatureBatches:
     """A frozen backbone's features of augmented views of each picture, into the head.
 
-    There are `recipe.views` views, and epochs use them in turn.
+    There are `recipe.views` views, and epochs use them in turn. Pictures as they are have one view,
+    whose features are kept on disk.
     """
 
-    def __init__(self, model: Classifier, recipe: Recipe, dataset: Dataset):
+    def __init__(
+        self, model: Classifier, recipe: Recipe, dataset: Dataset, embeddings: EmbeddingStore
+    ):
+        assert isinstance(model.head, nn.Linear)
+        self.head = model.head
         self.network: nn.Module = model.head
+        self.model, self.embeddings, self.seconds_saved = model, embeddings, 0.0
         pictures = PictureBatches(model, recipe, dataset)
         generator = torch.Generator(model.mean.device).manual_seed(recipe.seed)
         everything = torch.arange(len(pictures.train), device=model.mean.device)
         model.eval()
-        with torch.no_grad():
-            self.views = [
-                self._features(model, everything.split(512), pictures, generator)
-                for _ in range(recipe.views)
-            ]
-            self.val = torch.cat(
-                [model.features(images / 255) for images in pictures.val.images.split(512)]
-            )
+        if recipe.augmentation == "none":
+            targets = F.one_hot(pictures.train.labels, len(dataset.classes)).float()
+            self.views = [(self._embedded(dataset.train.images), targets)]
+        else:
+            with torch.no_grad():
+                self.views = [
+                    self._features(model, everything.split(512), pictures, generator)
+                    for _ in range(recipe.views)
+                ]
+        self.val, self.val_labels = self._embedded(dataset.val.images), pictures.val.labels
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        """Features (N, D) of pictures as they are."""
+        found = self.embeddings.embed(self.model, images)
+        self.seconds_saved += found.seconds_saved
+        return found.features.to(self.model.mean.device)
 
     @staticmethod
     def _features(
@@ -98,14 +127,27 @@ class FeatureBatches:
             targets.append(soft)
         return torch.cat(features), torch.cat(targets)
 
+    def fit(self, label_smoothing: float) -> dict[str, float]:
+        """Fit the head to convergence on all views: see `lib.training.head_fit`."""
+        features, targets = zip(*self.views, strict=True)
+        train, val = (torch.cat(features), torch.cat(targets)), (self.val, self.val_labels)
+        return fit_head(self.head, train, val, label_smoothing)
+
     def epoch(self, number: int, steps: int, generator: torch.Generator) -> Batches:
         features, targets = self.views[(number - 1) % len(self.views)]
         for chosen in shuffled(len(features), steps, generator):
             yield features[chosen], targets[chosen]
 
-    @torch.inference_mode()
     def val_logits(self) -> np.ndarray:
-        return self.network(self.val).float().cpu().numpy()
+        return self._head(self.val)
+
+    def logits(self, images: Tensor) -> np.ndarray:
+        return self._head(self._embedded(images))
+
+    @torch.inference_mode()
+    def _head(self, features: Tensor) -> np.ndarray:
+        with evaluating(self.network):
+            return self.network(features).float().cpu().numpy()
 
 
 def shuffled(pictures: int, steps: int, generator: torch.Generator) -> tuple[Tensor, ...]:

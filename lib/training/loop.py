@@ -25,12 +25,11 @@ from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.files import locked, replacing, write_json, write_text
 from lib.intervals import accuracy_interval
-from lib.models.parts import Classifier, count_parameters, needs_two, predict
-from lib.models.resnet18 import load_backbone
+from lib.models.parts import Classifier, count_parameters, needs_two
 from lib.models.small_cnn import SMALLEST, whiten
-from lib.models.weights import IMAGENET_MEAN, IMAGENET_STD, reason
+from lib.models.weights import reason
 from lib.training import backbones
-from lib.training.batches import batches_for
+from lib.training.batches import FeatureBatches, Source, batches_for
 from lib.training.hardware import (
     autocast,
     best_device,
@@ -59,7 +58,8 @@ def fit(
     its 95 % Wilson interval test_low and test_high, test_loss; seconds; images_per_second (the
     median epoch's); parameters, trainable_parameters; peak_memory_mib (the GPU's, else the
     process's); precision, as resolved; device; finished (UTC); with the recipe's `test_flip` also
-    test_accuracy_flip, unless a mirrored picture loses its label.
+    test_accuracy_flip, unless a mirrored picture loses its label; of a head that was fitted to
+    convergence also its penalty.
 
     Parameters
     ----------
@@ -126,7 +126,8 @@ def train(
     checkpoint = run.path / "checkpoint.pt"
     if checkpoint.exists():
         resume(state, checkpoint, device)
-    source = batches_for(state.model, recipe, dataset)
+    source = batches_for(state.model, recipe, dataset, store.embeddings)
+    mark -= source.seconds_saved  # so that a run takes as long after others as alone
     steps = steps_per_epoch(recipe, dataset, state.model)
     if recipe.compile:
         check_compiler(device)
@@ -135,9 +136,13 @@ def train(
 
     for epoch in range(len(state.history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
-        batches = source.epoch(epoch, steps, state.generator)
-        rates_now = rates[(epoch - 1) * steps : epoch * steps]
-        trained = train_one_epoch(state, source.network, batches, rates_now, recipe, precision)
+        if recipe.head_fit == "lbfgs":
+            assert isinstance(source, FeatureBatches)
+            trained = {"lr": 0.0, **source.fit(recipe.label_smoothing)}
+        else:
+            batches = source.epoch(epoch, steps, state.generator)
+            rates_now = rates[(epoch - 1) * steps : epoch * steps]
+            trained = train_one_epoch(state, source.network, batches, rates_now, recipe, precision)
         train_seconds = time.perf_counter() - started
         val_loss, val_accuracy = loss_and_accuracy(source.val_logits(), dataset.val.labels)
         now = time.perf_counter()
@@ -161,7 +166,7 @@ def train(
             torch.save(state.state_dict(), file)
         progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, **row)
 
-    finish(run, state, recipe, dataset, precision)
+    finish(run, state, source, recipe, dataset, precision)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -195,13 +200,12 @@ def begin(
     UserError   if the pictures are too small for the network, or its weights are not available
     """
     check_size(recipe, dataset)
-    pretrained = recipe.weights == "imagenet"  # its backbone expects its own normalisation
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if pretrained else (dataset.mean, dataset.std)
-    model = build(recipe, len(dataset.classes), mean, std)
+    own = backbones.normalisation(recipe.model, recipe.weights)
+    model = build(recipe, len(dataset.classes), *(own or (dataset.mean, dataset.std)))
     if recipe.model == "small_cnn" and recipe.whitening:
         whiten(model, dataset.train.images)
     if recipe.weights != "none":
-        load_backbone(model, backbones.load(recipe.weights, store.weights), recipe.weights)
+        backbones.load_into(model, recipe.model, recipe.weights, store.weights)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return State(
         model,
@@ -295,7 +299,9 @@ def keep_best(state: State) -> None:
     state.best["weights"] = weights
 
 
-def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: str) -> None:
+def finish(
+    run: Run, state: State, source: Source, recipe: Recipe, dataset: Dataset, precision: str
+) -> None:
     """Write the record of a trained run, its summary last."""
     state.model.load_state_dict(state.best.pop("weights"), strict=False)
     history = pd.DataFrame(state.history)
@@ -306,7 +312,7 @@ def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: 
     for name, split in (("val", dataset.val), ("test", dataset.test)):
         arrays[f"{name}_ids"] = np.array(split.ids)
         arrays[f"{name}_labels"] = split.labels.cpu().numpy()
-        arrays[f"{name}_logits"] = predict(state.model, split.images)
+        arrays[f"{name}_logits"] = source.logits(split.images)
     with replacing(run.path / "predictions.npz") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -317,6 +323,7 @@ def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: 
         **{
             f"best_{name}" if name == "epoch" else name: value for name, value in state.best.items()
         },
+        **({"penalty": float(history["penalty"].iloc[0])} if "penalty" in history else {}),
         "test_accuracy": test_accuracy,
         "test_low": interval.low,
         "test_high": interval.high,
@@ -331,6 +338,6 @@ def finish(run: Run, state: State, recipe: Recipe, dataset: Dataset, precision: 
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if recipe.test_flip and dataset.flip:
-        both = arrays["test_logits"] + predict(state.model, dataset.test.images.flip(3))
+        both = arrays["test_logits"] + source.logits(dataset.test.images.flip(3))
         summary["test_accuracy_flip"] = loss_and_accuracy(both, dataset.test.labels)[1]
     write_json(run.path / "summary.json", summary)

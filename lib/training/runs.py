@@ -39,11 +39,11 @@ import torch
 from torch import Tensor
 
 from lib.data.dataset import Dataset
+from lib.embeddings.store import EmbeddingStore
 from lib.errors import UserError
 from lib.files import read_json, replacing, write_json, write_text
 from lib.models import weights
 from lib.models.parts import Classifier
-from lib.models.resnet18 import load_backbone
 from lib.training import backbones
 from lib.training.network import build
 from lib.training.recipe import Recipe
@@ -234,7 +234,7 @@ class Run:
         """Give the network the frozen part that its file of weights names but does not hold."""
         file, source = self.path / WEIGHTS, metadata.get("frozen_source", "")
         try:
-            load_backbone(model, backbones.load(source, self.store.weights), source)
+            backbones.load_into(model, self.recipe.model, source, self.store.weights)
         except UserError as error:
             raise UserError(f"{file}: its frozen part is that of {source}: {error}") from error
         if weights.digest(model.frozen_state_dict()) != metadata["frozen_sha256"]:
@@ -285,6 +285,7 @@ class RunStore:
     def __init__(self, root: str | Path = "runs", reference: str | Path | None = None):
         self.root = Path(root)
         self.reference = self.root.parent / "results" if reference is None else Path(reference)
+        self.embeddings = EmbeddingStore(self.root.parent / "data" / ".embeddings")
 
     def run(self, recipe: Recipe, dataset: Dataset) -> Run:
         """The run of that recipe on that dataset, begun if there is no finished one.

@@ -54,8 +54,9 @@ def _time_steps(
     recipe: Recipe, dataset: Dataset, precision: str, steps: int, device: torch.device
 ) -> tuple[float, int]:
     """Median seconds of a step, and the pictures of one."""
-    state = begin(recipe, dataset, RunStore(), device, precision)
-    source = batches_for(state.model, recipe, dataset)
+    store = RunStore()
+    state = begin(recipe, dataset, store, device, precision)
+    source = batches_for(state.model, recipe, dataset, store.embeddings)
     batch = next(source.epoch(1, steps_per_epoch(recipe, dataset, state.model), state.generator))
     seconds = []
     for _ in range(steps + 1):

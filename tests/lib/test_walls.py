@@ -11,12 +11,13 @@ from tests.imports import PROJECT, ROOMS, imported_by, modules
 ORDER = {
     "data": 0,
     "models": 1,
-    "training": 2,
-    "diagnosis": 3,
-    "inference": 4,
-    "pages": 4,
-    "charts": 5,
-    "study": 6,
+    "embeddings": 2,
+    "training": 3,
+    "diagnosis": 4,
+    "inference": 5,
+    "pages": 5,
+    "charts": 6,
+    "study": 7,
 }
 TOP = {"lib.errors", "lib.files", "lib.intervals", "lib.multiplicity", "lib.progress"}
 LIB = sorted(name for name in modules() if name.startswith("lib."))

@@ -14,6 +14,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
+from lib.diagnosis.attribution import default_layer, grad_cam
 from lib.diagnosis.calibration import expected_calibration_error, fit_temperature, softmax
 from lib.errors import UserError
 from lib.inference import export as exporting
@@ -94,6 +95,30 @@ def test_a_partly_frozen_resnet_that_enlarges_its_pictures_is_exported_too(tiny,
     session = onnxruntime.InferenceSession(bundle.path / ONNX)
     logits = session.run(["logits"], {"images": tiny.test.images.numpy()})[0]
     np.testing.assert_allclose(logits, said.logits, atol=1e-4)
+
+
+def test_a_head_on_efficientnet_lite0_is_exported_whole(tiny, tmp_path):
+    recipe = Recipe(
+        model="efficientnet_lite0",
+        weights="imagenet",
+        strategy="head",
+        head_fit="lbfgs",
+        augmentation="none",
+        image_size=64,
+        epochs=1,
+    )
+    run = fit(recipe, tiny, RunStore(tmp_path / "runs"), "cpu")
+    bundle = export(run, tiny, tmp_path / "best")
+    assert bundle.name == "tiny-efficientnet_lite0"
+    assert bundle.onnx["largest_difference"] < 1e-4
+    said = run.predictions("test")
+    session = onnxruntime.InferenceSession(bundle.path / ONNX)
+    logits = session.run(["logits"], {"images": tiny.test.images.numpy()})[0]
+    np.testing.assert_allclose(logits, said.logits, atol=1e-3)
+    assert "body.conv_stem.weight" in load_file(bundle.path / WEIGHTS)  # it needs no other source
+    explained = grad_cam(bundle.load_model(), tiny.test.images[:4] / 255, torch.zeros(4).long())
+    assert explained.shape == (4, 8, 8)
+    assert default_layer(bundle.load_model(), 8)[0].startswith("body.blocks_")
 
 
 PLAIN = ["digits-small_cnn", "cifar10-resnet18", "a--b", "a..b", "_a_", "v1.2", "A"]

@@ -9,7 +9,7 @@ from lib.files import write_json
 from lib.study.card_facts import Facts
 from lib.study.robustness import measure_robustness
 from lib.training.loop import fit
-from lib.training.recipe import OF_NETWORK, Recipe
+from lib.training.recipe import OF_SMALL, Recipe
 from lib.training.runs import Run, RunStore
 
 
@@ -52,8 +52,8 @@ def variant(facts):
 
     def variant(recipe=None, source=None, training=None, **changes):
         values = facts.bundle.recipe.to_dict() | (recipe or {})
-        if values["model"] == "resnet18":
-            values = {k: v for k, v in values.items() if k not in OF_NETWORK["small_cnn"]}
+        if values["model"] != "small_cnn":
+            values = {k: v for k, v in values.items() if k not in OF_SMALL}
         bundle = dataclasses.replace(
             facts.bundle,
             recipe=Recipe.from_dict(values),

@@ -45,10 +45,13 @@ RECIPES = [
     {**CNN, "augmentation": "mixup", "label_smoothing": 0.0, "weight_decay": 0.0},
     {**CNN, "augmentation": "cutmix", "image_size": 32},
     RESNET,
-    {**RESNET, "weights": "imagenet", "strategy": "layer4", "image_size": 224},
+    {**RESNET, "weights": "imagenet", "strategy": "last_stage", "image_size": 224},
     {**RESNET, "weights": "imagenet", "strategy": "all", "layer_decay": 0.7},
     {**RESNET, "weights": "run:turned", "strategy": "head"},
     {**RESNET, "weights": "run:000000000000", "strategy": "last_block"},
+    {**RESNET, "model": "efficientnet_lite0", "weights": "imagenet", "strategy": "head"},
+    {**RESNET, "model": "timm:resnet18", "weights": "timm", "strategy": "last_block"},
+    {**RESNET, "strategy": "head", "head_fit": "lbfgs", "augmentation": "none", "epochs": 1},
     {**RESNET, "weights": "file:/somewhere/of/mine.pth#0123456789abcdef", "strategy": "head"},
 ]
 
@@ -373,9 +376,24 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
             ["features of 1 view"],
         ),
         (
-            {**RESNET, "strategy": "layer4"},
+            {**RESNET, "strategy": "last_stage"},
             ["its last stage and its last layer"],
             ["all of its layers"],
+        ),
+        (
+            {**RESNET, "model": "efficientnet_lite0", "weights": "imagenet"},
+            ["EfficientNet-Lite0 (Tan and Le, 2019), starts from Google's weights"],
+            ["ResNet", "torchvision's weights"],
+        ),
+        (
+            {**RESNET, "model": "timm:resnet18", "weights": "timm"},
+            ["`resnet18` of timm (Wightman, 2019), starts from timm's weights of that name"],
+            ["He et al."],
+        ),
+        (
+            {**RESNET, "strategy": "head", "head_fit": "lbfgs", "epochs": 1},
+            ["| L-BFGS (Liu and Nocedal, 1989), until it converges |", "| L2 penalty |"],
+            ["Nesterov", "cosine annealing", "| Epochs |", "| Weight decay |"],
         ),
         ({**RESNET, "layer_decay": 0.5}, ["| 0.5 per layer, towards the input |"], []),
         ({"augmentation": "none"}, ["not augmented"], ["mirrored"]),

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from lib.embeddings.store import EmbeddingStore
 from lib.training import network
 from lib.training.batches import FeatureBatches, PictureBatches, batches_for, shuffled
 from lib.training.recipe import Recipe
@@ -10,13 +11,24 @@ from lib.training.recipe import Recipe
 HEAD = Recipe(model="resnet18", strategy="head", augmentation="none", batch_size=25)
 
 
+@pytest.fixture
+def source_of(tmp_path):
+    """What `batches_for` gives, with embeddings in a folder of the test's own."""
+
+    def source_of(recipe, dataset, model=None):
+        store = EmbeddingStore(tmp_path)
+        return batches_for(model or built(recipe, dataset), recipe, dataset, store)
+
+    return source_of
+
+
 def built(recipe, dataset):
     return network.build(recipe, len(dataset.classes), dataset.mean, dataset.std)
 
 
-def test_an_epoch_meets_every_picture_once(tiny):
+def test_an_epoch_meets_every_picture_once(tiny, source_of):
     recipe = Recipe(width=4, augmentation="none")
-    source = batches_for(built(recipe, tiny), recipe, tiny)
+    source = source_of(recipe, tiny)
     batches = list(source.epoch(1, 5, torch.Generator().manual_seed(0)))
     assert [len(pixels) for pixels, _ in batches] == [20, 19, 19, 19, 19]
     seen = torch.cat([pixels for pixels, _ in batches]).flatten(1).mul(255).round()
@@ -24,10 +36,10 @@ def test_an_epoch_meets_every_picture_once(tiny):
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, given.tolist()))
 
 
-def test_cached_features_are_those_of_a_forward_pass(tiny):
+def test_cached_features_are_those_of_a_forward_pass(tiny, source_of):
     model = built(HEAD, tiny)
-    source = batches_for(model, HEAD, tiny)
-    naive = batches_for(model, HEAD.replace(views=0), tiny)
+    source = source_of(HEAD, tiny, model)
+    naive = source_of(HEAD.replace(views=0), tiny, model)
     assert isinstance(source, FeatureBatches)
     assert isinstance(naive, PictureBatches)
     batches = zip(
@@ -42,9 +54,9 @@ def test_cached_features_are_those_of_a_forward_pass(tiny):
     torch.testing.assert_close(source.val_logits(), naive.val_logits(), rtol=1e-4, atol=1e-4)
 
 
-def test_views_differ_and_epochs_take_them_in_turn(tiny):
+def test_views_differ_and_epochs_take_them_in_turn(tiny, source_of):
     recipe = HEAD.replace(views=2, augmentation="flip_crop")
-    source = batches_for(built(recipe, tiny), recipe, tiny)
+    source = source_of(recipe, tiny)
 
     def epoch(number):
         (batch,) = source.epoch(number, 1, torch.Generator().manual_seed(0))
@@ -62,7 +74,7 @@ def test_shuffling_splits_evenly(pictures):
     assert sorted(torch.cat(parts).tolist()) == list(range(pictures))
 
 
-def test_pictures_are_mirrored_only_where_the_dataset_allows_it(tiny):
+def test_pictures_are_mirrored_only_where_the_dataset_allows_it(tiny, source_of):
     upright = dataclasses.replace(tiny, flip=False)
     recipe = Recipe(width=4, augmentation="flip_crop")
     images = torch.zeros_like(tiny.train.images)
@@ -71,7 +83,7 @@ def test_pictures_are_mirrored_only_where_the_dataset_allows_it(tiny):
 
     def share_bright_at_the_left(dataset):
         dataset = dataclasses.replace(dataset, train=split)
-        source = batches_for(built(recipe, dataset), recipe, dataset)
+        source = source_of(recipe, dataset)
         (batch,) = source.epoch(1, 1, torch.Generator().manual_seed(0))
         return (batch[0][..., 1] > 0.5).float().mean().item()
 

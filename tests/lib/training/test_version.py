@@ -38,8 +38,13 @@ RECIPES = {
     },
     "ResNet-18": {**RESNET, "layer_decay": 0.7, "image_size": 12},
     "ResNet-18, head only": {**RESNET, "strategy": "head", "views": 2, "lr": 0.5},
-    "ResNet-18, layer4": {**RESNET, "strategy": "layer4"},
+    "ResNet-18, last stage": {**RESNET, "strategy": "last_stage"},
     "ResNet-18, last block": {**RESNET, "strategy": "last_block"},
+    "ResNet-18, fitted head": {
+        **{"model": "resnet18", "strategy": "head", "head_fit": "lbfgs"},
+        **{"augmentation": "none", "epochs": 1},
+    },
+    "EfficientNet-Lite0": {**RESNET, "model": "efficientnet_lite0", "image_size": 32},
 }
 # the training loss of the last epoch, and the test loss, of VERSION 1
 FIGURES = {
@@ -54,8 +59,10 @@ FIGURES = {
     "no regularisation": (1.06353, 1.09459),
     "ResNet-18": (0.4886, 0.86829),
     "ResNet-18, head only": (1.37556, 0.31721),
-    "ResNet-18, layer4": (0.63264, 0.79386),
+    "ResNet-18, last stage": (0.63264, 0.79386),
     "ResNet-18, last block": (0.40124, 0.97987),
+    "ResNet-18, fitted head": (0.29175, 0.08359),
+    "EfficientNet-Lite0": (3.59669, 1.25388),
 }
 
 
@@ -74,14 +81,19 @@ def test_rotated_pictures_are_still_those_of_the_version(tiny):
 
 
 DECIDE = {  # what a run's result depends on, besides its recipe and its pictures
+    "lib.embeddings.engines",
+    "lib.embeddings.store",
     "lib.models.parts",
     "lib.models.resnet18",
     "lib.models.small_cnn",
+    "lib.models.strategies",
+    "lib.models.timm_networks",
     "lib.models.weights",
     "lib.training.augment",
     "lib.training.backbones",
     "lib.training.batches",
     "lib.training.hardware",
+    "lib.training.head_fit",
     "lib.training.loop",
     "lib.training.network",
     "lib.training.optimizers",
