@@ -39,7 +39,7 @@ LABELS = {  # a name in the records: the name on a page
     **{"none": "no augmentation", "flip_crop": "flip + crop", "randaugment": "RandAugment"},
     **{"cutout": "Cutout", "mixup": "MixUp", "cutmix": "CutMix"},
     **{"small_cnn": "small CNN", "resnet18": "ResNet-18", "head": "head only"},
-    **{"last_block": "last block", "layer4": "stage 4 + head", "all": "all layers"},
+    **{"last_block": "last block", "last_stage": "last stage + head", "all": "all layers"},
     **{"fgsm": "FGSM", "pgd": "PGD"},
 }
 METRICS = {  # on the pages: here
@@ -1121,8 +1121,46 @@ def day3(check: Comparison, page: Page, records: Records) -> None:
         ):
             if values:
                 check.short(f"{row[0]}, {heading}", cells[heading], float(np.mean(values)))
+    every = {run.dataset["fingerprint"] for runs in groups.values() for run in runs}
+    if "labels" in page.charts:
+        drawn = [run for run in records.of(page.record["trained"])
+                 if run.dataset["fingerprint"] not in every]  # fmt: skip
+        numbers_of_labels(check, page, drawn)
     check.at(page.name, "confusion matrices")
     confusions_by_id(check, page, records)
+
+
+def numbers_of_labels(check: Comparison, page: Page, drawn: Iterable[Run]) -> None:
+    """The chart of accuracy by number of labels, and the sentence above it."""
+    check.at(page.name, "numbers of labels")
+    accuracies: dict[tuple[str, int], list[float]] = {}
+    for run in drawn:
+        if "rotated" not in run.dataset["name"]:
+            setting = "small CNN" if run.recipe["model"] == "small_cnn" else "head only"
+            key = setting, run.dataset["pictures"]["train"]
+            accuracies.setdefault(key, []).append(run.correct().mean())
+    chart = page.charts["labels"]
+    rows = {(r["setting"], int(r["labels"])): r
+            for r in chart.table("setting", "accuracy", "draws").to_dict("records")}  # fmt: skip
+    check.text("labels, points", sorted(rows), sorted(accuracies))
+    for key, row in rows.items():
+        place = f"labels, {key[0]}, {key[1]}"
+        check.text(f"{place}, draws", int(row["draws"]), len(accuracies[key]))
+        expected = over_seeds(accuracies[key])
+        for name, value in zip(("accuracy", "low", "high"), expected, strict=True):
+            check.datum(f"{place}, {name}", row[name], value)
+    text = page.sentence("^With .* the head of ")
+    few = int(re.search(rf"^With ({NUMBER}) label", text)[1].replace(",", ""))
+    reached = over_seeds(accuracies["head only", few])
+    check.number("head", re.search(rf"reaches ({NUMBER}) %", text)[1], 100 * reached[0])
+    own = {labels: np.mean(a) for (name, labels), a in accuracies.items() if name == "small CNN"}
+    enough = [labels for labels, accuracy in sorted(own.items()) if accuracy >= reached[0]]
+    words = "needs ({n}) labels? for as much \\(({n}) %" if enough else "({n}) %.* with all ({n})"
+    found = re.search(words.format(n=NUMBER), text.partition("; ")[2])
+    labels = enough[0] if enough else max(own)
+    said = found.groups() if enough else found.groups()[::-1]
+    check.text("labels of the small CNN", said[0], f"{labels:,}")
+    check.number("small CNN", said[1], 100 * own[labels])
 
 
 def _time_to(history: pd.DataFrame, accuracy: float) -> tuple[float, float] | None:

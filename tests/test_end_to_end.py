@@ -34,7 +34,7 @@ pretraining_epochs: 1
 transfer_pictures: 60
 transfer_epochs: 1
 transfer_seeds: 1
-head_epochs: 1
+label_draws: 1
 head_seeds: 1
 diagnosed_pictures: 40
 gallery_pictures: 50
@@ -113,6 +113,8 @@ DIGITS = [
     ("day2_from_scratch", r'"class":"3","accuracy":[\d.]+,"low":0\.(\d)'),
     ("day3_transfer", r"all layers</th>.*?<td>(\d)\d*\.\d\s% \("),
     ("day3_transfer", r'"test_accuracy":0\.(\d)'),
+    ("day3_transfer", r'"setting":"head only","labels":10,"accuracy":0\.(\d)'),
+    ("day3_transfer", r"from scratch reaches (\d)"),
     (
         "day4_diagnostics",
         r'"attack":"PGD","epsilon":[\d.]+,"epsilon_255":[\d.]+,"accuracy":0\.(\d)',

@@ -24,7 +24,7 @@ ablation_epochs: 1
 pretraining_epochs: 1
 transfer_epochs: 1
 transfer_seeds: 1
-head_epochs: 1
+label_draws: 1
 head_seeds: 1
 diagnosed_pictures: 20
 """

@@ -2,6 +2,7 @@
 
     training.py      learning curves, learning rate, accuracy over time
     comparisons.py   settings compared: the ablation, accuracy against training time
+    labels.py        accuracy by number of labels
     classes.py       class balance, confusion matrix, per-class accuracy
     calibration.py   reliability diagrams, measures of calibration, selective prediction
     failures.py      attacks and corruptions

@@ -73,6 +73,30 @@ class Dataset:
         """Height and width of every picture in pixels."""
         return self.train.images.shape[-1]
 
+    def drawn(self, pictures: int, seed: int) -> Self:
+        """This dataset with so many of its training pictures, drawn class by class in turns.
+
+        Runs on a draw are not those of the study's other pages: `is_that_of` tells them apart.
+
+        Raises
+        ------
+        ValueError   if there are not so many, or fewer than classes are asked for
+        """
+        if not len(self.classes) <= pictures <= len(self.train):
+            raise ValueError(f"{pictures} of {len(self.train)} pictures cannot be drawn")
+        order = np.random.default_rng(seed).permutation(len(self.train))
+        labels = pd.Series(self.train.labels.numpy()[order])
+        turns = labels.groupby(labels).cumcount().to_numpy()
+        chosen = order[np.argsort(turns, kind="stable")[:pictures]]
+        places = torch.from_numpy(chosen)
+        train = Split(
+            self.train.images[places],
+            self.train.labels[places],
+            tuple(self.train.ids[place] for place in chosen),
+        )
+        name = short_hash(self.fingerprint, "draw", pictures, seed)
+        return replace(self, train=train, fingerprint=name)
+
     def is_that_of(self, run: Mapping[str, Any]) -> bool:
         """Whether a run was made on these pictures, be it on the first few in training.
 

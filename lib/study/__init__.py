@@ -5,6 +5,7 @@ parameters.py        what each notebook's parameters may be
 ranking.py           which recipe is the best, and which of its runs stands for it
 selection.py         which runs are compared: found, grouped, named, tabled
 transfer.py          day 3: what each fine-tuning strategy takes and reaches
+labels.py            day 3: how many labels each way of training needs
 diagnostics.py       day 4: mistakes, heatmaps and calibration of the best models
 robustness.py        days 4 and 5: those models under attack and corruption
 calibration_words.py sentences on a model's calibration, of days 4, 5 and the card

@@ -6,25 +6,25 @@ each one's own best would call the worst strategy as fast as the best.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import pandas as pd
+from torch import nn
 
-from lib.models.parts import count_parameters
-from lib.models.resnet18 import STRATEGIES, resnet18
+from lib.errors import UserError
+from lib.models.parts import Classifier, count_parameters
+from lib.models.strategies import STRATEGIES, Strategy
 from lib.pages.palette import label
 from lib.pages.wording import count, per_cent, span
 from lib.study.ranking import grouped
 from lib.study.selection import accuracy_over_seeds, results
+from lib.training.network import build
+from lib.training.recipe import Recipe
 from lib.training.runs import Run
 
-STAGES = {  # of a ResNet-18, from its input to its output: a reader's name, torchvision's names
-    "stem": ("conv1", "bn1"),
-    "stage 1": ("layer1",),
-    "stage 2": ("layer2",),
-    "stage 3": ("layer3",),
-    "stage 4": ("layer4",),
-}
+STAGE = re.compile(r"(?:layer|s)(\d+)|(?:blocks|stages)_(\d+)")  # a part's name, of these kinds
 BELOW_BEST = 0.02  # of accuracy: how far the target is below the best strategy
 ONE_NETWORK = "one rotation network"
 
@@ -36,25 +36,49 @@ def _or_not_reached(value: float) -> str:
 FORMATS = dict.fromkeys(("epochs_to_target", "seconds_to_target"), _or_not_reached)
 
 
-def trained_stages(classes: int) -> pd.DataFrame:
-    """What each strategy trains of a ResNet-18 for that many classes.
+def trained_stages(network: str, classes: int) -> pd.DataFrame:
+    """What each strategy trains of a network for that many classes.
+
+    Parameters
+    ----------
+    network : str   a recipe's `model`
 
     Returns
     -------
-    table : strategy, stage (of `STAGES`, then head), trained and total (parameters)
+    table : strategy, stage (stem, stage 1, ..., head), trained and total (parameters)
     """
     rows = []
-    for strategy in STRATEGIES:
-        model = resnet18(classes, (0.0,) * 3, (1.0,) * 3, strategy=strategy)
-        parts = {
-            stage: [model.body.get_submodule(name) for name in names]
-            for stage, names in STAGES.items()
-        }
-        for stage, modules in (parts | {"head": [model.head]}).items():
-            counts = [count_parameters(module) for module in modules]
-            trained, total = (sum(column) for column in zip(*counts, strict=True))
-            rows.append((strategy, stage, trained, total))
+    for strategy in strategies_of(network):
+        model = build(Recipe(model=network, strategy=strategy), classes, (0.0,) * 3, (1.0,) * 3)
+        counts: dict[str, tuple[int, int]] = {}
+        for stage, part in [*_staged(model), ("head", model.head)]:
+            before, now = counts.get(stage, (0, 0)), count_parameters(part)
+            counts[stage] = (before[0] + now[0], before[1] + now[1])
+        rows += [(strategy, stage, *pair) for stage, pair in counts.items() if pair[1]]
     return pd.DataFrame(rows, columns=["strategy", "stage", "trained", "total"])
+
+
+def _staged(model: Classifier) -> Iterator[tuple[str, nn.Module]]:
+    """The parts of a network's body, each with the name of its stage."""
+    stage = "stem"
+    for name, part in model.body.named_children():
+        if found := STAGE.fullmatch(name):
+            stage = f"stage {found[1] or int(found[2]) + 1}"
+        elif name == "network":
+            stage = "all stages"
+        elif stage != "stem":
+            stage = "last layers"
+        yield stage, part
+
+
+def strategies_of(network: str) -> list[Strategy]:
+    """Those of `STRATEGIES` that a network can be fine-tuned by."""
+    possible: list[Strategy] = []
+    for strategy in STRATEGIES:
+        with suppress(UserError):  # of a network without stages
+            build(Recipe(model=network, strategy=strategy), 2, (0.0,) * 3, (1.0,) * 3)
+            possible.append(strategy)
+    return possible
 
 
 def target(runs: Sequence[Run]) -> float:

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from lib.charts import attribution, calibration, classes, comparisons, failures, training
+from lib.charts import labels as by_labels
 from lib.diagnosis.calibration import calibrate
 from lib.diagnosis.mistakes import confusion_matrix, per_class
 from lib.diagnosis.selective import selective
@@ -16,7 +17,7 @@ AUGMENTATIONS = ["none", "flip_crop", "randaugment", "cutout", "mixup", "cutmix"
 CLASSES = ["cat", "dog", "ship", "</script><b>", "frog"]
 
 
-STRATEGIES = ["head", "last_block", "layer4", "all"]
+STRATEGIES = ["head", "last_block", "last_stage", "all"]
 
 
 # What a page's theme may set on marks; a chart has to work under it.
@@ -159,6 +160,17 @@ CHARTS = {
     ),
     "schedule": (training.schedule, history()),
     "accuracy_over seconds": (training.accuracy_over, history("strategy", STRATEGIES, seeds=2)),
+    "accuracy_by_labels": (
+        by_labels.accuracy_by_labels,
+        pd.DataFrame(
+            [
+                (setting, labels, accuracy, accuracy - 0.02, accuracy + 0.02, 3)
+                for setting, start in (("head", 0.5), ("small_cnn", 0.2))
+                for labels, accuracy in zip((10, 100, 1000), (start, start + 0.2, 0.8), strict=True)
+            ],
+            columns=["setting", "labels", "accuracy", "low", "high", "draws"],
+        ),
+    ),
     "accuracy_over epochs": (
         lambda table: training.accuracy_over(table, "augmentation", "epoch"),
         history("augmentation", AUGMENTATIONS),

@@ -379,3 +379,27 @@ def test_the_first_of_a_split_keeps_its_order_and_zero_takes_all(tiny):
     assert torch.equal(few.images, tiny.test.images[:3])
     assert torch.equal(few.labels, tiny.test.labels[:3])
     assert tiny.test.first(0).ids == tiny.test.ids
+
+
+def test_a_draw_is_balanced_seeded_and_another_dataset(tiny):
+    drawn = tiny.drawn(31, seed=4)
+    assert len(drawn.train) == len(set(drawn.train.ids)) == 31
+    assert sorted(drawn.train.labels.bincount().tolist()) == [10, 10, 11]
+    place = {id: number for number, id in enumerate(tiny.train.ids)}
+    places = [place[id] for id in drawn.train.ids]
+    assert drawn.train.images.equal(tiny.train.images[places])
+    assert drawn.train.labels.equal(tiny.train.labels[places])
+    again, other = tiny.drawn(31, seed=4), tiny.drawn(31, seed=5)
+    assert again.train.ids == drawn.train.ids
+    assert again.fingerprint == drawn.fingerprint
+    assert other.train.ids != drawn.train.ids
+    assert len({tiny.fingerprint, drawn.fingerprint, other.fingerprint}) == 3
+    assert drawn.val is tiny.val
+    assert drawn.test is tiny.test
+    assert set(tiny.drawn(96, 0).train.ids) == set(tiny.train.ids)
+
+
+@pytest.mark.parametrize("pictures", [2, 97])
+def test_no_more_are_drawn_than_there_are_and_no_fewer_than_classes(tiny, pictures):
+    with pytest.raises(ValueError, match=f"{pictures} of 96 pictures cannot be drawn"):
+        tiny.drawn(pictures, 0)

@@ -39,8 +39,8 @@ def strategies(monkeypatch):
     return [
         made_up("head", 0.5, 0.6, 0.7, 0.7),
         made_up("head", 0.5, 0.6, 0.71, 0.72, seed=1),
-        made_up("layer4", 0.8, 0.86, pace=10.0),
-        made_up("layer4", 0.87, 0.89, pace=10.0, seed=1),
+        made_up("last_stage", 0.8, 0.86, pace=10.0),
+        made_up("last_stage", 0.87, 0.89, pace=10.0, seed=1),
         made_up("all", 0.6, 0.95, 0.9, pace=20.0),
         made_up("all", 0.9, 0.85, 0.9, pace=20.0, seed=1),
     ]
@@ -69,7 +69,7 @@ def test_the_target_is_below_the_last_epoch_of_the_best_strategy(strategies):
 def test_a_strategy_that_never_reaches_the_target_is_said_not_to(strategies):
     table = transfer.strategy_table(strategies, 0.88).set_index("strategy")
     assert table["reached_by"].tolist() == ["0 of 2 seeds", "1 of 2 seeds", "2 of 2 seeds"]
-    assert table.loc["layer4", ["epochs_to_target", "seconds_to_target"]].tolist() == [2, 20.0]
+    assert table.loc["last_stage", ["epochs_to_target", "seconds_to_target"]].tolist() == [2, 20.0]
     assert table.loc["all", ["epochs_to_target", "seconds_to_target"]].tolist() == [1.5, 30.0]
     html = shown(table.reset_index(), formats=transfer.FORMATS).html
     assert html.count("not reached") == 2  # epochs and seconds of the head alone
@@ -164,8 +164,21 @@ def test_tables_name_where_weights_came_from_and_how_a_run_was_regularised(sever
 
 
 def test_each_strategy_trains_its_stages():
-    table = transfer.trained_stages(classes=10).set_index(["strategy", "stage"])["trained"]
+    table = transfer.trained_stages("resnet18", 10).set_index(["strategy", "stage"])["trained"]
     assert table.loc["head"].tolist() == [0, 0, 0, 0, 0, 5130]
     assert table.loc["all"].min() > 0
-    assert 0 < table.loc[("last_block", "stage 4")] < table.loc[("layer4", "stage 4")]
-    assert table.loc["layer4"].iloc[:4].sum() == 0
+    assert 0 < table.loc[("last_block", "stage 4")] < table.loc[("last_stage", "stage 4")]
+    assert table.loc["last_stage"].iloc[:4].sum() == 0
+
+
+def test_the_stages_of_other_networks_are_told_apart_too():
+    lite0 = transfer.trained_stages("efficientnet_lite0", 10)
+    stages = ["stem", *(f"stage {n}" for n in range(1, 8)), "last layers", "head"]
+    assert lite0["stage"].unique().tolist() == stages
+    trained = lite0.pivot(index="stage", columns="strategy", values="trained").loc[stages]
+    assert (trained["head"] > 0).tolist() == [False] * 9 + [True]
+    assert (trained["last_block"] > 0).tolist() == [False] * 7 + [True] * 3
+    assert (trained["last_stage"] > 0).tolist() == [False] * 6 + [True] * 4
+    whole = transfer.trained_stages("timm:test_vit", 10)
+    assert whole["strategy"].unique().tolist() == ["head", "all"]
+    assert whole["stage"].unique().tolist() == ["all stages", "head"]
