@@ -131,6 +131,8 @@ def backbone_key(model: Classifier, side: int) -> str:
     """
     backbone = {"mean": model.mean, "std": model.std, **model.body.state_dict(prefix="body.")}
     facts = [weights.digest(backbone), repr(model.body), model.image_size or side]
+    if model.image_size not in (0, side):
+        facts.append(model.interpolation)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -27,6 +27,7 @@ class Classifier(nn.Module):
     head : Module              (N, D) features to (N, classes) logits
     mean, std : three floats   of the pictures' channels, in [0, 1]
     image_size : int           side in pixels that pictures are resized to; 0 leaves them
+    interpolation : str        how they are resized: `bilinear` or `bicubic`
     """
 
     mean: Tensor
@@ -39,21 +40,29 @@ class Classifier(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         image_size: int = 0,
+        interpolation: str = "bilinear",
     ):
         super().__init__()
         self.body = body
         self.head = head
         self.image_size = image_size
+        self.interpolation = interpolation
         self.frozen: list[nn.Module] = []
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    def features(self, pixels: Tensor) -> Tensor:
-        """What the head sees: float pixels (N, 3, H, W) in [0, 1] to (N, D)."""
+    def prepared(self, pixels: Tensor) -> Tensor:
+        """What the body sees: float pixels (N, 3, H, W) in [0, 1], resized and normalised."""
         if self.image_size and pixels.shape[-2:] != (self.image_size, self.image_size):
             side = (self.image_size, self.image_size)
-            pixels = F.interpolate(pixels, side, mode="bilinear", align_corners=False)
-        return self.body((pixels - self.mean) / self.std)
+            pixels = F.interpolate(pixels, side, mode=self.interpolation, align_corners=False)
+            if self.interpolation == "bicubic":  # goes beyond what it interpolates
+                pixels = pixels.clamp(0, 1)
+        return (pixels - self.mean) / self.std
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head sees: float pixels (N, 3, H, W) in [0, 1] to (N, D)."""
+        return self.body(self.prepared(pixels))
 
     def freeze(self, parts: Iterable[nn.Module]) -> None:
         """Keep these parts as they are: no gradients, and batch norm by its stored statistics."""

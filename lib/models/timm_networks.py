@@ -44,7 +44,8 @@ def timm_network(
     name : str         such as `convnext_tiny`
     strategy : str     which part trains; the others are frozen
     image_size : int   side in pixels that pictures are resized to; 0 leaves them, unless the
-                       network takes one size alone
+                       network takes one size alone. They are resized as they were for timm's
+                       weights.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def timm_network(
             f"recipe: {PREFIX}{name} has no stages that follow one another, so it cannot train by "
             f"strategy = {strategy!r}; choose 'head' or 'all'"
         )
-    model = Classifier(body, nn.Linear(features, classes), mean, std, side)
+    head, resized = nn.Linear(features, classes), _interpolation(network)
+    model = Classifier(body, head, mean, std, side, resized)
     model.freeze(frozen_parts(body, last_stage, strategy))
     return model
 
@@ -193,6 +195,12 @@ def _features(body: nn.Module, side: int) -> int:
     """How many features the body gives; what timm says of some networks is the map before."""
     with evaluating(body):
         return body(torch.zeros(1, 3, side or PROBED, side or PROBED)).shape[1]
+
+
+def _interpolation(network: nn.Module) -> str:
+    """How pictures were resized for the weights that timm has of the network."""
+    facts: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
+    return "bicubic" if facts.get("interpolation") == "bicubic" else "bilinear"
 
 
 def _only_size(network: nn.Module) -> int:

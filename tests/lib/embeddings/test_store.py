@@ -118,7 +118,10 @@ def test_another_backbone_or_size_has_other_features(model, images):
     other_head = build(Recipe(model="resnet18"), 7, GREY, GREY)
     assert backbone_key(other_head, 8) == backbone_key(model, 8)  # of the same seed
     resized = build(Recipe(model="resnet18", image_size=16), 3, GREY, GREY)
-    assert backbone_key(resized, 8) == backbone_key(model, 16)
+    smoother = build(Recipe(model="resnet18", image_size=16), 3, GREY, GREY)
+    smoother.interpolation = "bicubic"
+    assert backbone_key(resized, 8) != backbone_key(smoother, 8)
+    assert backbone_key(resized, 16) == backbone_key(smoother, 16)  # nothing is resized
 
 
 def test_pictures_are_named_by_their_pixels(images):

@@ -68,6 +68,16 @@ def test_the_body_computes_timms_features(timms):
     assert (model.std * 255).flatten().tolist() == pytest.approx([128] * 3)
 
 
+@torch.inference_mode()
+def test_pictures_are_resized_as_for_the_weights_and_stay_within_their_range():
+    model = lite0(image_size=64)
+    pixels = (torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    expected = F.interpolate(pixels, (64, 64), mode="bicubic", align_corners=False)
+    assert expected.max() > 1.01
+    shown = model.prepared(pixels) * model.std + model.mean
+    torch.testing.assert_close(shown, expected.clamp(0, 1))
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_strategy_trains_its_part_and_leaves_the_rest(strategy):
     model = lite0(strategy)
