@@ -117,9 +117,15 @@ def test_alternating_flips_show_both_sides_of_every_picture_in_two_epochs(tiny):
     assert not (first == second).flatten(1).all(1).any()
 
 
-def test_transfer_trains_the_head_both_ways(printed):
-    lines = printed(transfer, "--epochs", "2", "--seeds", "2")
-    assert [line.split()[0] for line in lines[-2:]] == ["features", "through"]
+def test_transfer_embeds_by_every_way_and_all_agree(printed):
+    options = ("--dataset", "digits", "--pictures", "20", "--size", "32", "--rounds", "1")
+    lines = printed(transfer, *options)
+    ways = ["torchvision, DataLoader, timm, fp32", "PyTorch, fp32", "PyTorch, bf16", "ONNX Runtime"]
+    rows = [line.strip() for line in lines[-4:]]
+    assert all(row.startswith(way) for row, way in zip(rows, ways, strict=True))
+    differences = [float(row.split()[-1]) for row in rows]
+    assert differences[0] == 0
+    assert max(differences[1], differences[3]) < 1e-3
 
 
 def test_scaling_measures_a_row(monkeypatch, tiny):

@@ -24,6 +24,8 @@ NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
 # the fields that small_cnn alone reads, and those that all others read
 OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
 OF_OTHERS = ("weights", "strategy", "views", "head_fit")
+LATER = {"head_fit": "sgd"}  # fields that earlier records lack, and what was done without them
+EARLIER_LAST_STAGE = "layer4"  # what `last_stage` is called in earlier records
 
 
 def known_network(name: str) -> str:
@@ -125,7 +127,7 @@ class Recipe:
         for name in values:
             if name not in DEFAULTS:
                 raise UserError(f"recipe: unknown field {name!r}{nearest(name, DEFAULTS)}")
-        if values.get("strategy") == "layer4":  # the name in earlier records
+        if values.get("strategy") == EARLIER_LAST_STAGE:
             values = {**values, "strategy": "last_stage"}
         return cls(**values)
 
@@ -142,8 +144,15 @@ class Recipe:
         return type(self).from_dict({**self.to_dict(), **changes})
 
     def digest(self) -> str:
-        """Sixteen hexadecimal digits that name these choices."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        """Sixteen hexadecimal digits that name these choices.
+
+        Records keep their names: a field of `LATER` counts where it is not what all did before, and
+        a strategy has the name that it had.
+        """
+        values = {k: v for k, v in self.to_dict().items() if k not in LATER or v != LATER[k]}
+        if values.get("strategy") == "last_stage":
+            values["strategy"] = EARLIER_LAST_STAGE
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,6 @@
 import dataclasses
+import hashlib
+import json
 
 import pytest
 
@@ -93,3 +95,12 @@ def test_a_bad_value_is_one_line_with_what_would_do(field, value, words):
     with pytest.raises(UserError, match=expected) as error:
         Recipe(**{field: value})
     assert "\n" not in str(error.value)
+
+
+def test_earlier_records_keep_their_names():
+    earlier = {**Recipe(model="resnet18", strategy="last_stage").to_dict(), "strategy": "layer4"}
+    earlier.pop("head_fit")
+    read = Recipe.from_dict(earlier)
+    assert read.strategy == "last_stage"
+    text = json.dumps(earlier, sort_keys=True)
+    assert read.digest() == hashlib.sha256(text.encode()).hexdigest()[:16]
