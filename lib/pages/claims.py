@@ -3,10 +3,10 @@
 Groups of runs are compared over their seeds, on the same test pictures. Validation decides which
 group is the best and which the second, so that the test pictures of that comparison chose nothing;
 the two are compared at 5 % (Welch). What all have in common to be compared with, such as no
-augmentation or the head alone, is compared with each by Dunnett's test (1955). An end of a ranking
-is named if it differs from its neighbour, which needs no correction for having been picked (Gutmann
-& Maymin 1987; Hung & Fithian 2019). Where nothing is significant, a finding says how large a
-difference could have been seen.
+augmentation, is compared with each by Dunnett's test (1955). An end of a ranking is named if it
+differs from its neighbour, which needs no correction for having been picked (Gutmann & Maymin 1987;
+Hung & Fithian 2019). Where nothing is significant, a finding says how large a difference could have
+been seen.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ from lib.pages.wording import (
 
 Groups = Mapping[str, NDArray[np.float64]]
 LEVEL = 0.05  # of the test behind a claim
-REFERENCES = {label(name) for name in ("none", "random_weights", "head")}  # compared with others
+REFERENCES = {label("none"), label("random_weights")}  # what others are compared with
 
 
 def groups_of(

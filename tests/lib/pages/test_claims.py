@@ -64,7 +64,7 @@ def test_validation_decides_who_is_compared_and_test_what_comes_out():
     )
 
 
-@pytest.mark.parametrize("reference", ["none", "random_weights", "head"])
+@pytest.mark.parametrize("reference", ["none", "random_weights"])
 def test_all_that_differ_from_the_reference_are_named(reference):
     found = groups(
         **{reference: [0.80, 0.801, 0.799]},
