@@ -46,6 +46,7 @@ METRICS = {  # on the pages: here
     **{"ECE": "ece", "ECE, equal mass": "equal mass", "ECE, class-wise": "class-wise"},
     **{"MCE": "mce", "NLL": "nll", "Brier score": "brier"},
 }
+REFERENCES = "no augmentation", "random weights", "head only"  # what others are compared with
 FITTED = r"fitted on the ([\d,]+) validation"
 NUMBER = r"-?[\d,]+(?:\.\d+)?(?:e-\d+)?"
 INTERVAL = re.compile(
@@ -257,6 +258,23 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
         return value, math.nan, math.nan
     half = stats.t.ppf(0.975, error**2 / sum(p**2 / df for p, df in parts)) * math.sqrt(error)
     return value, value - half, value + half
+
+
+def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
+    """Of Welch's test; 1 where there is one value, or no spread."""
+    if min(len(a), len(b)) < 2 or np.ptp(a) == np.ptp(b) == 0:
+        return 1.0
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjusted for their number: each by how many are as large, and no smaller than one below."""
+    order = np.argsort(p_values)
+    adjusted = np.empty(len(p_values))
+    for place, index in enumerate(order):
+        own = p_values[index] * (len(order) - place)
+        adjusted[index] = max(own, adjusted[order[place - 1]] if place else 0)
+    return adjusted
 
 
 def tango(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
@@ -826,7 +844,6 @@ def sentence_of_groups(
     tied = [name for name in order if math.isclose(np.mean(val[name]), np.mean(val[order[0]]))]
     check.text(f"{chart}, best on validation", found[1] in tied, True)
     check.number(f"{chart}, its mean", found[2], 100 * np.mean(groups[found[1]]))
-    by = rf"(-?)({NUMBER}) percentage points \(([+-][\d.]+) to ([+-][\d.]+)\)"
     pattern = (
         rf"({NUMBER}) percentage points \(([\d.]+) to ([\d.]+)\) (above|below) (.+?), the second"
     )
@@ -842,22 +859,35 @@ def sentence_of_groups(
     if unseen := re.search(rf"lead of less than ({NUMBER}) percentage points", text):
         _, low, high = welch(groups[order[0]], groups[order[1]])
         check.number(f"{chart}, lead that could not be seen", unseen[1], 100 * (high - low) / 2)
-    if apart := re.search(r"significantly different from ([^:;]+): (.+)", text):
-        others = [name for name in groups if name != apart[1]]
-        test = stats.dunnett(
-            *(groups[name] for name in others), control=groups[apart[1]], random_state=1
-        )
-        bounds = test.confidence_interval()
-        for name, sign, size, low, high in re.findall(
-            rf"(?:, | and |^)?([^,]+?) by {by}", apart[2]
+    apart_of(check, text, groups, {found[1], lead[5]} if lead else set(), chart)
+
+
+def apart_of(
+    check: Comparison, text: str, groups: dict[str, list[float]], said: set[str], chart: str
+) -> None:
+    """Who differs from what all are compared with, but for the pair of which it is said already."""
+    reference = next((name for name in REFERENCES if name in groups), None)
+    if reference is None:
+        return
+    others = [name for name in groups if name != reference]
+    adjusted = holm([welch_p(groups[name], groups[reference]) for name in others])
+    apart = {name for name, p in zip(others, adjusted, strict=True) if p < 0.05}
+    found = re.search(rf"significantly different from {reference}: (.+)", text)
+    by = rf"(-?{NUMBER}) percentage points \(([+-][\d.]+) to ([+-][\d.]+)\)"
+    named = re.findall(rf"(?:, | and |^)?([^,]+?) by {by}", found[1] if found else "")
+    check.text(
+        f"{chart}, different from {reference}",
+        sorted(name for name, *_ in named),
+        sorted(apart - (said if reference in said else set())),
+    )
+    for name, *figures in named:
+        if name not in others:
+            check.missing(f"{chart}, {name}")
+            continue
+        for part, figure, own in zip(
+            ("value", "low", "high"), figures, welch(groups[name], groups[reference]), strict=True
         ):
-            if name not in others:
-                check.missing(f"{chart}, {name}")
-                continue
-            i, gap = others.index(name), np.mean(groups[name]) - np.mean(groups[apart[1]])
-            check.number(f"{chart}, {name}", sign + size, 100 * gap)
-            check.number(f"{chart}, {name}, low", low, 100 * bounds.low[i], 0.05)
-            check.number(f"{chart}, {name}, high", high, 100 * bounds.high[i], 0.05)
+            check.number(f"{chart}, {name}, {part}", figure, 100 * own)
 
 
 def calibration_of(check: Comparison, place: str, text: str, run: Run) -> None:
@@ -1136,7 +1166,8 @@ def numbers_of_labels(check: Comparison, page: Page, drawn: Iterable[Run]) -> No
     accuracies: dict[tuple[str, int], list[float]] = {}
     for run in drawn:
         if "rotated" not in run.dataset["name"]:
-            setting = "small CNN" if run.recipe["model"] == "small_cnn" else "head only"
+            small = run.recipe["model"] == "small_cnn"
+            setting = "small CNN" if small else LABELS[run.recipe["strategy"]]
             key = setting, run.dataset["pictures"]["train"]
             accuracies.setdefault(key, []).append(run.correct().mean())
     chart = page.charts["labels"]
@@ -1161,6 +1192,38 @@ def numbers_of_labels(check: Comparison, page: Page, drawn: Iterable[Run]) -> No
     said = found.groups() if enough else found.groups()[::-1]
     check.text("labels of the small CNN", said[0], f"{labels:,}")
     check.number("small CNN", said[1], 100 * own[labels])
+    differences_by_labels(check, page, accuracies)
+
+
+def differences_by_labels(
+    check: Comparison, page: Page, accuracies: dict[tuple[str, int], list[float]]
+) -> None:
+    """With which numbers of labels the head differs from the small CNN."""
+    numbers = sorted({number for _, number in accuracies})
+    pairs = [(accuracies["head only", n], accuracies["small CNN", n]) for n in numbers]
+    if len(pairs[0][0]) < 2:
+        check.text("draws", bool(page.sentence("^Each number of labels was drawn once")), True)
+        return
+    text = page.sentence("^Compared with the small CNN from scratch, the head")
+    named = {}
+    for side, listing, *figures, most in re.findall(
+        rf"significantly (above|below) it with ([\d, and]+) labels? "
+        rf"\(by ({NUMBER}) percentage points, ({NUMBER}) to ({NUMBER})(?:, with ([\d,]+))?\)",
+        text,
+    ):
+        said = [int(n.replace(",", "")) for n in re.split(r", | and ", listing)]
+        named |= dict.fromkeys(said, side)
+        own = welch(*pairs[numbers.index(int(most.replace(",", "")) if most else said[-1])])
+        expected = (abs(own[0]), *sorted(map(abs, own[1:])))
+        for part, figure, value in zip(("value", "low", "high"), figures, expected, strict=True):
+            check.number(f"labels, {side}, {part}", figure, 100 * value)
+    adjusted = holm([welch_p(*pair) for pair in pairs])
+    ours = {
+        n: "above" if np.mean(first) > np.mean(second) else "below"
+        for n, (first, second), p in zip(numbers, pairs, adjusted, strict=True)
+        if p < 0.05
+    }
+    check.text("labels that differ", sorted(named.items()), sorted(ours.items()))
 
 
 def _time_to(history: pd.DataFrame, accuracy: float) -> tuple[float, float] | None:

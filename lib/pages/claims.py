@@ -2,11 +2,12 @@
 
 Groups of runs are compared over their seeds, on the same test pictures. Validation decides which
 group is the best and which the second, so that the test pictures of that comparison chose nothing;
-the two are compared at 5 % (Welch). What all have in common to be compared with, such as no
-augmentation, is compared with each by Dunnett's test (1955). An end of a ranking is named if it
-differs from its neighbour, which needs no correction for having been picked (Gutmann & Maymin 1987;
-Hung & Fithian 2019). Where nothing is significant, a finding says how large a difference could have
-been seen.
+the two are compared at 5 % by Welch's t-test (1947). What all have in common to be compared with,
+such as no augmentation or the head alone, is compared with each by the same test and Holm's
+correction (1979): Dunnett's would take spreads as one that differ tenfold between settings. An end
+of a ranking is named if it differs from its neighbour, which needs no correction for having been
+picked (Gutmann & Maymin 1987; Hung & Fithian 2019). Where nothing is significant, a finding says
+how large a difference could have been seen.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lib.intervals import Interval, accuracy_interval, difference_interval, differs
+from lib.multiplicity import clear_differences
 from lib.pages.palette import label
 from lib.pages.wording import (
     count,
@@ -33,7 +35,7 @@ from lib.pages.wording import (
 
 Groups = Mapping[str, NDArray[np.float64]]
 LEVEL = 0.05  # of the test behind a claim
-REFERENCES = {label("none"), label("random_weights")}  # what others are compared with
+REFERENCES = {label(name) for name in ("none", "random_weights", "head")}  # compared with others
 
 
 def groups_of(
@@ -100,22 +102,10 @@ def comparison(groups: Groups) -> str | None:
 
 
 def from_reference(groups: Groups, reference: str) -> dict[str, Interval]:
-    """The groups that differ from the reference, and by how much (Dunnett's test, 95 % together).
-
-    The test takes the groups' variances as one; without any variance nothing can be said.
-    """
-    others = [name for name in groups if name != reference]
-    if not others or all(np.ptp(values) == 0 for values in groups.values()):
-        return {}
-    result = stats.dunnett(*(groups[name] for name in others), control=groups[reference], rng=0)
-    if (result.pvalue >= LEVEL).all():
-        return {}  # the bounds take longer to compute
-    bounds = result.confidence_interval(1 - LEVEL)
-    gaps = {
-        name: Interval(float(groups[name].mean() - groups[reference].mean()), low, high)
-        for name, low, high in zip(others, bounds.low, bounds.high, strict=True)
-    }
-    return {name: gap for name, gap in gaps.items() if gap.clear}
+    """The groups that differ from the reference, and by how much: see `clear_differences`."""
+    control = groups[reference]
+    others = {name: (values, control) for name, values in groups.items() if name != reference}
+    return clear_differences(others, 1 - LEVEL)
 
 
 def _first(groups: Groups) -> str:

@@ -49,7 +49,7 @@ def listing(sentences: Sequence[str]) -> Fragment:
 def after_augmentations(results: pd.DataFrame, history: pd.DataFrame) -> list[str]:
     """Day 1: which augmentation to train with, which to leave out, and whether to train longer.
 
-    All augmentations are compared with none, by the rule of the day's finding (Dunnett's test).
+    All augmentations are compared with none, by the rule of the day's finding.
 
     Parameters
     ----------

@@ -84,6 +84,7 @@ LIMITS = {
     "pretraining_seeds": SEEDS,
     "head_seeds": SEEDS,
     "label_draws": Limits(int, 1, 100, "no comparison of numbers of labels"),
+    "label_strategies": Limits(str, choices=("head", "head and all")),
     "ablation_pictures": PICTURES,
     "train_pictures": PICTURES,
     "transfer_pictures": PICTURES,

@@ -34,14 +34,11 @@ def test_the_best_augmentation_is_advised_where_its_gain_is_significant():
         cutout=[0.80, 0.82, 0.79],
     )
     better, worse = next_steps.after_augmentations(table, settled("augmentation", "none"))
-    others = table[table["augmentation"] != "none"].groupby("augmentation", sort=False)
-    values = {name: part["val_accuracy"].to_numpy() for name, part in others}
-    order = sorted(values, key=lambda name: -values[name].mean())
-    tested = stats.dunnett(*map(values.get, order), control=np.array([0.80, 0.81, 0.79]), rng=0)
+    tested = stats.ttest_ind([0.90, 0.91, 0.905], [0.80, 0.81, 0.79], equal_var=False)
     bounds = tested.confidence_interval(0.95)
     assert better == (
         "Train with flip + crop: validation accuracy is 10.5 percentage points "
-        f"({100 * bounds.low[0]:.1f} to {100 * bounds.high[0]:.1f}) above that of no augmentation."
+        f"({100 * bounds.low:.1f} to {100 * bounds.high:.1f}) above that of no augmentation."
     )
     assert worse == (
         "Leave out CutMix in a training of this length: with it validation accuracy is "
