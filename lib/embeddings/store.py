@@ -10,7 +10,7 @@ another split, subset or order.
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,12 +70,7 @@ class EmbeddingStore:
         ------
         UserError   if the folder cannot be written
         """
-        folder = self.root / backbone_key(model, images.shape[-1])
-        wanted = digests(images)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+        folder, wanted = self._folder(model, images), digests(images)
         with locked(folder / "lock"):
             kept = _read(folder)
             saved = sum(kept[name].seconds for name in set(wanted) & kept.keys())
@@ -83,20 +78,38 @@ class EmbeddingStore:
             if missing:
                 place = {name: number for number, name in enumerate(wanted)}
                 engine = self._engine(folder, model, images, len(missing))
-                started = time.perf_counter()
-                for first in range(0, len(missing), CHUNK):
-                    begun, names = time.perf_counter(), missing[first : first + CHUNK]
-                    values = engine.compute(images[[place[name] for name in names]])
-                    each = (time.perf_counter() - begun) / len(names)
+                chosen = torch.tensor([place[name] for name in missing])
+                parts = (missing[first : first + CHUNK] for first in range(0, len(missing), CHUNK))
+                for names, (values, each) in zip(
+                    parts, computed(engine, images, chosen), strict=True
+                ):
                     _write(folder, names, values, each)
                     kept |= {n: Kept(v, each) for n, v in zip(names, values, strict=True)}
-                    done = first + len(names)
-                    left = (time.perf_counter() - started) / done * (len(missing) - done)
-                    progress.report(
-                        "embedding", done=done, pictures=len(missing), left=left, engine=str(engine)
-                    )
         found = np.stack([kept[name].features for name in wanted])
         return Embedded(torch.from_numpy(found), saved)
+
+    def compute(self, model: Classifier, images: Tensor) -> Tensor:
+        """The same features, none of them kept: of pictures that will not come back, or large ones.
+
+        Parameters
+        ----------
+        images : uint8 (N, 3, H, W)
+        """
+        folder = self._folder(model, images)
+        with locked(folder / "lock"):
+            engine = self._engine(folder, model, images, len(images))
+        everything = torch.arange(len(images))
+        parts = [torch.from_numpy(part) for part, _ in computed(engine, images, everything)]
+        return torch.cat(parts)
+
+    def _folder(self, model: Classifier, images: Tensor) -> Path:
+        """The backbone's own, which is made where it is missing."""
+        folder = self.root / backbone_key(model, images.shape[-1])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+        return folder
 
     def _engine(self, folder: Path, model: Classifier, images: Tensor, pictures: int) -> Engine:
         """The engine of this folder, chosen by trial where there are many pictures to embed.
@@ -116,6 +129,21 @@ class EmbeddingStore:
         measured = {str(one): round(rate, 1) for one, rate in found.items()}
         write_json(file, {"engine": str(best), "pictures_per_second": measured})
         return best
+
+
+def computed(
+    engine: Engine, images: Tensor, chosen: Tensor
+) -> Iterator[tuple[NDArray[np.float32], float]]:
+    """Features of the chosen pictures, `CHUNK` at a time, and the seconds that each took."""
+    started, done = time.perf_counter(), 0
+    for part in chosen.split(CHUNK):
+        begun = time.perf_counter()
+        values = engine.compute(images[part])
+        now = time.perf_counter()
+        done += len(part)
+        left = (now - started) / done * (len(chosen) - done)
+        progress.report("embedding", done=done, pictures=len(chosen), left=left, engine=str(engine))
+        yield values, (now - begun) / len(part)
 
 
 def digests(images: Tensor) -> list[bytes]:

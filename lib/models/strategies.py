@@ -1,5 +1,6 @@
 """Which part of a pretrained network trains: four strategies, from the head alone to all layers."""
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from torch import nn
@@ -27,6 +28,25 @@ def frozen_parts(body: nn.Sequential, last_stage: str, strategy: Strategy) -> li
     stages = [place for place in range(first, len(names)) if blocks_of(body[place])]
     last = stages[-1] if stages else first
     return [*list(body)[:last], *blocks_of(body[last])[:-1]]
+
+
+def divided(
+    body: nn.Sequential, frozen: Sequence[nn.Module]
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    """A body as two chains: the parts that come first and are frozen, and all others.
+
+    A stage whose first blocks are frozen is divided too, if it is a mere chain of its blocks.
+    """
+    fixed = {id(part) for part in frozen}
+    parts: list[nn.Module] = []
+    for part in body:
+        blocks = list(part) if type(part) is nn.Sequential else []
+        if any(id(block) in fixed for block in blocks):
+            parts += blocks
+        else:
+            parts.append(part)
+    first = next((place for place, part in enumerate(parts) if id(part) not in fixed), len(parts))
+    return parts[:first], parts[first:]
 
 
 def blocks_of(part: nn.Module) -> list[nn.Module]:

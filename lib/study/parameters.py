@@ -84,6 +84,7 @@ LIMITS = {
     "pretraining_seeds": SEEDS,
     "head_seeds": SEEDS,
     "label_draws": Limits(int, 1, 100, "no comparison of numbers of labels"),
+    "strategies": Limits(str, may_be_empty=True),  # `lib.study.transfer` says which there are
     "label_strategies": Limits(str, choices=("head", "head and all")),
     "ablation_pictures": PICTURES,
     "train_pictures": PICTURES,
@@ -107,6 +108,7 @@ LIMITS = {
     "precision": of_recipe("precision"),
     "weight_decay": of_recipe("weight_decay"),
     "width": of_recipe("width"),
+    "map_views": of_recipe("map_views"),
     "target_accuracy": Limits(float, 0.01, 1, "one that follows from the best strategy"),
 }
 

@@ -36,7 +36,7 @@ def _or_not_reached(value: float) -> str:
 FORMATS = dict.fromkeys(("epochs_to_target", "seconds_to_target"), _or_not_reached)
 
 
-def trained_stages(network: str, classes: int) -> pd.DataFrame:
+def trained_stages(network: str, strategies: Iterable[Strategy], classes: int) -> pd.DataFrame:
     """What each strategy trains of a network for that many classes.
 
     Parameters
@@ -48,7 +48,7 @@ def trained_stages(network: str, classes: int) -> pd.DataFrame:
     table : strategy, stage (stem, stage 1, ..., head), trained and total (parameters)
     """
     rows = []
-    for strategy in strategies_of(network):
+    for strategy in strategies:
         model = build(Recipe(model=network, strategy=strategy), classes, (0.0,) * 3, (1.0,) * 3)
         counts: dict[str, tuple[int, int]] = {}
         for stage, part in [*_staged(model), ("head", model.head)]:
@@ -71,14 +71,29 @@ def _staged(model: Classifier) -> Iterator[tuple[str, nn.Module]]:
         yield stage, part
 
 
-def strategies_of(network: str) -> list[Strategy]:
-    """Those of `STRATEGIES` that a network can be fine-tuned by."""
+def strategies_of(network: str, names: str = "") -> list[Strategy]:
+    """Those of `STRATEGIES` that a network can be fine-tuned by, or some of them.
+
+    Parameters
+    ----------
+    names : str   such as `head, all`; empty for every one
+
+    Raises
+    ------
+    UserError   if a name is not among them
+    """
     possible: list[Strategy] = []
     for strategy in STRATEGIES:
         with suppress(UserError):  # of a network without stages
             build(Recipe(model=network, strategy=strategy), 2, (0.0,) * 3, (1.0,) * 3)
             possible.append(strategy)
-    return possible
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in possible:
+            raise UserError(
+                f"strategies: {network} has no {name!r}; choose of {', '.join(possible)}"
+            )
+    return [strategy for strategy in possible if not wanted or strategy in wanted]
 
 
 def target(runs: Sequence[Run]) -> float:

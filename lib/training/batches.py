@@ -1,8 +1,8 @@
 """An epoch's batches, and the network that they go into.
 
-Usually augmented pictures go through the whole network. Where the backbone is frozen, its features
-of a picture never change, so it runs once over the pictures and an epoch passes features through
-the head alone.
+Usually augmented pictures go through the whole network. What a frozen part makes of a picture never
+changes, so it can run once over the pictures, and an epoch passes its features or maps through the
+parts that train alone.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,15 @@ from torch.nn import functional as F
 
 from lib.data.dataset import Dataset, Split
 from lib.embeddings.store import EmbeddingStore
+from lib.errors import UserError
 from lib.models.parts import Classifier, evaluating, predict
+from lib.models.strategies import divided
 from lib.training.augment import augment
 from lib.training.head_fit import fit_head
 from lib.training.recipe import Recipe
 
+VIEWED = 512  # pictures at a time through the frozen part
+MOST_MEMORY = 8 << 30  # bytes of stored maps
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
@@ -43,8 +47,8 @@ def batches_for(
     model: Classifier, recipe: Recipe, dataset: Dataset, embeddings: EmbeddingStore
 ) -> Source:
     """The batches that suit what trains."""
-    if recipe.strategy == "head" and recipe.views > 0:
-        return FeatureBatches(model, recipe, dataset, embeddings)
+    if (recipe.strategy == "head" and recipe.views > 0) or recipe.map_views > 0:
+        return FrozenBatches(model, recipe, dataset, embeddings)
     return PictureBatches(model, recipe, dataset)
 
 
@@ -77,77 +81,112 @@ class PictureBatches:
         return predict(self.network, images)
 
 
-class FeatureBatches:
-    """A frozen backbone's features of augmented views of each picture, into the head.
+class FrozenBatches:
+    """What the frozen part makes of augmented views of each picture, into the parts that train.
 
-    There are `recipe.views` views, and epochs use them in turn. Pictures as they are have one view,
-    whose features are kept on disk.
+    Under `head` these are features, otherwise maps. There are `recipe.views` (`recipe.map_views`)
+    views, and epochs use them in turn. Pictures as they are have one view; features of those are
+    kept on disk.
+
+    Raises
+    ------
+    UserError   if the maps take more than `MOST_MEMORY`
     """
 
     def __init__(
         self, model: Classifier, recipe: Recipe, dataset: Dataset, embeddings: EmbeddingStore
     ):
-        assert isinstance(model.head, nn.Linear)
-        self.head = model.head
-        self.network: nn.Module = model.head
-        self.model, self.embeddings, self.seconds_saved = model, embeddings, 0.0
+        self.embeddings, self.device, self.seconds_saved = embeddings, model.mean.device, 0.0
+        self.maps = recipe.strategy != "head"
+        self.frozen, self.network = frozen_and_rest(model) if self.maps else (model, model.head)
+        views = recipe.map_views if self.maps else recipe.views
+        if recipe.augmentation == "none":
+            views = 1
+        self._check_memory(views * len(dataset.train) + len(dataset.val), dataset)
         pictures = PictureBatches(model, recipe, dataset)
-        generator = torch.Generator(model.mean.device).manual_seed(recipe.seed)
-        everything = torch.arange(len(pictures.train), device=model.mean.device)
+        self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
         model.eval()
         if recipe.augmentation == "none":
             targets = F.one_hot(pictures.train.labels, len(dataset.classes)).float()
-            self.views = [(self._embedded(dataset.train.images), targets)]
+            self.views = [(self._frozen(dataset.train.images), targets)]
         else:
-            with torch.no_grad():
-                self.views = [
-                    self._features(model, everything.split(512), pictures, generator)
-                    for _ in range(recipe.views)
-                ]
-        self.val, self.val_labels = self._embedded(dataset.val.images), pictures.val.labels
+            self.views = [self._view(pictures) for _ in range(views)]
+        self.val, self.val_labels = self._frozen(dataset.val.images), pictures.val.labels
 
-    def _embedded(self, images: Tensor) -> Tensor:
-        """Features (N, D) of pictures as they are."""
-        found = self.embeddings.embed(self.model, images)
+    def _check_memory(self, pictures: int, dataset: Dataset) -> None:
+        if not self.maps:
+            return
+        with torch.inference_mode():
+            pixels = dataset.train.images[:1].to(self.device).float() / 255
+            size = self.frozen.eval().features(pixels).nbytes
+        if pictures * size > MOST_MEMORY:
+            raise UserError(
+                f"recipe: maps of {pictures:,} pictures take {pictures * size / 2**30:.0f} GiB, "
+                f"more than {MOST_MEMORY >> 30}; lower map_views, or set it to 0 and store none"
+            )
+
+    def _frozen(self, images: Tensor) -> Tensor:
+        """Features (N, D) or maps (N, C, H, W) of pictures as they are."""
+        if self.maps:
+            return self.embeddings.compute(self.frozen, images).to(self.device)
+        found = self.embeddings.embed(self.frozen, images)
         self.seconds_saved += found.seconds_saved
-        return found.features.to(self.model.mean.device)
+        return found.features.to(self.device)
 
-    @staticmethod
-    def _features(
-        model: Classifier,
-        parts: tuple[Tensor, ...],
-        pictures: PictureBatches,
-        generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor]:
-        """Features (N, D) and targets (N, classes) of one view of every training picture."""
-        features, targets = [], []
-        for chosen in parts:
-            pixels, soft = pictures.augmented(chosen, generator)
-            features.append(model.features(pixels))
+    def _view(self, pictures: PictureBatches) -> tuple[Tensor, Tensor]:
+        """Features or maps, and targets (N, classes), of one view of every training picture."""
+        seen, targets = [], []
+        for chosen in torch.arange(len(pictures.train), device=self.device).split(VIEWED):
+            pixels, soft = pictures.augmented(chosen, self.generator)
             targets.append(soft)
-        return torch.cat(features), torch.cat(targets)
+            if self.maps:
+                seen.append(pixels.mul(255).round().byte())
+            else:
+                with torch.no_grad():
+                    seen.append(self.frozen.features(pixels))
+        found = torch.cat(seen)
+        return self._frozen(found) if self.maps else found, torch.cat(targets)
 
     def fit(self, label_smoothing: float) -> dict[str, float]:
         """Fit the head to convergence on all views: see `lib.training.head_fit`."""
+        assert isinstance(self.network, nn.Linear)
         features, targets = zip(*self.views, strict=True)
         train, val = (torch.cat(features), torch.cat(targets)), (self.val, self.val_labels)
-        return fit_head(self.head, train, val, label_smoothing)
+        return fit_head(self.network, train, val, label_smoothing)
 
     def epoch(self, number: int, steps: int, generator: torch.Generator) -> Batches:
-        features, targets = self.views[(number - 1) % len(self.views)]
-        for chosen in shuffled(len(features), steps, generator):
-            yield features[chosen], targets[chosen]
+        found, targets = self.views[(number - 1) % len(self.views)]
+        for chosen in shuffled(len(found), steps, generator):
+            yield found[chosen], targets[chosen]
 
     def val_logits(self) -> np.ndarray:
-        return self._head(self.val)
+        return self._rest(self.val)
 
     def logits(self, images: Tensor) -> np.ndarray:
-        return self._head(self._embedded(images))
+        parts = images.split(VIEWED * 8) if self.maps else [images]
+        return np.concatenate([self._rest(self._frozen(part)) for part in parts])
 
     @torch.inference_mode()
-    def _head(self, features: Tensor) -> np.ndarray:
+    def _rest(self, found: Tensor) -> np.ndarray:
+        """Logits float32 (N, classes) of features or maps."""
         with evaluating(self.network):
-            return self.network(features).float().cpu().numpy()
+            logits = [self.network(part).float().cpu() for part in found.split(VIEWED)]
+        return torch.cat(logits).numpy()
+
+
+def frozen_and_rest(model: Classifier) -> tuple[Classifier, nn.Module]:
+    """The frozen part of a network, from pictures to maps, and the rest, from maps to logits."""
+    assert isinstance(model.body, nn.Sequential)
+    first, others = divided(model.body, model.frozen)
+    frozen = Classifier(
+        nn.Sequential(*first),
+        nn.Identity(),
+        model.mean.flatten().tolist(),
+        model.std.flatten().tolist(),
+        model.image_size,
+        model.interpolation,
+    )
+    return frozen.to(model.mean.device), nn.Sequential(*others, model.head)
 
 
 def shuffled(pictures: int, steps: int, generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -29,7 +29,7 @@ from lib.models.parts import Classifier, count_parameters, needs_two
 from lib.models.small_cnn import SMALLEST, whiten
 from lib.models.weights import reason
 from lib.training import backbones
-from lib.training.batches import FeatureBatches, Source, batches_for
+from lib.training.batches import FrozenBatches, Source, batches_for
 from lib.training.hardware import (
     autocast,
     best_device,
@@ -137,7 +137,7 @@ def train(
     for epoch in range(len(state.history) + 1, recipe.epochs + 1):
         started = time.perf_counter()
         if recipe.head_fit == "lbfgs":
-            assert isinstance(source, FeatureBatches)
+            assert isinstance(source, FrozenBatches)
             trained = {"lr": 0.0, **source.fit(recipe.label_smoothing)}
         else:
             batches = source.epoch(epoch, steps, state.generator)

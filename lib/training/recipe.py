@@ -23,8 +23,9 @@ from lib.training.augment import Policy
 NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
 # the fields that small_cnn alone reads, and those that all others read
 OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
-OF_OTHERS = ("weights", "strategy", "views", "head_fit")
-LATER = {"head_fit": "sgd"}  # fields that earlier records lack, and what was done without them
+OF_OTHERS = ("weights", "strategy", "views", "map_views", "head_fit")
+# fields that earlier records lack, and what was done without them
+LATER = {"head_fit": "sgd", "map_views": 0}
 EARLIER_LAST_STAGE = "layer4"  # what `last_stage` is called in earlier records
 
 
@@ -66,11 +67,13 @@ class Recipe:
     # of all others: where the backbone comes from (see lib.training.backbones), and which part
     # trains. Under `head` the frozen backbone is run once over `views` augmented views of each
     # picture, and their features are stored; 0 stores none, and every epoch's pictures pass through
-    # the backbone. The head learns by sgd, or is fitted to convergence by lbfgs: see
-    # lib.training.head_fit.
+    # the backbone. `map_views` is the same for `last_block` and `last_stage`: there the frozen part
+    # gives maps, which take more memory. The head learns by sgd, or is fitted to convergence by
+    # lbfgs: see lib.training.head_fit.
     weights: str = "none"
     strategy: Strategy = "all"
     views: Annotated[int, within(0, 1000)] = 1
+    map_views: Annotated[int, within(0, 1000)] = 0
     head_fit: Literal["sgd", "lbfgs"] = "sgd"
 
     # the pictures
@@ -108,6 +111,11 @@ class Recipe:
                     f"recipe: {name} = {value!r} is a choice of {owner}; leave it out, or set "
                     f"{remedy}"
                 )
+        if self.map_views and self.strategy not in ("last_block", "last_stage"):
+            raise UserError(
+                f"recipe: map_views = {self.map_views} needs strategy = 'last_block' or "
+                f"'last_stage', not {self.strategy!r}; leave it out"
+            )
         if self.head_fit == "lbfgs" and not (self.strategy == "head" and self.views):
             raise UserError(
                 "recipe: head_fit = 'lbfgs' needs stored features: strategy = 'head' and views of "

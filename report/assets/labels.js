@@ -17,6 +17,8 @@
     image_size: "input size (px)",
     augmentation: "augmentation",
     views: "augmented views",
+    map_views: "augmented views (maps)",
+    head_fit: "fit of the head",
     epochs: "epochs",
     batch_size: "batch size",
     optimizer: "optimiser",

@@ -376,6 +376,11 @@ def test_attacks_and_corruptions_are_those_that_were_measured(facts, run, tiny):
             ["features of 1 view"],
         ),
         (
+            {**RESNET, "strategy": "last_stage", "map_views": 4},
+            ["what its frozen layers make of 4 views of it was stored"],
+            ["in each epoch"],
+        ),
+        (
             {**RESNET, "strategy": "last_stage"},
             ["its last stage and its last layer"],
             ["all of its layers"],

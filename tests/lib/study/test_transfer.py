@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from lib.charts.comparisons import ablation
+from lib.errors import UserError
+from lib.models.strategies import STRATEGIES
 from lib.pages.claims import comparison, comparison_finding, groups_of
 from lib.pages.display import table as shown
 from lib.pages.wording import NO_BREAK
@@ -163,8 +165,21 @@ def test_tables_name_where_weights_came_from_and_how_a_run_was_regularised(sever
     }
 
 
+def stages_of(network):
+    return transfer.trained_stages(network, transfer.strategies_of(network), 10)
+
+
+def test_the_strategies_of_a_network_are_those_that_it_has_or_some():
+    assert transfer.strategies_of("resnet18") == list(STRATEGIES)
+    assert transfer.strategies_of("resnet18", "all, head") == ["head", "all"]
+    assert transfer.strategies_of("timm:test_vit") == ["head", "all"]
+    line = "strategies: timm:test_vit has no 'last_block'; choose of head, all"
+    with pytest.raises(UserError, match=line):
+        transfer.strategies_of("timm:test_vit", "head, last_block")
+
+
 def test_each_strategy_trains_its_stages():
-    table = transfer.trained_stages("resnet18", 10).set_index(["strategy", "stage"])["trained"]
+    table = stages_of("resnet18").set_index(["strategy", "stage"])["trained"]
     assert table.loc["head"].tolist() == [0, 0, 0, 0, 0, 5130]
     assert table.loc["all"].min() > 0
     assert 0 < table.loc[("last_block", "stage 4")] < table.loc[("last_stage", "stage 4")]
@@ -172,13 +187,13 @@ def test_each_strategy_trains_its_stages():
 
 
 def test_the_stages_of_other_networks_are_told_apart_too():
-    lite0 = transfer.trained_stages("efficientnet_lite0", 10)
+    lite0 = stages_of("efficientnet_lite0")
     stages = ["stem", *(f"stage {n}" for n in range(1, 8)), "last layers", "head"]
     assert lite0["stage"].unique().tolist() == stages
     trained = lite0.pivot(index="stage", columns="strategy", values="trained").loc[stages]
     assert (trained["head"] > 0).tolist() == [False] * 9 + [True]
     assert (trained["last_block"] > 0).tolist() == [False] * 7 + [True] * 3
     assert (trained["last_stage"] > 0).tolist() == [False] * 6 + [True] * 4
-    whole = transfer.trained_stages("timm:test_vit", 10)
+    whole = stages_of("timm:test_vit")
     assert whole["strategy"].unique().tolist() == ["head", "all"]
     assert whole["stage"].unique().tolist() == ["all stages", "head"]

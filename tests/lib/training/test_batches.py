@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from lib.embeddings.store import EmbeddingStore
-from lib.training import network
-from lib.training.batches import FeatureBatches, PictureBatches, batches_for, shuffled
+from lib.errors import UserError
+from lib.training import batches, network
+from lib.training.batches import FrozenBatches, PictureBatches, batches_for, shuffled
 from lib.training.recipe import Recipe
 
 HEAD = Recipe(model="resnet18", strategy="head", augmentation="none", batch_size=25)
@@ -40,7 +41,7 @@ def test_cached_features_are_those_of_a_forward_pass(tiny, source_of):
     model = built(HEAD, tiny)
     source = source_of(HEAD, tiny, model)
     naive = source_of(HEAD.replace(views=0), tiny, model)
-    assert isinstance(source, FeatureBatches)
+    assert isinstance(source, FrozenBatches)
     assert isinstance(naive, PictureBatches)
     batches = zip(
         source.epoch(1, 4, torch.Generator().manual_seed(7)),
@@ -64,6 +65,64 @@ def test_views_differ_and_epochs_take_them_in_turn(tiny, source_of):
 
     assert not torch.equal(epoch(1), epoch(2))
     assert torch.equal(epoch(1), epoch(3))
+
+
+@pytest.mark.parametrize("strategy", ["last_block", "last_stage"])
+@pytest.mark.parametrize(
+    ("model", "size"), [("resnet18", 0), ("efficientnet_lite0", 64), ("timm:convnext_atto", 64)]
+)
+def test_stored_maps_give_what_the_whole_network_gives(tiny, source_of, model, size, strategy):
+    recipe = Recipe(model=model, image_size=size, strategy=strategy, augmentation="none")
+    network = built(recipe, tiny)
+    source = source_of(recipe.replace(map_views=1), tiny, network)
+    naive = source_of(recipe, tiny, network)
+    assert isinstance(source, FrozenBatches)
+    assert isinstance(naive, PictureBatches)
+    network.train()
+    batches = zip(
+        source.epoch(1, 4, torch.Generator().manual_seed(7)),
+        naive.epoch(1, 4, torch.Generator().manual_seed(7)),
+        strict=True,
+    )
+    for (maps, targets), (pixels, expected) in batches:
+        assert torch.equal(targets, expected)
+        torch.manual_seed(0)  # of stochastic depth
+        ours = source.network(maps)
+        torch.manual_seed(0)
+        torch.testing.assert_close(ours, network(pixels), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(source.val_logits(), naive.val_logits(), rtol=1e-3, atol=1e-3)
+    tested = [one.logits(tiny.test.images) for one in (source, naive)]
+    torch.testing.assert_close(*tested, rtol=1e-3, atol=1e-3)
+
+
+def test_only_what_trains_is_behind_stored_maps(tiny, source_of):
+    """Of a ResNet-18's last block the first block of its stage is before them, too."""
+    recipe = Recipe(model="resnet18", strategy="last_block", map_views=1)
+    model = built(recipe, tiny)
+    source = source_of(recipe, tiny, model)
+    trained = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert {id(parameter) for parameter in source.network.parameters()} == trained
+
+
+def test_maps_of_augmented_views_are_those_of_the_augmented_pictures(tiny, source_of):
+    recipe = Recipe(model="resnet18", strategy="last_stage", augmentation="flip_crop", map_views=2)
+    model = built(recipe, tiny)
+    source = source_of(recipe, tiny, model)
+    first, second = (views for views, _ in source.views)
+    assert not torch.equal(first, second)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    pixels, _ = source_of(recipe.replace(map_views=0), tiny, model).augmented(
+        torch.arange(len(tiny.train)), generator
+    )
+    model.eval()
+    torch.testing.assert_close(first, source.frozen.features(pixels), rtol=1e-3, atol=1e-3)
+
+
+def test_maps_that_do_not_fit_the_memory_are_refused(tiny, source_of, monkeypatch):
+    monkeypatch.setattr(batches, "MOST_MEMORY", 1000)
+    recipe = Recipe(model="resnet18", strategy="last_stage", map_views=3)
+    with pytest.raises(UserError, match=r"recipe: maps of .* lower map_views, or set it to 0"):
+        source_of(recipe, tiny)
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 7, 96])

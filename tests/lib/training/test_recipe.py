@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lib.errors import UserError
-from lib.training.recipe import OF_OTHERS, OF_SMALL, Recipe
+from lib.training.recipe import LATER, OF_OTHERS, OF_SMALL, Recipe
 
 OF_NETWORK = {"small_cnn": OF_SMALL, "resnet18": OF_OTHERS}
 NETWORKS = {"small_cnn": Recipe(), "resnet18": Recipe(model="resnet18")}
@@ -18,6 +18,8 @@ CHANGED = {
     "head_fit": "lbfgs",
     "weights": "rotation",
 }
+# what a field can be chosen with
+NEEDED = {"head_fit": {"strategy": "head", "epochs": 1}, "map_views": {"strategy": "last_stage"}}
 
 
 def changed(field):
@@ -40,11 +42,7 @@ def test_every_field_counts_in_the_digest_of_a_network_that_reads_it(field):
     readers = [model for model in NETWORKS if field in OF_NETWORK[model]] or list(NETWORKS)
     readers = [model for model in readers if (model, field) != ("resnet18", "model")]
     for model in readers:
-        recipe = (
-            NETWORKS[model].replace(strategy="head", epochs=1)
-            if field == "head_fit"
-            else NETWORKS[model]
-        )
+        recipe = NETWORKS[model].replace(**NEEDED.get(field, {}))
         assert recipe.replace(**{field: changed(field)}).digest() != recipe.digest()
 
 
@@ -97,9 +95,16 @@ def test_a_bad_value_is_one_line_with_what_would_do(field, value, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("strategy", ["head", "all"])
+def test_maps_are_stored_of_partly_frozen_networks_alone(strategy):
+    with pytest.raises(UserError, match="map_views = 2 needs strategy = 'last_block' or"):
+        Recipe(model="resnet18", strategy=strategy, map_views=2)
+
+
 def test_earlier_records_keep_their_names():
     earlier = {**Recipe(model="resnet18", strategy="last_stage").to_dict(), "strategy": "layer4"}
-    earlier.pop("head_fit")
+    for field in LATER:
+        earlier.pop(field)
     read = Recipe.from_dict(earlier)
     assert read.strategy == "last_stage"
     text = json.dumps(earlier, sort_keys=True)
