@@ -78,6 +78,7 @@ LIMITS = {
     "bundle": TEXT,
     "study": Limits(str, may_be_empty=True),
     "backbone": TEXT,  # a recipe says if there is no such network
+    "other_backbones": Limits(str, may_be_empty=True),
     "weights_source": TEXT,  # a file too; `lib.training.pretraining` says if it cannot be read
     "seeds": SEEDS,
     "transfer_seeds": SEEDS,

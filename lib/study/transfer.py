@@ -14,12 +14,20 @@ import pandas as pd
 from torch import nn
 
 from lib.errors import UserError
+from lib.intervals import paired_accuracies
 from lib.models.parts import Classifier, count_parameters
 from lib.models.strategies import STRATEGIES, Strategy
+from lib.models.timm_networks import PREFIX
 from lib.pages.palette import label
-from lib.pages.wording import count, per_cent, span
+from lib.pages.wording import count, per_cent, points, signed, span
 from lib.study.ranking import grouped
-from lib.study.selection import accuracy_over_seeds, results
+from lib.study.selection import (
+    accuracy_of,
+    accuracy_over_seeds,
+    correct_by_seed,
+    origin,
+    results,
+)
 from lib.training.network import build
 from lib.training.recipe import Recipe
 from lib.training.runs import Run
@@ -223,6 +231,62 @@ def evidence_sentence(table: pd.DataFrame) -> str:
         f"Compared are {count(len(pretrained), 'head')} on one pretrained network ({name}) with "
         f"{random} of one head each: the result is about this network, not about others that are "
         "pretrained in the same way."
+    )
+
+
+def on_other_backbones(names: str, head: Recipe) -> list[Recipe]:
+    """The recipe of a head on other backbones, each with the weights that its publisher trained.
+
+    Parameters
+    ----------
+    names : str   of networks, such as `efficientnet_lite0, timm:convnext_tiny`
+    """
+    networks = [name.strip() for name in names.split(",") if name.strip()]
+    return [
+        head.replace(model=name, weights="timm" if name.startswith(PREFIX) else "imagenet")
+        for name in networks
+    ]
+
+
+def backbone_table(heads: Iterable[Run]) -> pd.DataFrame:
+    """One row per head that was fitted on a backbone: what the backbone is, and its accuracies.
+
+    Returns
+    -------
+    table : backbone, weights, features (their number), parameters (of the whole network),
+        val_accuracy, test_accuracy (an `Interval`), seconds
+    """
+    return pd.DataFrame(
+        {
+            "backbone": label(run.recipe.model),
+            "weights": origin(run.recipe.weights),
+            "features": run.summary["trainable_parameters"] // len(run.dataset["classes"]) - 1,
+            "parameters": run.summary["parameters"],
+            "val_accuracy": run.summary["val_accuracy"],
+            "test_accuracy": accuracy_of(run),
+            "seconds": run.summary["seconds"],
+        }
+        for run in heads
+    )
+
+
+def backbone_sentence(heads: Iterable[Run]) -> str:
+    """Which backbone's head is the best on validation, and how it differs from the second on test.
+
+    Both see the same test pictures, so they are compared picture by picture (Tango 1998).
+    """
+    first, second, *_ = sorted(heads, key=lambda run: -run.summary["val_accuracy"])
+    gap = paired_accuracies(*correct_by_seed([first, second])).difference
+    name, other = label(first.recipe.model), label(second.recipe.model)
+    text = f"Best head on validation: on {name}, test accuracy {accuracy_of(first)}"
+    if not gap.clear:
+        between = f"{signed(gap.low)} to {signed(gap.high)} percentage points"
+        return f"{text}, not significantly different from that on {other} ({between})."
+    low, high = sorted((abs(gap.low), abs(gap.high)))
+    side = "above" if gap.low > 0 else "below"
+    by = f"{points(gap.value)} ({100 * low:.1f} to {100 * high:.1f})"
+    return (
+        f"{text}, {by} {side} that on {other}, the second on validation, on the same test pictures."
     )
 
 

@@ -11,10 +11,12 @@ from lib.errors import UserError
 from lib.models.strategies import STRATEGIES
 from lib.pages.claims import comparison, comparison_finding, groups_of
 from lib.pages.display import table as shown
+from lib.pages.palette import label
 from lib.pages.wording import NO_BREAK
 from lib.study import transfer
+from lib.training.loop import fit
 from lib.training.recipe import Recipe
-from lib.training.runs import Run
+from lib.training.runs import Run, RunStore
 from tests.lib.charts.samples import subtitle
 
 
@@ -197,3 +199,52 @@ def test_the_stages_of_other_networks_are_told_apart_too():
     whole = stages_of("timm:test_vit")
     assert whole["strategy"].unique().tolist() == ["head", "all"]
     assert whole["stage"].unique().tolist() == ["all stages", "head"]
+
+
+HEAD = Recipe(model="resnet18", strategy="head", augmentation="none", head_fit="lbfgs", epochs=1)
+
+
+def test_other_backbones_have_the_weights_of_their_publishers():
+    recipes = transfer.on_other_backbones("efficientnet_lite0, timm:convnext_tiny", HEAD)
+    assert [(recipe.model, recipe.weights) for recipe in recipes] == [
+        ("efficientnet_lite0", "imagenet"),
+        ("timm:convnext_tiny", "timm"),
+    ]
+    assert all(recipe.head_fit == "lbfgs" for recipe in recipes)
+    assert transfer.on_other_backbones("", HEAD) == []
+
+
+def test_heads_on_several_backbones_are_compared_on_the_same_pictures(tiny, tmp_path):
+    store = RunStore(tmp_path / "runs")
+    other = HEAD.replace(model="efficientnet_lite0", image_size=32)
+    heads = [fit(recipe, tiny, store) for recipe in (HEAD, other)]
+    table = transfer.backbone_table(heads)
+    assert table["backbone"].tolist() == ["ResNet-18", "EfficientNet-Lite0"]
+    assert table["features"].tolist() == [512, 1280]
+    assert table["weights"].tolist() == ["random weights"] * 2
+    first, second = sorted(heads, key=lambda run: -run.summary["val_accuracy"])
+    sentence = transfer.backbone_sentence(heads)
+    assert f"on {label(first.recipe.model)}, test accuracy " in sentence
+    assert f"on {label(second.recipe.model)}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("right", "words"),
+    [
+        (95, "4.0 percentage points (0.2 to 9.8) above that on ResNet-18, the second"),
+        (92, "not significantly different from that on ResNet-18 ("),
+    ],
+)
+def test_a_pair_of_heads_is_compared_picture_by_picture(monkeypatch, right, words):
+    correct = {"resnet18": np.arange(100) < 91, "efficientnet_lite0": np.arange(100) < right}
+    heads = [
+        SimpleNamespace(
+            recipe=HEAD.replace(model=model), summary={"val_accuracy": number / 10, "test": right}
+        )
+        for number, model in enumerate(correct)
+    ]
+    monkeypatch.setattr(
+        transfer, "correct_by_seed", lambda runs: np.array([correct[r.recipe.model] for r in runs])
+    )
+    monkeypatch.setattr(transfer, "accuracy_of", lambda run: run.summary["test"])
+    assert words in transfer.backbone_sentence(heads)
