@@ -178,7 +178,16 @@ KINDS = {  # a layer's type: in a reader's words
     nn.ReLU: "ReLU activation",
     nn.Flatten: "features as one vector",
 }
-NAMED = {"whitening": "whitening convolution", "conv1": "stem convolution", "head": "head"}
+NAMED = {
+    "whitening": "whitening convolution",
+    **dict.fromkeys(("conv1", "conv_stem"), "stem convolution"),
+    "conv_head": "last convolution",
+    "head": "head",
+}
+# parts with parts of their own, by their names: small_cnn's, torchvision's and timm's, from 0
+CONTAINER = re.compile(
+    r"(?:block(?P<block>\d+)|layer(?P<stage>\d+)|(?:block|stage)s_(?P<from0>\d+))"
+)
 
 
 def layer_name(model: nn.Module, name: str) -> str:
@@ -191,18 +200,21 @@ def layer_name(model: nn.Module, name: str) -> str:
     ------
     AttributeError   if the model has no such module
     """
-    module = model.get_submodule(name)
-    path = name.removeprefix("body.").split(".")
-    kind = KINDS.get(type(module))
-    if path[0] in NAMED:
-        return NAMED[path[0]]
-    block = re.fullmatch(r"(block|layer)(\d+)", path[0])
-    if not block:
-        return _among_siblings(model, name, kind) if kind and len(path) == 1 else name
-    words = [f"{'stage' if block[1] == 'layer' else 'block'} {block[2]}"]
-    inner = path[1:]
-    if block[1] == "layer" and inner:
-        words.append(f"block {int(inner.pop(0)) + 1}")
+    kind = _kind(model.get_submodule(name))
+    first, *inner = name.removeprefix("body.").split(".")
+    if first in NAMED:
+        return NAMED[first]
+    container = CONTAINER.fullmatch(first)
+    if not container:
+        return _among_siblings(model, name, kind) if kind and not inner else name
+    if container["block"]:
+        words = [f"block {container['block']}"]
+    else:
+        words = [f"stage {container['stage'] or int(container['from0']) + 1}"]
+        if inner[:1] == ["blocks"]:  # of timm's stages that are more than their blocks
+            inner.pop(0)
+        if inner and inner[0].isdecimal():
+            words.append(f"block {int(inner.pop(0)) + 1}")
     if "downsample" in inner:
         words.append("shortcut")
     elif inner:
@@ -213,10 +225,17 @@ def layer_name(model: nn.Module, name: str) -> str:
 def _among_siblings(model: nn.Module, name: str, kind: str) -> str:
     """`second convolution`: which of its kind in its block; just the kind where there is one."""
     block = model.get_submodule(name.rpartition(".")[0])
-    alike = [own for own, part in block.named_children() if KINDS.get(type(part)) == kind]
-    if len(alike) < 2:
+    alike = [own for own, part in block.named_children() if _kind(part) == kind]
+    own = name.rpartition(".")[2]
+    if len(alike) < 2 or own not in alike:
         return kind
-    return f"{ORDINALS[alike.index(name.rpartition('.')[2])]} {kind}"
+    place = alike.index(own)
+    return f"{ORDINALS[place]} {kind}" if place < len(ORDINALS) else f"{kind} {place + 1}"
+
+
+def _kind(module: nn.Module) -> str | None:
+    """The module's type in a reader's words, if there are such."""
+    return next((words for kind, words in KINDS.items() if isinstance(module, kind)), None)
 
 
 def layers(model: Classifier, image_size: int) -> "pd.DataFrame":

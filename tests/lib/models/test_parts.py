@@ -10,6 +10,7 @@ from lib.models import parts
 from lib.models.parts import layer_name, layers
 from lib.models.resnet18 import resnet18
 from lib.models.small_cnn import small_cnn
+from lib.models.timm_networks import timm_network
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -79,6 +80,9 @@ def test_a_batch_norm_that_meets_one_place_of_a_picture_needs_two_pictures():
 def test_layers_have_a_readers_names_and_no_two_the_same():
     mean = (0.0, 0.0, 0.0)
     small, resnet = small_cnn(3, mean, mean, width=4), resnet18(3, mean, mean)
+    lite0, convnext = (
+        timm_network(name, 3, mean, mean) for name in ("tf_efficientnet_lite0", "convnext_atto")
+    )
     for model, expected in (
         (
             small,
@@ -99,6 +103,24 @@ def test_layers_have_a_readers_names_and_no_two_the_same():
                 "body.layer2.0.conv2": "stage 2, block 1, second convolution",
                 "body.layer2.0.downsample.0": "stage 2, block 1, shortcut",
                 "body.layer4.1.conv1": "stage 4, block 2, first convolution",
+            },
+        ),
+        (
+            lite0,
+            {
+                "body.conv_stem": "stem convolution",
+                "body.blocks_5": "stage 6",
+                "body.blocks_5.3": "stage 6, block 4",
+                "body.blocks_5.3.conv_pwl": "stage 6, block 4, third convolution",
+                "body.conv_head": "last convolution",
+            },
+        ),
+        (
+            convnext,
+            {
+                "body.stages_1": "stage 2",
+                "body.stages_1.downsample.1": "stage 2, shortcut",
+                "body.stages_1.blocks.0.conv_dw": "stage 2, block 1, convolution",
             },
         ),
     ):
