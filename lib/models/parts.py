@@ -185,9 +185,7 @@ NAMED = {
     "head": "head",
 }
 # parts with parts of their own, by their names: small_cnn's, torchvision's and timm's, from 0
-CONTAINER = re.compile(
-    r"(?:block(?P<block>\d+)|layer(?P<stage>\d+)|(?:block|stage)s_(?P<from0>\d+))"
-)
+CONTAINER = re.compile(r"block(?P<block>\d+)|layer(?P<stage>\d+)|(?:block|stage)s_(?P<from0>\d+)")
 
 
 def layer_name(model: nn.Module, name: str) -> str:
@@ -216,7 +214,7 @@ def layer_name(model: nn.Module, name: str) -> str:
         if inner and inner[0].isdecimal():
             words.append(f"block {int(inner.pop(0)) + 1}")
     if "downsample" in inner:
-        words.append("shortcut")
+        words.append("shortcut" if len(words) > 1 else "downsampling")
     elif inner:
         words.append(_among_siblings(model, name, kind or inner[-1]))
     return ", ".join(words)

@@ -119,7 +119,7 @@ def test_layers_have_a_readers_names_and_no_two_the_same():
             convnext,
             {
                 "body.stages_1": "stage 2",
-                "body.stages_1.downsample.1": "stage 2, shortcut",
+                "body.stages_1.downsample.1": "stage 2, downsampling",
                 "body.stages_1.blocks.0.conv_dw": "stage 2, block 1, convolution",
             },
         ),
