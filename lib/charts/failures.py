@@ -26,7 +26,7 @@ from lib.multiplicity import clear_differences, visible_difference
 from lib.pages.claims import Ends
 from lib.pages.palette import BLUE, GREY, VERMILLION, label
 from lib.pages.wording import corruption as corruption_name
-from lib.pages.wording import count, listed, per_cent, points, signed, span
+from lib.pages.wording import count, listed, per_cent, signed, span, unseen
 
 NAMED_CELLS = 3  # so many differences are named in a title
 
@@ -194,7 +194,7 @@ def _augmentation_title(
         visible = visible_difference(compared)
         if math.isnan(visible):
             return f"{text} ({seeds})"
-        return f"{text}; less than about {points(visible)} could not be seen ({seeds})"
+        return f"{text}; {unseen(visible, 'change')} ({seeds})"
     largest = sorted(clear, key=lambda key: -abs(clear[key].value))[:NAMED_CELLS]
     groups: dict[tuple[str, bool], list[str]] = {}
     for name, kind in largest:

@@ -31,6 +31,7 @@ from lib.pages.wording import (
     points,
     signed,
     span,
+    unseen,
 )
 
 Groups = Mapping[str, NDArray[np.float64]]
@@ -151,7 +152,7 @@ def comparison_finding(table: pd.DataFrame, by: str) -> str:
     gap = difference_interval(values, second)
     if not gap.high > gap.low:
         return f"{text}."
-    return f"{text}; a lead of less than {points((gap.high - gap.low) / 2)} could not be seen."
+    return f"{text}; {unseen((gap.high - gap.low) / 2, 'lead')}."
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,17 @@ def signed(difference: float) -> str:
     return f"{difference * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
+def unseen(difference: float, noun: str) -> str:
+    """How large a difference of accuracies must be to be seen, or that none could be.
+
+    `a lead of less than 3.1 percentage points could not be seen`, of the noun `lead`; two seeds
+    may tell so little that no two accuracies are far enough apart: `no lead could be seen`.
+    """
+    if difference >= 1:
+        return f"no {noun} could be seen"
+    return f"a {noun} of less than {points(difference)} could not be seen"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 seed`, `3 seeds`, `10,000 pictures`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -9,7 +9,7 @@ from lib.data.dataset import Dataset
 from lib.intervals import Interval, mean_accuracy
 from lib.multiplicity import clear_differences, visible_difference
 from lib.pages.palette import label
-from lib.pages.wording import count, listed, per_cent, points
+from lib.pages.wording import count, listed, per_cent, points, unseen
 from lib.study.selection import origin
 from lib.training import sweep
 from lib.training.pretraining import starting_from
@@ -151,11 +151,8 @@ def difference_sentence(table: pd.DataFrame) -> str:
     ]
     if len(clear) < len(cells):
         rest = [f"{number:,}" for number in cells if number not in clear]
-        visible = points(visible_difference(cells))
-        parts.append(
-            f"not significantly different with {listed(rest, len(rest))} (a difference of less "
-            f"than {visible} could not be seen)"
-        )
+        visible = unseen(visible_difference(cells), "difference")
+        parts.append(f"not significantly different with {listed(rest, len(rest))} ({visible})")
     return f"Compared with the small CNN from scratch, the head is {listed(parts)}."
 
 

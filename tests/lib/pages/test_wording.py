@@ -14,6 +14,7 @@ from lib.pages.wording import (
     points,
     signed,
     split_sizes,
+    unseen,
 )
 
 
@@ -108,3 +109,15 @@ def test_display_name(value, shown):
 )
 def test_sizes_are_given_in_readable_units(length, text):
     assert file_size(length) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.031, "a lead of less than 3.1 percentage points could not be seen"),
+        (0.999, "a lead of less than 99.9 percentage points could not be seen"),
+        (2.83, "no lead could be seen"),
+    ],
+)
+def test_what_could_be_seen_is_never_more_than_there_can_be(difference, words):
+    assert unseen(difference, "lead") == words
