@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis import settings
-from lib.data.sources import content_key, find
+from lib.data.sources import NAMES, content_key, find
 from lib.errors import UserError, nearest
 from lib.study.study import STUDIES, Facts, NamedBy, Study, found, latest
 
-FIRST = "demo"  # the profile of the first study, and of one that names none
+FIRST = "demo"  # the profile of the first study, and of a known dataset
+OWN = "pictures"  # the profile of a folder's study
 LONGEST = 60  # characters of a study's name
 
 
@@ -62,7 +63,8 @@ def chosen(
         return study, replace(study.facts, source=source) if moved else study.facts
     called = _free_name(studies, named_by, source)
     address = _free_address(called, {study.address for study in studies})
-    facts = Facts(called, named_by, source, profile or FIRST, {})
+    usual = FIRST if dataset is None or dataset in NAMES else OWN
+    facts = Facts(called, named_by, source, profile or usual, {})
     return Study(root / STUDIES / address), facts
 
 

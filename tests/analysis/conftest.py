@@ -13,6 +13,7 @@ def small_study(tmp_path, monkeypatch):
     write_notebook(folder / "day1_first.ipynb", "First day")
     write_notebook(folder / "home.ipynb", "Home")
     (folder / "profiles" / "demo.yaml").write_text("factor: 3\n")
+    (folder / "profiles" / "pictures.yaml").write_text("factor: 3\nmessage: own\n")
     (folder / "profiles" / "other.yaml").write_text("factor: 4\n")
     (tmp_path / "lib").symlink_to(PROJECT / "lib")
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)

@@ -141,6 +141,16 @@ def test_a_day_that_was_not_made_yet_is_about_the_studys_pictures(executed):
     assert record["overrides"] == {"dataset": "pictures", "factor": 5}
 
 
+def test_a_folder_has_a_profile_of_its_own_and_a_known_dataset_the_demos(executed):
+    """Whose shares and numbers of pictures are chosen for its digits."""
+    write_pictures(notebooks.ROOT / "photos")
+    for dataset, study, profile in (("photos", "photos", "pictures"), ("digits", "digits", "demo")):
+        assert executed("-p", "dataset", dataset) == (study, 0)
+        assert Study(STUDIES / study).facts.profile == profile
+    executed("--profile", "other", "-p", "dataset", "photos")
+    assert Study(STUDIES / "photos").facts.profile == "other"
+
+
 def test_a_study_may_have_a_name_and_its_commands_say_so(executed):
     write_pictures(notebooks.ROOT / "pictures")
     about = ("-p", "dataset", "pictures")
@@ -149,7 +159,7 @@ def test_a_study_may_have_a_name_and_its_commands_say_so(executed):
     assert names() == ["pictures", "short & sweet"]
     page = Study(STUDIES / "short-sweet").pages["day1_first"]
     assert page.record["command"] == (
-        "python -m analysis --study 'short & sweet' --profile demo --only day1 "
+        "python -m analysis --study 'short & sweet' --profile pictures --only day1 "
         "-p dataset pictures -p factor 1 --force"
     )
     assert due(*about) == ("pictures", 0)  # which the folder names, not the other one
