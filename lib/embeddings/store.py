@@ -88,8 +88,8 @@ class EmbeddingStore:
         found = np.stack([kept[name].features for name in wanted])
         return Embedded(torch.from_numpy(found), saved)
 
-    def compute(self, model: Classifier, images: Tensor) -> Tensor:
-        """The same features, none of them kept: of pictures that will not come back, or large ones.
+    def engine(self, model: Classifier, images: Tensor, pictures: int) -> Engine:
+        """The engine that `embed` would take for so many pictures like these, to keep nothing.
 
         Parameters
         ----------
@@ -97,10 +97,7 @@ class EmbeddingStore:
         """
         folder = self._folder(model, images)
         with locked(folder / "lock"):
-            engine = self._engine(folder, model, images, len(images))
-        everything = torch.arange(len(images))
-        parts = [torch.from_numpy(part) for part, _ in computed(engine, images, everything)]
-        return torch.cat(parts)
+            return self._engine(folder, model, images, pictures)
 
     def _folder(self, model: Classifier, images: Tensor) -> Path:
         """The backbone's own, which is made where it is missing."""

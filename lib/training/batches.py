@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.data.dataset import Dataset, Split
-from lib.embeddings.store import EmbeddingStore
+from lib.embeddings.store import EmbeddingStore, computed
 from lib.errors import UserError
 from lib.models.parts import Classifier, evaluating, predict
 from lib.models.strategies import divided
@@ -102,7 +102,10 @@ class FrozenBatches:
         views = recipe.map_views if self.maps else recipe.views
         if recipe.augmentation == "none":
             views = 1
-        self._check_memory(views * len(dataset.train) + len(dataset.val), dataset)
+        if self.maps:
+            self._check_memory(views * len(dataset.train) + len(dataset.val), dataset)
+            total = views * len(dataset.train) + len(dataset.val) + len(dataset.test)
+            self.engine = embeddings.engine(self.frozen, dataset.train.images, total)
         pictures = PictureBatches(model, recipe, dataset)
         self.generator = torch.Generator(self.device).manual_seed(recipe.seed)
         model.eval()
@@ -114,8 +117,6 @@ class FrozenBatches:
         self.val, self.val_labels = self._frozen(dataset.val.images), pictures.val.labels
 
     def _check_memory(self, pictures: int, dataset: Dataset) -> None:
-        if not self.maps:
-            return
         with torch.inference_mode():
             pixels = dataset.train.images[:1].to(self.device).float() / 255
             size = self.frozen.eval().features(pixels).nbytes
@@ -128,7 +129,8 @@ class FrozenBatches:
     def _frozen(self, images: Tensor) -> Tensor:
         """Features (N, D) or maps (N, C, H, W) of pictures as they are."""
         if self.maps:
-            return self.embeddings.compute(self.frozen, images).to(self.device)
+            parts = computed(self.engine, images, torch.arange(len(images)))
+            return torch.cat([torch.from_numpy(part).to(self.device) for part, _ in parts])
         found = self.embeddings.embed(self.frozen, images)
         self.seconds_saved += found.seconds_saved
         return found.features.to(self.device)
