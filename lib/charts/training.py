@@ -90,7 +90,9 @@ def _curve_panel(
     """One measure, between two shares of the chart's height (the lower edge first)."""
     by, train, val = means.columns[0], f"train_{measure}", f"val_{measure}"
     axis_form, form = (PERCENT, EXACT) if measure == "accuracy" else ("~g", ".4f")
-    scale = alt.Scale(zero=False, range=[alt.ExprRef(f"height * {edge}") for edge in place])
+    shares = domain_of(table[train], table[val]) if measure == "accuracy" else alt.Undefined
+    edges = [alt.ExprRef(f"height * {edge}") for edge in place]
+    scale = alt.Scale(zero=False, domain=shares, range=edges)
     axis = alt.Axis(orient="left", format=axis_form, tickCount=5)
     base = alt.Chart(means).encode(x=EPOCH, color=colour, opacity=emphasis(selected))
     runs = alt.Chart(table).encode(x=EPOCH, color=colour, opacity=emphasis(selected, 0.3))

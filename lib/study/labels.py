@@ -168,6 +168,6 @@ def _with(found: Mapping[int, Interval]) -> str:
 
 
 def _accuracy(row: pd.Series) -> str:
-    if not math.isfinite(row["low"]):
+    if not row["high"] > row["low"]:  # one draw, or draws that do not differ
         return per_cent(row["accuracy"])
     return f"{per_cent(row['accuracy'])} ({100 * row['low']:.1f}–{100 * row['high']:.1f})"

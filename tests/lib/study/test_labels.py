@@ -71,6 +71,8 @@ def test_the_sentence_says_what_the_small_cnn_reaches_where_it_does_not():
     )
     single = table.assign(low=np.nan, high=np.nan)
     assert "(random weights) reaches 80.0\xa0%; the small CNN" in needed_sentence(single, HEAD)
+    alike = table.assign(low=table["accuracy"], high=table["accuracy"])
+    assert "(random weights) reaches 80.0\xa0%; the small CNN" in needed_sentence(alike, HEAD)
 
 
 def test_the_number_nearest_to_a_hundred_is_told():
