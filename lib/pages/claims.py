@@ -114,13 +114,15 @@ def _first(groups: Groups) -> str:
     return f"Best on validation: {best}, test accuracy {per_cent(float(values.mean()))}"
 
 
+def size_of(gap: Interval) -> str:
+    """`3.1 percentage points (0.4 to 5.8)`; which way the difference goes is said beside it."""
+    least, most = sorted((abs(gap.low), abs(gap.high)))
+    return f"{points(gap.value)} ({100 * least:.1f} to {100 * most:.1f})"
+
+
 def _side(lead: Interval) -> str:
     """`3.1 percentage points (0.4 to 5.8) above`."""
-    least, most = sorted((abs(lead.low), abs(lead.high)))
-    return (
-        f"{points(lead.value)} ({100 * least:.1f} to {100 * most:.1f}) "
-        f"{'above' if lead.low > 0 else 'below'}"
-    )
+    return f"{size_of(lead)} {'above' if lead.low > 0 else 'below'}"
 
 
 def _by(gap: Interval) -> str:

@@ -14,9 +14,10 @@ from lib.diagnosis.calibration import softmax
 from lib.inference import Predictor
 from lib.inference.bundle import CARD, FACTS, ONNX, WEIGHTS, Bundle
 from lib.intervals import Interval, paired_accuracies, recipe_difference
+from lib.pages.claims import size_of
 from lib.pages.markdown import python_string, shell_word
 from lib.pages.palette import label
-from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, points, signed
+from lib.pages.wording import as_one_word, count, duration, file_size, per_cent, signed
 from lib.study.ranking import mean_validation
 from lib.study.selection import accuracy_of, accuracy_over_seeds, budget_of, correct_by_seed
 from lib.training.hardware import environment
@@ -93,10 +94,8 @@ def selection_sentence(competing: Mapping[str, Sequence[Run]]) -> str:
             f"{count(fewer, 'picture')} in {count(shorter, 'epoch')} instead of {pictures:,} in "
             f"{epochs}: the difference is not that of the settings alone."
         )
-    least, most = sorted((abs(gap.low), abs(gap.high)))
-    by = f"{points(gap.value)} ({100 * least:.1f} to {100 * most:.1f})"
     side = "higher" if gap.low > 0 else "lower"
-    return f"{text}, {by} {side} than that of the second-best model, {second}."
+    return f"{text}, {size_of(gap)} {side} than that of the second-best model, {second}."
 
 
 def packed_sentence(group: Sequence[Run]) -> str:

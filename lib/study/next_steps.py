@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from lib.data.dataset import Split
 from lib.intervals import Interval
 from lib.models.strategies import STRATEGIES
-from lib.pages.claims import Groups, from_reference, groups_of
+from lib.pages.claims import Groups, from_reference, groups_of, size_of
 from lib.pages.display import Fragment, note, unbroken
 from lib.pages.palette import label
 from lib.pages.wording import listed, points
@@ -194,6 +194,5 @@ def after_selection(competing: Mapping[str, Sequence[Run]]) -> list[str]:
 
 def _apart(by: Interval, other: str) -> str:
     """How far validation accuracy is above or below another, from an interval without zero."""
-    low, high = (f"{100 * end:.1f}" for end in sorted((abs(by.low), abs(by.high))))
     side = "above" if by.low > 0 else "below"
-    return f"validation accuracy is {points(by.value)} ({low} to {high}) {side} that of {other}"
+    return f"validation accuracy is {size_of(by)} {side} that of {other}"

@@ -18,8 +18,9 @@ from lib.intervals import paired_accuracies
 from lib.models.parts import Classifier, count_parameters
 from lib.models.strategies import STRATEGIES, Strategy
 from lib.models.timm_networks import PREFIX
+from lib.pages.claims import size_of
 from lib.pages.palette import label
-from lib.pages.wording import count, per_cent, points, signed, span
+from lib.pages.wording import count, per_cent, signed, span
 from lib.study.ranking import grouped
 from lib.study.selection import (
     accuracy_of,
@@ -282,11 +283,10 @@ def backbone_sentence(heads: Iterable[Run]) -> str:
     if not gap.clear:
         between = f"{signed(gap.low)} to {signed(gap.high)} percentage points"
         return f"{text}, not significantly different from that on {other} ({between})."
-    low, high = sorted((abs(gap.low), abs(gap.high)))
     side = "above" if gap.low > 0 else "below"
-    by = f"{points(gap.value)} ({100 * low:.1f} to {100 * high:.1f})"
     return (
-        f"{text}, {by} {side} that on {other}, the second on validation, on the same test pictures."
+        f"{text}, {size_of(gap)} {side} that on {other}, the second on validation, on the same "
+        "test pictures."
     )
 
 
