@@ -39,6 +39,7 @@ LABELS = {  # a name in the records: the name on a page
     **{"none": "no augmentation", "flip_crop": "flip + crop", "randaugment": "RandAugment"},
     **{"cutout": "Cutout", "mixup": "MixUp", "cutmix": "CutMix"},
     **{"small_cnn": "small CNN", "resnet18": "ResNet-18", "head": "head only"},
+    "efficientnet_lite0": "EfficientNet-Lite0",
     **{"last_block": "last block", "last_stage": "last stage + head", "all": "all layers"},
     **{"fgsm": "FGSM", "pgd": "PGD"},
 }
@@ -156,8 +157,7 @@ class Run:
             if (folder / "recipe.json").exists():
                 source = Run(folder, folder)
                 origin = [{**source.recipe, "seed": 0}, source.dataset["fingerprint"]]
-        if recipe["model"] == "resnet18":
-            recipe["weights"] = "none"
+        recipe["weights"] = "none"
         return json.dumps([recipe, origin, self.dataset["fingerprint"]], sort_keys=True)
 
 
@@ -1152,12 +1152,59 @@ def day3(check: Comparison, page: Page, records: Records) -> None:
             if values:
                 check.short(f"{row[0]}, {heading}", cells[heading], float(np.mean(values)))
     every = {run.dataset["fingerprint"] for runs in groups.values() for run in runs}
+    whole = [run for run in records.of(page.record["trained"])
+             if run.dataset["fingerprint"] in every]  # fmt: skip
+    heads_on_backbones(check, page, whole)
     if "labels" in page.charts:
         drawn = [run for run in records.of(page.record["trained"])
                  if run.dataset["fingerprint"] not in every]  # fmt: skip
         numbers_of_labels(check, page, drawn)
     check.at(page.name, "confusion matrices")
     confusions_by_id(check, page, records)
+
+
+def heads_on_backbones(check: Comparison, page: Page, runs: Iterable[Run]) -> None:
+    """The table of the head on several backbones, and the sentence above it."""
+    table = next((t for t in page.tables if t.head[:2] == ["Backbone", "Weights"]), None)
+    if table is None:
+        return
+    check.at(page.name, "backbones")
+    heads = {
+        LABELS.get(run.recipe["model"], run.recipe["model"].removeprefix("timm:")): run
+        for run in runs
+        if run.recipe.get("strategy") == "head"
+        and run.recipe["weights"] != "none"
+        and run.recipe["seed"] == 0
+    }
+    check.text("backbones", sorted(table.column("Backbone") or ()), sorted(heads))
+    for row in table.rows:
+        cells, run = dict(zip(table.head, row, strict=True)), heads[row[0]]
+        right, classes = run.correct(), len(run.dataset["classes"])
+        check.interval(f"{row[0]}, test", cells["Test accuracy"], wilson(right.sum(), len(right)))
+        val = 100 * run.correct("val").mean()
+        check.number(f"{row[0]}, validation", cells["Validation accuracy"], val)
+        weights = run.summary["trainable_parameters"]
+        check.short(f"{row[0]}, features", cells["Features"], weights / classes - 1)
+    first, second, *_ = sorted(heads.values(), key=lambda run: -run.correct("val").mean())
+    gap = tango(first.correct(), second.correct())
+    text = page.sentence("^Best head on validation: ")
+    best = re.search(r"^Best head on validation: on (.+?), test", text)
+    check.text("best head", heads[best[1]].id, first.id)
+    check.interval("best head", text, wilson(first.correct().sum(), len(first.correct())))
+    if gap[1] <= 0 <= gap[2]:
+        said = re.search(rf"not significantly .*\(\+?({NUMBER}) to \+?({NUMBER}) perc", text)
+        expected = gap[1:]
+    else:
+        side = "above" if gap[1] > 0 else "below"
+        said = re.search(
+            rf", ({NUMBER}) percentage points \(({NUMBER}) to ({NUMBER})\) {side} that on", text
+        )
+        expected = (abs(gap[0]), *sorted(map(abs, gap[1:])))
+    if said is None:
+        check.missing("difference of the two best heads")
+        return
+    for figure, value in zip(said.groups(), expected, strict=True):
+        check.number("difference of the two best heads", figure, 100 * value)
 
 
 def numbers_of_labels(check: Comparison, page: Page, drawn: Iterable[Run]) -> None:
@@ -1243,11 +1290,13 @@ def confusions_by_id(check: Comparison, page: Page, records: Records) -> None:
 def day4(check: Comparison, page: Page, records: Records) -> None:
     runs = records.of(page.record["compared"])
     for name, chart in page.charts.items():
-        if found := re.fullmatch(r"confusion-(small_cnn|resnet18)", name):
+        found = re.fullmatch(r"confusion-(.+)", name)
+        if found and not re.fullmatch(r"[0-9a-f]{12}", found[1]):
             check.at(page.name, "choice")
             subject = _subject(chart, found[1], runs)
-            learned = [run for run in runs if run.recipe["model"] == found[1] and _learned(run)]
-            best = chosen(learned)
+            small = found[1] == "small_cnn"
+            alike = [run for run in runs if (run.recipe["model"] == "small_cnn") == small]
+            best = chosen(filter(_learned, alike))
             check.text(f"the run that stands for {found[1]}", subject.id, best.id)
             diagnosed(check, page, found[1], subject, chart)
     check.at(page.name, "confusion matrices of all models")
@@ -1273,7 +1322,7 @@ def _subject(chart: Chart, kind: str, runs: list[Run]) -> Run:
             for j, b in enumerate(classes)
         )
 
-    of_kind = [run for run in runs if run.recipe["model"] == kind]
+    of_kind = [run for run in runs if re.sub(r"[^a-z0-9_-]", "-", run.recipe["model"]) == kind]
     least = min(map(distance, of_kind))
     return chosen([run for run in of_kind if distance(run) == least])
 

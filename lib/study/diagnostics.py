@@ -1,5 +1,6 @@
 """How the best models fail: what day 4 puts together from `lib.diagnosis`."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ RANDOMISED = 50  # and those that are explained again whenever weights were rand
 
 @dataclass(frozen=True)
 class Subject:
-    """One of the models that day 4 diagnoses: the run that stands for a kind of network."""
+    """One of the models that day 4 diagnoses: the best small CNN, or the best other network."""
 
     run: Run
     dataset: Dataset
@@ -44,8 +45,8 @@ class Subject:
 
     @property
     def kind(self) -> str:
-        """`small_cnn` or `resnet18`."""
-        return self.run.recipe.model
+        """The recipe's `model` as part of a chart's name: `small_cnn`, `timm-convnext_tiny`."""
+        return re.sub(r"[^a-z0-9_-]", "-", self.run.recipe.model.lower())
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class Subject:
 
 
 def subjects(runs: Iterable[Run], dataset: Dataset) -> list[Subject]:
-    """The best recipe of each kind of network (`lib.study.ranking`), small CNNs first.
+    """The best recipe of small CNNs and that of all other networks (`lib.study.ranking`).
 
     A head on a backbone of random weights is none of them: nobody trained what it looks at.
 
@@ -114,11 +115,12 @@ def subjects(runs: Iterable[Run], dataset: Dataset) -> list[Subject]:
     trained = [run for run in runs if _has_learned_features(run)]
     if not trained:
         raise UserError("every run has a backbone of random weights; run day 2 or day 3 first")
-    best: dict[str, list[Run]] = {}
+    best: dict[bool, list[Run]] = {}
     for group in recipes(trained):
-        best.setdefault(group[0].recipe.model, group)
-    in_order = sorted(best.values(), key=lambda group: group[0].recipe.model, reverse=True)
-    return [Subject(group[0], dataset, group) for group in in_order]
+        best.setdefault(group[0].recipe.model == "small_cnn", group)
+    return [
+        Subject(best[small][0], dataset, best[small]) for small in (True, False) if small in best
+    ]
 
 
 def _has_learned_features(run: Run) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib.data.dataset import Dataset
 from lib.intervals import Interval, mean_accuracy
+from lib.models.strategies import Strategy
 from lib.multiplicity import clear_differences, visible_difference
 from lib.pages.palette import label
 from lib.pages.wording import count, listed, per_cent, points, unseen
@@ -18,6 +19,21 @@ from lib.training.runs import Run, RunStore
 
 STEPS = 120  # of a network that learns by SGD, at least: with few labels an epoch is a step or two
 SMALLEST_BATCH = 10
+
+
+def settings(
+    strategies: str, recipes: Mapping[Strategy, Recipe], scratch: Recipe
+) -> dict[str, Recipe]:
+    """What is compared for each number of labels: some strategies and the small CNN from scratch.
+
+    Parameters
+    ----------
+    strategies : str   of `recipes`, such as `head and all`
+    scratch : Recipe   of the small CNN
+    """
+    named = strategies.split(" and ")
+    chosen: dict[str, Recipe] = {name: recipes[name] for name in recipes if name in named}
+    return {**chosen, "small_cnn": scratch}
 
 
 def numbers(dataset: Dataset) -> list[int]:
@@ -168,6 +184,7 @@ def _with(found: Mapping[int, Interval]) -> str:
 
 
 def _accuracy(row: pd.Series) -> str:
-    if not row["high"] > row["low"]:  # one draw, or draws that do not differ
+    low, high = (f"{100 * row[end]:.1f}" for end in ("low", "high"))
+    if low == high or math.isnan(row["low"]):  # draws that do not differ, or a single one
         return per_cent(row["accuracy"])
-    return f"{per_cent(row['accuracy'])} ({100 * row['low']:.1f}–{100 * row['high']:.1f})"
+    return f"{per_cent(row['accuracy'])} ({low}–{high})"

@@ -39,9 +39,7 @@ def recipe_of(run: Run) -> Hashable:
     source, _, run_id = run.recipe.weights.partition(":")
     if source == "run" and (pretraining := run.store.find(run_id)):
         origin = (pretraining.recipe.replace(seed=0), pretraining.dataset["fingerprint"])
-    plain = run.recipe.replace(seed=0)
-    if run.recipe.model == "resnet18":
-        plain = plain.replace(weights="none")
+    plain = run.recipe.replace(seed=0, weights="none")
     return plain, origin, run.dataset["fingerprint"]
 
 

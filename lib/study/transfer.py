@@ -105,6 +105,25 @@ def strategies_of(network: str, names: str = "") -> list[Strategy]:
     return [strategy for strategy in possible if not wanted or strategy in wanted]
 
 
+def recipes(base: Recipe, map_views: int = 0) -> dict[Strategy, Recipe]:
+    """The recipe of every strategy.
+
+    The head alone is fitted to the frozen features until it converges, so it has no epochs and no
+    augmentation.
+
+    Parameters
+    ----------
+    base : Recipe     of the network, with all layers fine-tuned
+    map_views : int   stored views per picture, of strategies that freeze most of the network
+    """
+    return {
+        "head": base.replace(strategy="head", augmentation="none", head_fit="lbfgs", epochs=1),
+        "last_block": base.replace(strategy="last_block", map_views=map_views),
+        "last_stage": base.replace(strategy="last_stage", map_views=map_views),
+        "all": base,
+    }
+
+
 def target(runs: Sequence[Run]) -> float:
     """The validation accuracy that all strategies are timed to, a whole per cent.
 
@@ -228,10 +247,12 @@ def evidence_sentence(table: pd.DataFrame) -> str:
             f"mean of its {heads}, with {random} of one head each: heads on the same network are "
             "not independent evidence about pretraining."
         )
+    same = len(pretrained) > 1 and pretrained["test_accuracy"].nunique() == 1
+    alike = ", which converge to one accuracy," if same else ""
     return (
-        f"Compared are {count(len(pretrained), 'head')} on one pretrained network ({name}) with "
-        f"{random} of one head each: the result is about this network, not about others that are "
-        "pretrained in the same way."
+        f"Compared are {count(len(pretrained), 'head')} on one pretrained network ({name}){alike} "
+        f"with {random} of one head each: the result is about this network, not about others that "
+        "are pretrained in the same way."
     )
 
 
@@ -288,6 +309,15 @@ def backbone_sentence(heads: Iterable[Run]) -> str:
         f"{text}, {size_of(gap)} {side} that on {other}, the second on validation, on the same "
         "test pictures."
     )
+
+
+def regularised(recipe: Recipe) -> list[Recipe]:
+    """The recipe with and without label smoothing, each with and without weight decay."""
+    return [
+        recipe.replace(label_smoothing=smoothing, weight_decay=decay)
+        for smoothing in (0.0, 0.1)
+        for decay in (0.0, 0.0005)
+    ]
 
 
 def by_regularisation(runs: Iterable[Run]) -> pd.DataFrame:

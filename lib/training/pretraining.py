@@ -5,7 +5,7 @@ Representation Learning by Predicting Image Rotations", ICLR 2018), which needs 
 network connection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +48,11 @@ def starting_from(networks: Sequence[str], recipe: Recipe, seed: int) -> Recipe:
     So all settings start from the same networks, and differ in nothing else.
     """
     return recipe.replace(weights=networks[seed % len(networks)], seed=seed)
+
+
+def each_from(networks: Sequence[str], recipes: Iterable[Recipe], seeds: int) -> list[Recipe]:
+    """Every recipe with the seeds 0, 1, ... up to that many, each as by `starting_from`."""
+    return [starting_from(networks, recipe, seed) for recipe in recipes for seed in range(seeds)]
 
 
 def rotated(dataset: Dataset) -> Dataset:

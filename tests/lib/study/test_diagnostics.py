@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from lib.charts.classes import confusion
 from lib.errors import UserError
+from lib.pages.display import figure
 from lib.study import diagnostics, selection
 from lib.study.ranking import best_of
 from lib.training.loop import fit
@@ -27,6 +29,17 @@ def test_a_backbone_that_nobody_trained_is_not_diagnosed(several, tiny):
     assert [subject.kind for subject in diagnostics.subjects([*runs, best], tiny)] == ["small_cnn"]
     with pytest.raises(UserError, match="random weights; run day 2 or day 3"):
         diagnostics.subjects([best], tiny)
+
+
+def test_one_pretrained_network_is_diagnosed_and_its_charts_have_a_name(several, tiny):
+    _, runs = several
+    head = runs[-1].recipe.replace(weights="imagenet")
+    fair = MadeUp(right(90), right(90), head)
+    best = MadeUp(right(95), right(95), head.replace(model="timm:resnet50.a1_in1k", weights="timm"))
+    small, other = diagnostics.subjects([fair, best, *runs[:4]], tiny)
+    assert (small.kind, other.kind) == ("small_cnn", "timm-resnet50-a1_in1k")
+    assert other.run is best
+    assert figure(confusion(diagnostics.confusion_of(runs[0])), f"confusion-{other.kind}")
 
 
 def test_examples_show_correct_predictions_then_errors(several, tiny):

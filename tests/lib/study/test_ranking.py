@@ -1,5 +1,7 @@
 import itertools
 
+import pytest
+
 from lib.study.ranking import best_of, mean_validation, recipe_of, recipes, scaled_loss
 from lib.training.recipe import Recipe
 from tests.lib.study.made_up import MadeUp, Store, right
@@ -53,14 +55,15 @@ def test_pictures_and_epochs_are_part_of_a_recipe():
     assert len(recipes([few, many, longer])) == 3
 
 
-def test_pretrainings_that_differ_in_their_seed_are_of_one_recipe():
-    turned = Recipe(model="resnet18", label_smoothing=0.0, epochs=5)
+@pytest.mark.parametrize("model", ["resnet18", "efficientnet_lite0"])
+def test_pretrainings_that_differ_in_their_seed_are_of_one_recipe(model):
+    turned = Recipe(model=model, label_smoothing=0.0, epochs=5)
     pretrained = [MadeUp(right(50), right(50), turned.replace(seed=seed)) for seed in (0, 1)]
     other = MadeUp(right(50), right(50), turned.replace(epochs=9))
     store = Store([*pretrained, other])
 
     def head(source, seed):
-        recipe = Recipe(model="resnet18", strategy="head", weights=source, seed=seed)
+        recipe = Recipe(model=model, strategy="head", weights=source, seed=seed)
         return MadeUp(right(80), right(80), recipe, store=store)
 
     first, second, longer = (

@@ -57,6 +57,25 @@ def test_time_to_an_accuracy_is_that_of_the_first_epoch_to_have_it():
     assert all(map(math.isnan, transfer.time_to(history, 0.81)))
 
 
+def test_each_strategy_has_a_recipe_and_only_frozen_layers_have_stored_views():
+    base = Recipe(model="efficientnet_lite0", epochs=8, lr=0.1)
+    recipes = transfer.recipes(base, map_views=4)
+    assert tuple(recipes) == STRATEGIES
+    assert {name: recipe.strategy for name, recipe in recipes.items()} == {n: n for n in STRATEGIES}
+    assert [recipe.map_views for recipe in recipes.values()] == [0, 4, 4, 0]
+    head = recipes["head"]
+    assert (head.head_fit, head.epochs, head.augmentation) == ("lbfgs", 1, "none")
+    assert recipes["all"] == base
+
+
+def test_regularisation_is_with_and_without_each():
+    recipe = Recipe(model="resnet18", strategy="last_stage", lr=0.1)
+    four = transfer.regularised(recipe)
+    pairs = {(one.label_smoothing, one.weight_decay) for one in four}
+    assert pairs == {(0.0, 0.0), (0.0, 5e-4), (0.1, 0.0), (0.1, 5e-4)}
+    assert {one.replace(label_smoothing=0.1, weight_decay=5e-4) for one in four} == {recipe}
+
+
 def test_the_target_is_below_the_last_epoch_of_the_best_strategy(strategies):
     assert transfer.target(strategies) == 0.88  # not 2 points below 0.95, which was its highest
     assert transfer.target([made_up("all", 0.9, 0.8749)]) == 0.85
@@ -148,6 +167,10 @@ def test_heads_on_a_single_network_are_about_that_network(monkeypatch):
         "the same way."
     )
     assert "over seeds" in subtitle(ablation(table, by="source"))
+    alike = heads(monkeypatch, {"a": [0.9] * 5}, RANDOM)
+    assert "(by rotation), which converge to one accuracy, with 5 random" in (
+        transfer.evidence_sentence(alike)
+    )
     alone = heads(monkeypatch, {}, RANDOM)
     assert transfer.evidence_sentence(alone) == "All backbones have random weights."
 

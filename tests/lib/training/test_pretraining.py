@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lib.training import loop
-from lib.training.pretraining import pretrained, rotated, starting_from
+from lib.training.pretraining import each_from, pretrained, rotated, starting_from
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
@@ -47,3 +47,8 @@ def test_each_seed_pretrains_a_network_and_settings_start_from_the_same(tiny, tm
     begun = [starting_from(networks, head, seed) for seed in range(3)]
     assert [recipe.weights for recipe in begun] == [*networks, networks[0]]
     assert [recipe.seed for recipe in begun] == [0, 1, 2]
+    longer = head.replace(epochs=2)
+    assert each_from(networks, [head, longer], 3) == [
+        *begun,
+        *(starting_from(networks, longer, seed) for seed in range(3)),
+    ]
