@@ -6,7 +6,6 @@ python -m analysis -p dataset path/to/pictures        the study of a folder
 python -m analysis --only day2 -p epochs 20           one notebook, one parameter changed
 python -m analysis --study long --profile demo -p epochs 60      a study with a name of its own
 python -m analysis --only day2 --force                again, though nothing changed
-OMP_NUM_THREADS=1 python -m analysis --ray            one run per CPU core, in parallel, by Ray
 python -m analysis --ray HOST:PORT                    on a cluster; see lib.training.cluster
 """
 

@@ -36,6 +36,7 @@ transfer_epochs: 1
 transfer_seeds: 1
 label_draws: 1
 head_seeds: 1
+other_backbones: efficientnet_lite0
 diagnosed_pictures: 40
 gallery_pictures: 50
 """

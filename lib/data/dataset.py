@@ -13,7 +13,7 @@ any time.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -96,6 +96,19 @@ class Dataset:
         )
         name = short_hash(self.fingerprint, "draw", pictures, seed)
         return replace(self, train=train, fingerprint=name)
+
+    def converted(self, convert: Callable[[Any], Any]) -> Self:
+        """This dataset with its tensors as arrays, for another process, or as tensors again there.
+
+        Parameters
+        ----------
+        convert : callable   of pictures and labels: `torch.Tensor.numpy` or `torch.from_numpy`
+        """
+
+        def split(part: Split) -> Split:
+            return replace(part, images=convert(part.images), labels=convert(part.labels))
+
+        return replace(self, train=split(self.train), val=split(self.val), test=split(self.test))
 
     def is_that_of(self, run: Mapping[str, Any]) -> bool:
         """Whether a run was made on these pictures, be it on the first few in training.

@@ -77,21 +77,21 @@ def train(
     -------
     table : setting, labels, draw, run_id, val_accuracy, test_accuracy
     """
-    rows = []
+    jobs, cells = [], []
     for labels in numbers(dataset):
         for draw in range(draws):
             pictures = dataset.drawn(labels, draw)
-            recipes = [for_labels(recipe, labels) for recipe in settings.values()]
-            seeded = [
-                recipe.replace(seed=draw)
-                if recipe.model == "small_cnn"
-                else starting_from(networks, recipe, draw)
-                for recipe in recipes
-            ]
-            runs = sweep.train(seeded, pictures, store)
-            for name, run in zip(settings, runs, strict=True):
-                rows.append(_row(name, labels, draw, run))
-    return pd.DataFrame(rows)
+            for name, recipe in settings.items():
+                adapted = for_labels(recipe, labels)
+                seeded = (
+                    adapted.replace(seed=draw)
+                    if adapted.model == "small_cnn"
+                    else starting_from(networks, adapted, draw)
+                )
+                jobs.append((seeded, pictures))
+                cells.append((name, labels, draw))
+    runs = sweep.train_all(jobs, store)
+    return pd.DataFrame(_row(*cell, run) for cell, run in zip(cells, runs, strict=True))
 
 
 def _row(setting: str, labels: int, draw: int, run: Run) -> dict[str, object]:

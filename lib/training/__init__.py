@@ -10,7 +10,9 @@ hardware.py      the device, its precisions, its description
 loop.py          `fit`: the training loop
 runs.py          what a run leaves on disk, and how it is found again
 pretraining.py   self-supervised pretraining by rotation prediction
-sweep.py         many recipes on one dataset, in turn or on Ray
+threads.py       how many threads a run computes with
+sweep.py         many recipes: here or on Ray
+side_by_side.py  small networks on all cores of this machine
 cluster.py       many recipes on a Ray cluster
 timing.py        training speed in each precision
 """

@@ -47,7 +47,7 @@ def batches_for(
     model: Classifier, recipe: Recipe, dataset: Dataset, embeddings: EmbeddingStore
 ) -> Source:
     """The batches that suit what trains."""
-    if (recipe.strategy == "head" and recipe.views > 0) or recipe.map_views > 0:
+    if recipe.stores_features:
         return FrozenBatches(model, recipe, dataset, embeddings)
     return PictureBatches(model, recipe, dataset)
 

@@ -13,16 +13,14 @@ a worker dies, its recipe goes to another one, which resumes from the checkpoint
   The pictures and the code of `lib` travel through Ray; the packages of requirements.txt must be
   installed on every machine.
 - On a CPU a run's figures depend on the number of threads, so a worker computes with as many as
-  this process (`OMP_NUM_THREADS`, else the cores), and reserves as many cores. Small networks make
-  little use of a second one: with `OMP_NUM_THREADS=1` as many runs are at work as there are cores.
+  this process would (`lib.training.threads`), and reserves as many cores.
 - Where the cluster has GPUs, a run reserves one, or the part that `--share` leaves it.
 """
 
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,11 +29,12 @@ import torch
 
 import lib
 from lib import progress
-from lib.data.dataset import Dataset, Split
+from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import Run, RunStore
+from lib.training.threads import threads_for
 
 try:
     import ray
@@ -128,10 +127,9 @@ def train(
     UserError   what `lib.training.loop.fit` raised in a worker, or if workers cannot do the work
     """
     runs = [store.run(recipe, dataset) for recipe in recipes]
-    pictures = ray.put(converted(dataset, torch.Tensor.numpy))
-    threads = torch.get_num_threads()
+    pictures = ray.put(dataset.converted(torch.Tensor.numpy))
     worker = ray.remote(train_in_worker)
-    worker = worker.options(max_retries=RETRIES, **reserved(device, threads, share))
+    place = torch.device(device or "cpu")
     root, reference = store.root.absolute(), store.reference.absolute()
     root.mkdir(parents=True, exist_ok=True)  # where all runs are reference runs, none was begun
     with TemporaryDirectory(prefix=".events-", dir=root, ignore_cleanup_errors=True) as events:
@@ -142,8 +140,9 @@ def train(
             else:
                 report = Path(events) / run.run_id
                 report.touch()
-                folder = run.path.absolute()
-                task = worker.remote(recipe, pictures, folder, reference, device, threads, report)
+                folder, threads = run.path.absolute(), threads_for(recipe, dataset, place)
+                needs = worker.options(max_retries=RETRIES, **reserved(device, threads, share))
+                task = needs.remote(recipe, pictures, folder, reference, device, threads, report)
                 tasks[task] = run
         wait_for(tasks, Path(events))
     return runs
@@ -199,18 +198,7 @@ def train_in_worker(
         )
     os.environ[progress.VARIABLE] = str(report)
     torch.set_num_threads(threads)
-    fit(recipe, converted(pictures, torch.from_numpy), RunStore(folder.parent, reference), device)
-
-
-def converted(dataset: Dataset, convert: Callable[[Any], Any]) -> Dataset:
-    """The dataset with its tensors made arrays, which workers read from one copy, or back again."""
-
-    def split(part: Split) -> Split:
-        return replace(part, images=convert(part.images), labels=convert(part.labels))
-
-    return replace(
-        dataset, train=split(dataset.train), val=split(dataset.val), test=split(dataset.test)
-    )
+    fit(recipe, pictures.converted(torch.from_numpy), RunStore(folder.parent, reference), device)
 
 
 def reserved(device: str | torch.device | None, threads: int, share: int) -> dict[str, float]:

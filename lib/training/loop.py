@@ -42,6 +42,7 @@ from lib.training.network import build
 from lib.training.optimizers import learning_rates, optimizers_for
 from lib.training.recipe import Recipe
 from lib.training.runs import MEASURED, Run, RunStore, validation_rank
+from lib.training.threads import computing_with, threads_for
 
 
 def fit(
@@ -76,9 +77,11 @@ def fit(
     label = f"{recipe.model} {recipe.strategy} {recipe.augmentation} seed {recipe.seed}"
     progress.report("run", run_id=run.run_id, label=label, epochs=recipe.epochs)
     if not run.finished:
+        place = torch.device(device or best_device())
         with locked(run.lock):  # a second process waits here, then finds the run finished
             if not run.finished:
-                train(run, recipe, dataset, store, torch.device(device or best_device()))
+                with computing_with(threads_for(recipe, dataset, place)):
+                    train(run, recipe, dataset, store, place)
     progress.report("finished", run_id=run.run_id)
     return run
 

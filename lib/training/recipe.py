@@ -124,6 +124,11 @@ class Recipe:
         if self.head_fit == "lbfgs" and self.epochs != 1:
             raise UserError("recipe: head_fit = 'lbfgs' has one epoch; set epochs = 1")
 
+    @property
+    def stores_features(self) -> bool:
+        """Whether the frozen part is run once, and what trains learns from what it gave."""
+        return (self.strategy == "head" and self.views > 0) or self.map_views > 0
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The recipe that `values` describes; names that are left out have their defaults.

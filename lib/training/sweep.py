@@ -1,4 +1,4 @@
-"""Train many recipes on one dataset: one after the other here, or side by side on a Ray cluster.
+"""Train many recipes: on this machine, small networks side by side, or on a Ray cluster.
 
 `DAYBOOK_RAY` names the cluster: its head's `host:port`, or `local` for one that is started on this
 machine; `DAYBOOK_RAY_SHARE` says how many runs share a GPU there. `python -m analysis --ray` sets
@@ -7,16 +7,18 @@ Without the first, Ray is not even imported.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 
 from lib import progress
 from lib.data.dataset import Dataset
+from lib.training.hardware import best_device
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
-from lib.training.runs import Run, RunStore
+from lib.training.runs import Run, RunStore, run_id
 
 ADDRESS = "DAYBOOK_RAY"
 SHARE = "DAYBOOK_RAY_SHARE"
@@ -56,14 +58,36 @@ def train(
 
     Raises
     ------
-    UserError   what `lib.training.loop.fit` raises, and if the cluster cannot be reached or used
+    UserError   what `lib.training.loop.fit` raises, and if the cluster cannot be reached or used,
+                or a process that trains was killed
     """
-    planned = list(recipes)
-    progress.report("sweep", runs=len(planned))
+    return train_all([(recipe, dataset) for recipe in recipes], store, device)
+
+
+def train_all(
+    jobs: Sequence[tuple[Recipe, Dataset]],
+    store: RunStore,
+    device: str | torch.device | None = None,
+) -> list[Run]:
+    """The same for recipes of which each has a dataset of its own."""
+    progress.report("sweep", runs=len(jobs))
     if address := os.environ.get(ADDRESS):
         from lib.training import cluster
 
         cluster.connect(address)
         share = int(os.environ.get(SHARE, "1"))
-        return cluster.train(planned, dataset, store, device, share)
-    return [fit(recipe, dataset, store, device) for recipe in planned]
+        runs = []
+        for _, group in groupby(jobs, key=lambda job: id(job[1])):
+            recipes, datasets = zip(*group, strict=True)
+            runs += cluster.train(recipes, datasets[0], store, device, share)
+        return runs
+    trained: dict[str, Run] = {}
+    if len(jobs) > 1 and torch.device(device or best_device()).type == "cpu":
+        from lib.training import side_by_side
+
+        trained = side_by_side.train(jobs, store)
+    runs = []
+    for recipe, dataset in jobs:
+        beside = trained.pop(run_id(recipe, dataset), None)  # once: `fit` reports what comes again
+        runs.append(beside or fit(recipe, dataset, store, device))
+    return runs

@@ -115,7 +115,7 @@ def test_what_the_store_holds_goes_to_no_worker(tiny, quick, run, events, monkey
 
 
 def test_a_worker_that_does_not_see_the_store_says_so(tiny, quick, tmp_path):
-    arrays = cluster.converted(tiny, torch.Tensor.numpy)
+    arrays = tiny.converted(torch.Tensor.numpy)
     with pytest.raises(UserError, match=f"{socket.gethostname()} does not see .*elsewhere"):
         cluster.train_in_worker(
             quick, arrays, tmp_path / "elsewhere", tmp_path, "cpu", 1, tmp_path / "report"

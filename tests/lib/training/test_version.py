@@ -98,6 +98,7 @@ DECIDE = {  # what a run's result depends on, besides its recipe and its picture
     "lib.training.network",
     "lib.training.optimizers",
     "lib.training.recipe",
+    "lib.training.threads",
 }
 DO_NOT = {"lib.errors", "lib.files", "lib.intervals", "lib.progress", "lib.training.runs"}
 
