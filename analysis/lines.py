@@ -76,7 +76,7 @@ class Lines:
             self.runs[run_id] = RunAtWork(event["label"], number, event["epochs"], self.clock())
         elif kind == "epoch" and run_id in self.runs:
             run = self.runs[run_id] = self.runs.pop(run_id)
-            run.start = event["epoch"] - 1 if run.start is None else run.start
+            run.start = event["before"] if run.start is None else run.start
             run.epoch, run.val_accuracy = event["epoch"], event["val_accuracy"]
             run.at = self.clock()
         elif kind == "finished":

@@ -52,7 +52,7 @@ class Progress:
         elif event["event"] == "epoch":
             bar = self.epochs[run]
             if bar.n == 0:  # a resumed run's earlier epochs took none of this time
-                bar.initial = bar.n = bar.last_print_n = event["epoch"] - 1
+                bar.initial = bar.n = bar.last_print_n = event["before"]
             bar.set_postfix_str(f"val {event['val_accuracy']:.1%}", refresh=False)
             bar.update(event["epoch"] - bar.n)
         elif event["event"] == "finished":

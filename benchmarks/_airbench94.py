@@ -18,7 +18,7 @@ from lib.models.parts import Classifier, predict
 from lib.training.augment import augment
 from lib.training.batches import shuffled
 from lib.training.hardware import best_device, resolve_precision
-from lib.training.loop import begin, loss_and_accuracy, steps_per_epoch, train_one_epoch
+from lib.training.loop import begin, loss_and_accuracy, steps_per_epoch, train_steps
 from lib.training.optimizers import learning_rates
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
@@ -54,7 +54,7 @@ class Airbench94:
         for epoch in range(epochs):
             batches = alternating(dataset, epoch, steps, state.generator, seed)
             rates_now = rates[epoch * steps : (epoch + 1) * steps]
-            train_one_epoch(state, state.model, batches, rates_now, recipe, precision)
+            train_steps(state, state.model, batches, rates_now, recipe, precision)
         seconds = time.perf_counter() - started
         logits = predict(state.model, dataset.test.images)
         return seconds, loss_and_accuracy(logits, dataset.test.labels)[1]

@@ -19,6 +19,7 @@ from lib.training.runs import Run, RunStore
 
 STEPS = 120  # of a network that learns by SGD, at least: with few labels an epoch is a step or two
 SMALLEST_BATCH = 10
+VALIDATING = 0.1  # of the time that such a network trains: what validation may take, roughly
 
 
 def settings(
@@ -43,18 +44,24 @@ def numbers(dataset: Dataset) -> list[int]:
     return [number for number in steps if least <= number < most] + [most]
 
 
-def for_labels(recipe: Recipe, labels: int) -> Recipe:
+def for_labels(recipe: Recipe, labels: int, validation: int) -> Recipe:
     """The recipe for so many labels; a head that is fitted to convergence keeps its own.
 
     With few labels there are smaller batches and more epochs; the learning rate goes with the
-    square root of the batch (Krizhevsky, "One weird trick ...", 2014).
+    square root of the batch (Krizhevsky, "One weird trick ...", 2014). Validation takes a third of
+    the time that training takes for as many pictures, so with few labels it is not for each epoch.
+
+    Parameters
+    ----------
+    validation : int   how many pictures there are to validate with
     """
     if recipe.head_fit == "lbfgs":
         return recipe
     batch = min(recipe.batch_size, max(SMALLEST_BATCH, labels // 10))
     epochs = max(recipe.epochs, math.ceil(STEPS / math.ceil(labels / batch)))
     rate = recipe.lr * math.sqrt(batch / recipe.batch_size)
-    return recipe.replace(batch_size=batch, epochs=epochs, lr=rate)
+    every = min(epochs, math.ceil(validation / (3 * labels * VALIDATING)))
+    return recipe.replace(batch_size=batch, epochs=epochs, lr=rate, val_every=every)
 
 
 def train(
@@ -82,7 +89,7 @@ def train(
         for draw in range(draws):
             pictures = dataset.drawn(labels, draw)
             for name, recipe in settings.items():
-                adapted = for_labels(recipe, labels)
+                adapted = for_labels(recipe, labels, len(dataset.val))
                 seeded = (
                     adapted.replace(seed=draw)
                     if adapted.model == "small_cnn"

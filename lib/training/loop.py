@@ -2,7 +2,7 @@
 
 Label smoothing (Szegedy et al., 2016), automatic mixed precision (Micikevicius et al., 2018), the
 optimisers and learning rates of `lib.training.optimizers`. The whole dataset is on the device as
-uint8; batches are drawn and augmented there. After each epoch all that changes is saved as a
+uint8; batches are drawn and augmented there. After each validation all that changes is saved as a
 checkpoint, so an interrupted run resumes and ends as it would have ended.
 """
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,15 +138,19 @@ def train(
         source.network.compile()
     rates = learning_rates(recipe, steps * recipe.epochs)
 
-    for epoch in range(len(state.history) + 1, recipe.epochs + 1):
+    done = int(state.history[-1]["epoch"]) if state.history else 0
+    for epoch in (epoch for epoch in recipe.validated if epoch > done):
         started = time.perf_counter()
         if recipe.head_fit == "lbfgs":
             assert isinstance(source, FrozenBatches)
             trained = {"lr": 0.0, **source.fit(recipe.label_smoothing)}
         else:
-            batches = source.epoch(epoch, steps, state.generator)
-            rates_now = rates[(epoch - 1) * steps : epoch * steps]
-            trained = train_one_epoch(state, source.network, batches, rates_now, recipe, precision)
+            numbers = range(done + 1, epoch + 1)
+            batches = chain.from_iterable(
+                source.epoch(number, steps, state.generator) for number in numbers
+            )
+            rates_now = rates[done * steps : epoch * steps]
+            trained = train_steps(state, source.network, batches, rates_now, recipe, precision)
         train_seconds = time.perf_counter() - started
         val_loss, val_accuracy = loss_and_accuracy(source.val_logits(), dataset.val.labels)
         now = time.perf_counter()
@@ -154,7 +159,7 @@ def train(
             **trained,
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
-            "images_per_second": len(dataset.train) / train_seconds,
+            "images_per_second": (epoch - done) * len(dataset.train) / train_seconds,
             "seconds": now - mark + (state.history[-1]["seconds"] if state.history else 0.0),
         }
         mark = now
@@ -167,7 +172,8 @@ def train(
         keep_best(state)
         with replacing(checkpoint) as file:
             torch.save(state.state_dict(), file)
-        progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, **row)
+        progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, before=done, **row)
+        done = epoch
 
     finish(run, state, source, recipe, dataset, precision)
     checkpoint.unlink(missing_ok=True)
@@ -247,7 +253,7 @@ def steps_per_epoch(recipe: Recipe, dataset: Dataset, model: Classifier) -> int:
     return steps
 
 
-def train_one_epoch(
+def train_steps(
     state: State,
     network: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -255,7 +261,7 @@ def train_one_epoch(
     recipe: Recipe,
     precision: str,
 ) -> dict[str, float]:
-    """One pass of `batches` through `network`; mean loss and accuracy as they were met.
+    """A step on each of `batches`; mean loss and accuracy as they were met.
 
     With mixed pictures (MixUp, CutMix) a prediction counts as right if it names the larger part.
     """

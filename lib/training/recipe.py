@@ -25,7 +25,7 @@ NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
 OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
 OF_OTHERS = ("weights", "strategy", "views", "map_views", "head_fit")
 # fields that earlier records lack, and what was done without them
-LATER = {"head_fit": "sgd", "map_views": 0}
+LATER = {"head_fit": "sgd", "map_views": 0, "val_every": 1}
 EARLIER_LAST_STAGE = "layer4"  # what `last_stage` is called in earlier records
 
 
@@ -81,6 +81,7 @@ class Recipe:
 
     # the optimiser: Nesterov momentum, linear warm-up, cosine annealing to zero
     epochs: Annotated[int, within(1, 10_000)] = 12
+    val_every: Annotated[int, within(1, 10_000)] = 1  # epochs between validations; also at the end
     batch_size: Annotated[int, within(2, 65_536)] = 512
     optimizer: Literal["sgd", "muon"] = "muon"  # of small_cnn's filters; all else takes sgd
     lr: Annotated[float, within(1e-8, 100)] = 0.4  # the peak, for a batch's mean loss
@@ -128,6 +129,12 @@ class Recipe:
     def stores_features(self) -> bool:
         """Whether the frozen part is run once, and what trains learns from what it gave."""
         return (self.strategy == "head" and self.views > 0) or self.map_views > 0
+
+    @property
+    def validated(self) -> list[int]:
+        """The epochs after which the network is validated, and so may be the best."""
+        every = range(self.val_every, self.epochs, self.val_every)
+        return [*every, self.epochs]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

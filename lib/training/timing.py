@@ -9,7 +9,7 @@ import torch
 from lib.data.dataset import Dataset
 from lib.training.batches import batches_for
 from lib.training.hardware import best_device, peak_memory_mib, resolve_precision
-from lib.training.loop import begin, steps_per_epoch, train_one_epoch
+from lib.training.loop import begin, steps_per_epoch, train_steps
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
@@ -62,6 +62,6 @@ def _time_steps(
     for _ in range(steps + 1):
         started = time.perf_counter()
         # its end waits for the device
-        train_one_epoch(state, source.network, [batch], [recipe.lr], recipe, precision)
+        train_steps(state, source.network, [batch], [recipe.lr], recipe, precision)
         seconds.append(time.perf_counter() - started)
     return sorted(seconds[1:])[steps // 2], len(batch[0])

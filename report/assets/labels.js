@@ -20,6 +20,7 @@
     map_views: "augmented views (maps)",
     head_fit: "fit of the head",
     epochs: "epochs",
+    val_every: "epochs between validations",
     batch_size: "batch size",
     optimizer: "optimiser",
     lr: "learning rate",

@@ -45,7 +45,8 @@ def begin(run_id, label="mixup", epochs=8):
 
 
 def epoch(run_id, number, val_accuracy=0.931):
-    return {"event": "epoch", "run_id": run_id, "epoch": number, "val_accuracy": val_accuracy}
+    progress = {"epoch": number, "before": number - 1, "val_accuracy": val_accuracy}
+    return {"event": "epoch", "run_id": run_id, **progress}
 
 
 def finish(run_id):

@@ -18,7 +18,8 @@ def begin(run_id, label):
 
 
 def epoch(run_id, number):
-    return {"event": "epoch", "run_id": run_id, "epoch": number, "val_accuracy": 0.5}
+    progress = {"epoch": number, "before": number - 1, "val_accuracy": 0.5}
+    return {"event": "epoch", "run_id": run_id, **progress}
 
 
 def finish(run_id):

@@ -27,12 +27,19 @@ def test_numbers_go_from_one_a_class_to_all(tiny):
 
 
 def test_few_labels_have_smaller_batches_more_epochs_and_lower_rates():
-    few, many = for_labels(SCRATCH, 30), for_labels(SCRATCH, 100_000)
+    few, many = for_labels(SCRATCH, 30, 24), for_labels(SCRATCH, 100_000, 5000)
     assert many == SCRATCH
     assert few.batch_size == 10
     assert few.epochs * 3 >= labels.STEPS > (few.epochs - 1) * 3
     assert few.lr == pytest.approx(0.1 * (10 / 64) ** 0.5)
-    assert for_labels(HEAD, 30) == HEAD
+    assert for_labels(HEAD, 30, 24) == HEAD
+
+
+@pytest.mark.parametrize(("labels", "every"), [(10, 120), (1000, 7), (5000, 2), (40_000, 1)])
+def test_validation_takes_a_tenth_of_the_time_or_less(labels, every):
+    recipe = for_labels(SCRATCH.replace(epochs=12), labels, validation=2000)
+    assert recipe.val_every == every
+    assert recipe.validated[-1] == recipe.epochs
 
 
 def test_every_setting_is_trained_on_the_same_draws(tiny, tmp_path):

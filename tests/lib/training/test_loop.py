@@ -312,6 +312,22 @@ def test_a_checkpoint_that_will_not_do_is_one_line_and_runs_no_code(tiny, quick,
     assert not (tmp_path / "made").exists()
 
 
+def test_rarer_validation_trains_to_the_same_network(tiny, quick, run, tmp_path):
+    rare = fit(quick.replace(val_every=4), tiny, RunStore(tmp_path), "cpu")
+    often = run.history.set_index("epoch")
+    assert rare.history["epoch"].tolist() == [4, 6]
+    for epoch, row in rare.history.set_index("epoch").iterrows():
+        assert row["val_loss"] == often.loc[epoch, "val_loss"]
+    means = [often.loc[1:4, "train_loss"].mean(), often.loc[5:6, "train_loss"].mean()]
+    assert rare.history["train_loss"].tolist() == pytest.approx(means)
+    assert rare.summary["best_epoch"] in (4, 6)
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3]), (2, [2, 3]), (3, [3]), (9, [3])])
+def test_the_last_epoch_is_always_validated(every, epochs):
+    assert Recipe(epochs=3, val_every=every).validated == epochs
+
+
 def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
     recipe = quick.replace(augmentation="none", label_smoothing=0.0)
     state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
@@ -322,7 +338,7 @@ def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
         state.model.train()
         losses = [F.cross_entropy(state.model(x), y) for x, y in batches]
     state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
-    figures = loop.train_one_epoch(state, state.model, batches, [0.0, 0.0], recipe, "fp32")
+    figures = loop.train_steps(state, state.model, batches, [0.0, 0.0], recipe, "fp32")
     expected = (60 * losses[0] + 36 * losses[1]) / 96
     assert math.isclose(figures["train_loss"], expected, rel_tol=1e-4)
 
