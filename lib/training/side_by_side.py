@@ -57,7 +57,8 @@ def train(jobs: Iterable[tuple[Recipe, Dataset]], store: RunStore) -> dict[str, 
     if workers < 2:
         return {}
     array = cache(torch.Tensor.numpy)  # one of each tensor, though many datasets share it
-    shared = store.root.absolute(), store.reference.absolute(), os.environ.get(progress.VARIABLE)
+    events = os.environ.get(progress.VARIABLE, "")
+    shared = store.root.absolute(), store.reference.absolute(), events, os.getpid()
     done = Parallel(
         n_jobs=workers,
         batch_size=1,
@@ -65,7 +66,7 @@ def train(jobs: Iterable[tuple[Recipe, Dataset]], store: RunStore) -> dict[str, 
         mmap_mode="c",  # nothing writes, but PyTorch warns of an array that is read-only
         idle_worker_timeout=IDLE,
     )(
-        delayed(_train)(recipe, dataset.converted(array), *shared, os.getpid())
+        delayed(_train)(recipe, dataset.converted(array), *shared)
         for recipe, dataset, _ in small.values()
     )
     try:
@@ -82,12 +83,11 @@ def train(jobs: Iterable[tuple[Recipe, Dataset]], store: RunStore) -> dict[str, 
 
 
 def _train(
-    recipe: Recipe, pictures: Dataset, root: Path, reference: Path, events: str | None, parent: int
+    recipe: Recipe, pictures: Dataset, root: Path, reference: Path, events: str, parent: int
 ) -> None:
     """A worker's part: a run of `pictures`, whose tensors are arrays, reported to `events`."""
     _end_with(parent)
-    if events:
-        os.environ[progress.VARIABLE] = events
+    os.environ[progress.VARIABLE] = events
     torch.set_num_threads(1)
     fit(recipe, pictures.converted(torch.from_numpy), RunStore(root, reference), CPU)
 
