@@ -1,14 +1,11 @@
-import json
 import signal
 import socket
 import threading
 import time
 
-import pandas as pd
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lib.data.dataset import load
 from lib.errors import UserError
@@ -21,9 +18,6 @@ from lib.training.runs import RunStore
 pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 from lib.training import cluster
 
-TIMED = ["images_per_second", "seconds"]
-FIGURES = ["best_epoch", "val_accuracy", "val_loss", "test_accuracy", "test_loss", "precision"]
-
 
 @pytest.fixture(scope="module", autouse=True)
 def two_workers():
@@ -31,14 +25,6 @@ def two_workers():
     cluster.connect("local", num_cpus=2, num_gpus=1)
     with sweep.joined("local"):
         yield
-
-
-@pytest.fixture
-def events(tmp_path, monkeypatch):
-    """Reads the events that were reported since the test began."""
-    path = tmp_path / "events"
-    monkeypatch.setenv("DAYBOOK_PROGRESS", str(path))
-    return lambda: pd.DataFrame(json.loads(line) for line in path.read_text().splitlines())
 
 
 @pytest.fixture
@@ -61,7 +47,7 @@ def kill_the_first_to_checkpoint(folder):
             child.send_signal(signal.SIGKILL)
 
 
-def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events):
+def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events, assert_alike):
     pictures = load("digits", 8, train_limit=300)
     base = Recipe(width=4, epochs=2, batch_size=64, lr=0.1)
     recipes = [base.replace(augmentation=policy) for policy in POLICIES]
@@ -69,13 +55,7 @@ def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events):
     reported = events()
     here = [fit(recipe, pictures, RunStore(tmp_path / "here"), "cpu") for recipe in recipes]
 
-    assert [run.run_id for run in there] == [run.run_id for run in here]
-    for one, other in zip(there, here, strict=True):
-        histories = (run.history.drop(columns=TIMED) for run in (one, other))
-        pd.testing.assert_frame_equal(*histories)
-        assert [one.summary[name] for name in FIGURES] == [other.summary[name] for name in FIGURES]
-        weights, expected = (load_file(run.path / "model.safetensors") for run in (one, other))
-        assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert_alike(there, here)
     told = reported.groupby("event")["run_id"].apply(sorted)
     everyone = sorted(run.run_id for run in here)
     assert told["run"] == told["finished"] == everyone

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -7,12 +6,10 @@ import threading
 import time
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
-from safetensors.torch import load_file
 
 from lib.errors import UserError
 from lib.training import side_by_side, sweep
@@ -21,8 +18,6 @@ from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 from lib.training.threads import computing_with
 
-TIMED = ["images_per_second", "seconds"]
-FIGURES = ["best_epoch", "val_accuracy", "val_loss", "test_accuracy", "test_loss", "precision"]
 PATIENCE = 60  # seconds for what takes a few
 SWEEP = """
 import torch
@@ -50,14 +45,6 @@ def no_workers_left():
     get_reusable_executor().shutdown(kill_workers=True)
 
 
-@pytest.fixture
-def events(tmp_path, monkeypatch):
-    """Reads the events that were reported since the test began."""
-    path = tmp_path / "events"
-    monkeypatch.setenv("DAYBOOK_PROGRESS", str(path))
-    return lambda: pd.DataFrame(json.loads(line) for line in path.read_text().splitlines())
-
-
 def until(fulfilled):
     """Wait for a condition, and return what it came to."""
     deadline = time.monotonic() + PATIENCE
@@ -67,21 +54,17 @@ def until(fulfilled):
     return value
 
 
-def test_runs_come_out_as_by_themselves_whatever_their_pictures(tiny, quick, tmp_path, events):
+def test_runs_come_out_as_by_themselves_whatever_their_pictures(
+    tiny, quick, tmp_path, events, assert_alike
+):
     drawn = tiny.drawn(30, seed=0)
     jobs = [(quick, tiny), (quick, drawn), (quick.replace(seed=1), drawn), (quick, tiny)]
     there = sweep.train_all(jobs, RunStore(tmp_path / "there"), "cpu")
     reported = events()
     here = [fit(recipe, pictures, RunStore(tmp_path / "here"), "cpu") for recipe, pictures in jobs]
 
-    assert [run.run_id for run in there] == [run.run_id for run in here]
-    for one, other in zip(there, here, strict=True):
-        histories = (run.history.drop(columns=TIMED) for run in (one, other))
-        pd.testing.assert_frame_equal(*histories)
-        assert [one.summary[name] for name in FIGURES] == [other.summary[name] for name in FIGURES]
-        weights, expected = (load_file(run.path / "model.safetensors") for run in (one, other))
-        assert all(torch.equal(weights[name], expected[name]) for name in expected)
-        assert one.environment["threads"] == other.environment["threads"] == 1
+    assert_alike(there, here)
+    assert {run.environment["threads"] for run in (*there, *here)} == {1}
     told = reported.groupby("event")["run_id"].apply(sorted)
     assert told["run"] == told["finished"] == sorted(run.run_id for run in here)
     assert reported["runs"].dropna().tolist() == [4]
