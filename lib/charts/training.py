@@ -190,9 +190,14 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     column = "parameters"
     narrow = f"width < {NARROW}"
     short = f"datum.label == '{column}' ? '' : replace(datum.label, 'stage ', '')"
-    names_of_stages = f"{narrow} ? ({short}) : datum.label"
+    lines = "split(datum.label, ' ')"  # a word each, so that many stages have room
     axis = alt.Axis(
-        labelAngle=0, labelExpr=names_of_stages, orient="top", ticks=False, domain=False
+        labelAngle=0,
+        labelExpr=f"{narrow} ? ({short}) : {lines}",
+        labelOverlap="greedy",
+        orient="top",
+        ticks=False,
+        domain=False,
     )
     x = alt.X("stage:N", sort=[*stages, column], title=None, axis=axis)
     base = alt.Chart(data).encode(

@@ -139,7 +139,7 @@ def train(
     rates = learning_rates(recipe, steps * recipe.epochs)
 
     done = int(state.history[-1]["epoch"]) if state.history else 0
-    for epoch in (epoch for epoch in recipe.validated if epoch > done):
+    for epoch in [epoch for epoch in recipe.validated if epoch > done]:
         started = time.perf_counter()
         if recipe.head_fit == "lbfgs":
             assert isinstance(source, FrozenBatches)

@@ -1,8 +1,12 @@
 """What is asked of runs that others trained: their events, and whether they came out the same."""
 
 import json
+import signal
+import threading
+import time
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -34,3 +38,23 @@ def assert_alike():
             assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
     return assert_alike
+
+
+@pytest.fixture
+def killer(tmp_path):
+    """Kills the worker that first writes a checkpoint in the test's folder."""
+    thread = threading.Thread(target=kill_the_first_to_checkpoint, args=[tmp_path])
+    thread.start()
+    yield
+    thread.join()
+
+
+def kill_the_first_to_checkpoint(folder):
+    deadline = time.monotonic() + 120
+    while not (checkpoints := list(folder.glob("*/checkpoint.pt"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    lock = str(checkpoints[0].with_name(".lock"))
+    for child in psutil.Process().children(recursive=True):
+        if lock in [file.path for file in child.open_files()]:
+            child.send_signal(signal.SIGKILL)

@@ -1,9 +1,5 @@
-import signal
 import socket
-import threading
-import time
 
-import psutil
 import pytest
 import torch
 
@@ -25,26 +21,6 @@ def two_workers():
     cluster.connect("local", num_cpus=2, num_gpus=1)
     with sweep.joined("local"):
         yield
-
-
-@pytest.fixture
-def killer(tmp_path):
-    """Kills the worker that first writes a checkpoint in the test's folder."""
-    thread = threading.Thread(target=kill_the_first_to_checkpoint, args=[tmp_path])
-    thread.start()
-    yield
-    thread.join()
-
-
-def kill_the_first_to_checkpoint(folder):
-    deadline = time.monotonic() + 120
-    while not (checkpoints := list(folder.glob("*/checkpoint.pt"))):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    lock = str(checkpoints[0].with_name(".lock"))
-    for child in psutil.Process().children(recursive=True):
-        if lock in [file.path for file in child.open_files()]:
-            child.send_signal(signal.SIGKILL)
 
 
 def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events, assert_alike):
