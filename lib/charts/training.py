@@ -190,11 +190,10 @@ def trained_stages(table: pd.DataFrame) -> Chart:
     column = "parameters"
     narrow = f"width < {NARROW}"
     short = f"datum.label == '{column}' ? '' : replace(datum.label, 'stage ', '')"
-    lines = "split(datum.label, ' ')"  # a word each, so that many stages have room
     axis = alt.Axis(
         labelAngle=0,
-        labelExpr=f"{narrow} ? ({short}) : {lines}",
-        labelOverlap="greedy",
+        labelExpr=f"{narrow} ? ({short}) : datum.label",
+        labelOverlap="greedy",  # of many stages on a phone
         orient="top",
         ticks=False,
         domain=False,
