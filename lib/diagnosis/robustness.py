@@ -37,8 +37,10 @@ def still_correct(
     """Which pictures no try of an attack fools, bool (epsilons, N) on the CPU.
 
     An attacker may leave a picture as it is: one that is misclassified without an attack counts
-    as misclassified at every epsilon, and epsilon 0 is without an attack. PGD has `TRIES` random
-    starts, each on the pictures that none before has fooled.
+    as misclassified at every epsilon, and epsilon 0 is without an attack. An attack by random tries
+    has `TRIES` of them, each on the pictures that none before has fooled. It begins with the
+    largest epsilon: a picture that stands there is not tried with a smaller one, whose
+    perturbations the larger one allows too.
 
     Parameters
     ----------
@@ -63,13 +65,17 @@ def still_correct(
         pixels = batch.to(device, non_blocking=True).float() / 255
         truth = truth.to(device, non_blocking=True)
         standing = _is_right(model, pixels, truth).repeat(len(epsilons), 1)
-        for of_epsilon, epsilon in zip(standing, epsilons, strict=True):
+        within_reach = torch.ones_like(truth, dtype=torch.bool)
+        for number in sorted(range(len(epsilons)), key=epsilons.__getitem__, reverse=True):
+            epsilon, of_epsilon = epsilons[number], standing[number]
             for _ in range(TRIES[attack] if epsilon else 0):
-                left = of_epsilon.nonzero()[:, 0]
+                left = (of_epsilon & within_reach).nonzero()[:, 0]
                 if len(left) == 0:
                     break
                 perturbed = _perturbed(model, pixels[left], truth[left], epsilon, attack, local)
                 of_epsilon[left] = _is_right(model, perturbed, truth[left])
+            if TRIES[attack] > 1:
+                within_reach = ~of_epsilon
         batches.append(standing.cpu())
     return torch.cat(batches, dim=1)
 

@@ -19,7 +19,6 @@ from lib.training.runs import Run, RunStore
 
 STEPS = 120  # of a network that learns by SGD, at least: with few labels an epoch is a step or two
 SMALLEST_BATCH = 10
-VALIDATING = 0.1  # of the time that such a network trains: what validation may take, roughly
 
 
 def settings(
@@ -48,8 +47,7 @@ def for_labels(recipe: Recipe, labels: int, validation: int) -> Recipe:
     """The recipe for so many labels; a head that is fitted to convergence keeps its own.
 
     With few labels there are smaller batches and more epochs; the learning rate goes with the
-    square root of the batch (Krizhevsky, "One weird trick ...", 2014). Validation takes a third of
-    the time that training takes for as many pictures, so with few labels it is not for each epoch.
+    square root of the batch (Krizhevsky, "One weird trick ...", 2014).
 
     Parameters
     ----------
@@ -60,8 +58,8 @@ def for_labels(recipe: Recipe, labels: int, validation: int) -> Recipe:
     batch = min(recipe.batch_size, max(SMALLEST_BATCH, labels // 10))
     epochs = max(recipe.epochs, math.ceil(STEPS / math.ceil(labels / batch)))
     rate = recipe.lr * math.sqrt(batch / recipe.batch_size)
-    every = min(epochs, math.ceil(validation / (3 * labels * VALIDATING)))
-    return recipe.replace(batch_size=batch, epochs=epochs, lr=rate, val_every=every)
+    adapted = recipe.replace(batch_size=batch, epochs=epochs, lr=rate)
+    return adapted.validated_for(labels, validation)
 
 
 def train(

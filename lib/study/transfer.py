@@ -118,7 +118,9 @@ def recipes(base: Recipe, map_views: int = 0) -> dict[Strategy, Recipe]:
     map_views : int   stored views per picture, of strategies that freeze most of the network
     """
     return {
-        "head": base.replace(strategy="head", augmentation="none", head_fit="lbfgs", epochs=1),
+        "head": base.replace(
+            strategy="head", augmentation="none", head_fit="lbfgs", epochs=1, val_every=1
+        ),
         "last_block": base.replace(strategy="last_block", map_views=map_views),
         "last_stage": base.replace(strategy="last_stage", map_views=map_views),
         "all": base,

@@ -2,7 +2,7 @@
 
 Label smoothing (Szegedy et al., 2016), automatic mixed precision (Micikevicius et al., 2018), the
 optimisers and learning rates of `lib.training.optimizers`. The whole dataset is on the device as
-uint8; batches are drawn and augmented there. After each validation all that changes is saved as a
+uint8; batches are drawn and augmented there. After validations all that changes is saved as a
 checkpoint, so an interrupted run resumes and ends as it would have ended.
 """
 
@@ -44,6 +44,8 @@ from lib.training.optimizers import learning_rates, optimizers_for
 from lib.training.recipe import Recipe
 from lib.training.runs import MEASURED, Run, RunStore, validation_rank
 from lib.training.threads import computing_with, threads_for
+
+SAVING = 0.05  # of the time that a run trains: what checkpoints may take
 
 
 def fit(
@@ -137,6 +139,7 @@ def train(
         check_compiler(device)
         source.network.compile()
     rates = learning_rates(recipe, steps * recipe.epochs)
+    save_from = 0.0  # on the clock; the first validation is saved
 
     done = int(state.history[-1]["epoch"]) if state.history else 0
     for epoch in [epoch for epoch in recipe.validated if epoch > done]:
@@ -170,8 +173,11 @@ def train(
             )
         state.history.append(row)
         keep_best(state)
-        with replacing(checkpoint) as file:
-            torch.save(state.state_dict(), file)
+        if now >= save_from:
+            with replacing(checkpoint) as file:
+                torch.save(state.state_dict(), file)
+            saved = time.perf_counter()
+            save_from = saved + (saved - now) / SAVING
         progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, before=done, **row)
         done = epoch
 

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +27,8 @@ OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_
 OF_OTHERS = ("weights", "strategy", "views", "map_views", "head_fit")
 # fields that earlier records lack, and what was done without them
 LATER = {"head_fit": "sgd", "map_views": 0, "val_every": 1}
+VALIDATING = 0.1  # of the time that a run trains: what validation may take, roughly
+PASSES = 3  # a picture takes as many times as long in training as in validation
 EARLIER_LAST_STAGE = "layer4"  # what `last_stage` is called in earlier records
 
 
@@ -135,6 +138,17 @@ class Recipe:
         """The epochs after which the network is validated, and so may be the best."""
         every = range(self.val_every, self.epochs, self.val_every)
         return [*every, self.epochs]
+
+    def validated_for(self, training: int, validation: int) -> Self:
+        """This recipe, validated so often that it takes about `VALIDATING` of the time of training.
+
+        Parameters
+        ----------
+        training, validation : int   numbers of pictures: with few to train on and many to validate
+                                     with, validation is not for every epoch
+        """
+        every = math.ceil(validation / (PASSES * training * VALIDATING))
+        return self.replace(val_every=min(every, self.epochs))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

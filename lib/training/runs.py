@@ -9,7 +9,7 @@ A run is the folder `runs/<run_id>/`:
 | `history.csv` | one row per epoch |
 | `model.safetensors` | the weights of the epoch that was best on val; see `Run.save_weights` |
 | `predictions.npz` | ids, labels and logits of val and test, by those weights |
-| `checkpoint.pt` | the state after the last epoch, while the run is unfinished |
+| `checkpoint.pt` | the state after one of the last validations, while the run is unfinished |
 | `summary.json` | the figures; written last, so a run that has it is finished |
 | `attacks.csv` | accuracy under attack, once it has been measured: the table of
   `lib.diagnosis.robustness.accuracy_under_attacks`, in records of earlier code without its counts |
@@ -205,7 +205,7 @@ class Run:
             file.write(weights.to_safetensors(tensors, metadata))
 
     def load_model(self, device: str | torch.device = "cpu") -> Classifier:
-        """The network with its best weights, in evaluation mode.
+        """The network with its best weights, in evaluation mode, its filters channels last.
 
         Raises
         ------
@@ -228,7 +228,8 @@ class Run:
         except RuntimeError as error:
             wrong = str(error).splitlines()[-1].strip()
             raise UserError(f"{file}: not the weights of the run's recipe ({wrong})") from error
-        return model.to(device).eval()
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.eval()
 
     def _load_frozen(self, model: Classifier, metadata: Mapping[str, str]) -> None:
         """Give the network the frozen part that its file of weights names but does not hold."""
