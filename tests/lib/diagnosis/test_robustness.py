@@ -124,6 +124,26 @@ def test_more_restarts_fool_no_fewer_pictures_and_attack_the_standing_ones_alone
     assert sizes[1] == standing[1].sum() < sizes[0]
 
 
+def test_a_picture_that_stands_is_not_attacked_with_less(model, monkeypatch):
+    images, labels = task(300)
+    sizes, attack = {}, attacks.pgd
+
+    def noted(model, pixels, labels, epsilon, *rest):
+        sizes.setdefault(round(255 * epsilon), len(pixels))
+        return attack(model, pixels, labels, epsilon, *rest)
+
+    monkeypatch.setattr(robustness, "pgd", noted)
+    epsilons = [0, 2 / 255, 6 / 255, 4 / 255]
+    clean, least, most, middle = robustness.still_correct(
+        model, images, labels, epsilons, "pgd", seeded(), batch_size=300
+    )
+    assert list(sizes) == [6, 4, 2]
+    assert sizes == {6: clean.sum(), 4: (clean & ~most).sum(), 2: (clean & ~middle).sum()}
+    assert 0 < most.sum() < middle.sum() < least.sum()
+    assert not (most & ~middle).any()
+    assert not (middle & ~least).any()
+
+
 def test_no_epsilon_is_measured_that_no_file_of_8_bits_can_carry():
     assert all(step == int(step) for step in robustness.STEPS)
     assert {robustness.QUOTED, *robustness.TABLED} <= {*robustness.STEPS}

@@ -35,13 +35,6 @@ def test_few_labels_have_smaller_batches_more_epochs_and_lower_rates():
     assert for_labels(HEAD, 30, 24) == HEAD
 
 
-@pytest.mark.parametrize(("labels", "every"), [(10, 120), (1000, 7), (5000, 2), (40_000, 1)])
-def test_validation_takes_a_tenth_of_the_time_or_less(labels, every):
-    recipe = for_labels(SCRATCH.replace(epochs=12), labels, validation=2000)
-    assert recipe.val_every == every
-    assert recipe.validated[-1] == recipe.epochs
-
-
 def test_every_setting_is_trained_on_the_same_draws(tiny, tmp_path):
     store = RunStore(tmp_path / "runs")
     settings = {"head": HEAD, "small_cnn": SCRATCH}

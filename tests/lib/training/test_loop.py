@@ -323,6 +323,22 @@ def test_rarer_validation_trains_to_the_same_network(tiny, quick, run, tmp_path)
     assert rare.summary["best_epoch"] in (4, 6)
 
 
+@pytest.mark.parametrize(("share", "saved"), [(1e-9, [1]), (math.inf, [1, 2, 3, 4, 5, 6])])
+def test_checkpoints_take_no_more_than_a_share_of_the_time(
+    tiny, quick, tmp_path, monkeypatch, share, saved
+):
+    epochs, save = [], torch.save
+
+    def noted(state, file):
+        epochs.append(state["history"][-1]["epoch"])
+        save(state, file)
+
+    monkeypatch.setattr(loop, "SAVING", share)
+    monkeypatch.setattr(loop.torch, "save", noted)
+    fit(quick, tiny, RunStore(tmp_path), "cpu")
+    assert epochs == saved
+
+
 @pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3]), (2, [2, 3]), (3, [3]), (9, [3])])
 def test_the_last_epoch_is_always_validated(every, epochs):
     assert Recipe(epochs=3, val_every=every).validated == epochs

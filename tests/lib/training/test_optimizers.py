@@ -64,6 +64,16 @@ def test_orthogonalised_keeps_directions_and_evens_out_their_sizes():
     np.testing.assert_allclose(found - found.diagonal().diag(), 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(16, 144), (64, 64), (90, 20)])
+def test_orthogonalised_is_the_newton_schulz_iteration(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.double() / matrix.double().norm()
+    for _ in range(5):
+        x = a * x + b * x @ x.T @ x + c * x @ x.T @ x @ x.T @ x
+    np.testing.assert_allclose(optimizers.orthogonalised(matrix), x, atol=1e-4)
+
+
 def test_muon_takes_the_filters_and_sgd_the_rest():
     recipe = Recipe(width=4, muon_lr=0.2, lr=0.4, bias_lr=8.0)
     resnet = Recipe(model="resnet18")

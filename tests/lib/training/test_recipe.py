@@ -101,6 +101,16 @@ def test_maps_are_stored_of_partly_frozen_networks_alone(strategy):
         Recipe(model="resnet18", strategy=strategy, map_views=2)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "every"), [(10, 120), (1000, 7), (5000, 2), (40_000, 1), (100_000, 1)]
+)
+def test_validation_takes_a_tenth_of_the_time_or_less(pictures, every):
+    """A picture takes a third of the time in validation that it takes in training."""
+    recipe = Recipe(epochs=120).validated_for(pictures, 2000)
+    assert recipe == Recipe(epochs=120, val_every=every)
+    assert 2000 / (3 * pictures * every) <= 0.1 or recipe.validated == [120]
+
+
 def test_earlier_records_keep_their_names():
     earlier = {**Recipe(model="resnet18", strategy="last_stage").to_dict(), "strategy": "layer4"}
     for field in LATER:

@@ -99,7 +99,7 @@ def test_a_workers_user_error_arrives_as_the_same_line(tiny, quick, tmp_path):
     assert type(raised.value) is UserError
 
 
-def test_a_killed_worker_is_one_line_and_costs_no_epoch(tiny, quick, tmp_path, killer):
+def test_a_killed_worker_is_one_line_and_costs_no_saved_epoch(tiny, quick, tmp_path, killer):
     recipes = [quick.replace(epochs=300, seed=seed) for seed in (0, 1)]
     with pytest.raises(UserError, match=r"was killed, .* resumes from the last ch") as raised:
         sweep.train(recipes, tiny, RunStore(tmp_path), "cpu")
