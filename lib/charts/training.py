@@ -43,7 +43,7 @@ def learning_curves(history: pd.DataFrame, by: str = "model") -> Chart:
     """Accuracy above loss, by epoch: validation solid, training dashed, every run behind the mean.
 
     Columns: run_id, `by`, epoch, train_loss, train_accuracy, val_loss, val_accuracy; one row
-    per epoch of a run.
+    per validation of a run.
     """
     names = list(history[by].unique())
     figures = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -131,7 +131,7 @@ def schedule(history: pd.DataFrame) -> Chart:
     if len(mean) > 1:
         rise = "warm-up to" if mean["lr"].idxmax() > 0 else "from"
         title = f"Learning rate: {rise} {mean['lr'].max():.2g}, then cosine decay to 0"
-    return finished(chart, 220, title, "Learning rate at the last step of each epoch")
+    return finished(chart, 220, title, "Learning rate at the last step before each validation")
 
 
 def accuracy_over(
@@ -172,7 +172,7 @@ def accuracy_over(
         layers.append(line_labels(means, by, x, "val_accuracy", colour, (high - low) / 220))
     chart = layered(*layers) if selected is None else layered(*layers).add_params(selected)
     title = f"Validation accuracy by {'epoch' if x == 'epoch' else 'training time'}"
-    subtitle = f"Measured after each epoch, {seeds_of(groups)}{_behind(groups)}"
+    subtitle = f"Measured at each validation, {seeds_of(groups)}{_behind(groups)}"
     subtitle += "" if target is None else f"; dashed: the target, {per_cent(target, 0)}"
     return finished(chart, 300, title, subtitle)
 

@@ -6,7 +6,7 @@ A run is the folder `runs/<run_id>/`:
 |---|---|
 | `recipe.json`, `dataset.json` | what was asked, of which pictures |
 | `environment.json` | the machine and the versions |
-| `history.csv` | one row per epoch |
+| `history.csv` | one row per validation |
 | `model.safetensors` | the weights of the epoch that was best on val; see `Run.save_weights` |
 | `predictions.npz` | ids, labels and logits of val and test, by those weights |
 | `checkpoint.pt` | the state after one of the last validations, while the run is unfinished |
@@ -147,7 +147,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch; `seconds` counts from the run's start."""
+        """One row per validation; `seconds` counts from the run's start."""
         with self._reading("history.csv") as file:
             return pd.read_csv(file)
 
