@@ -162,7 +162,7 @@ def measure(folder: Path, keys: int, pace: float, start: float) -> dict:
     def drawn() -> float:
         """Wait until the current picture is on the screen; the time."""
         while not stage.displayed:
-            root.update()
+            root.tk.dooneevent(0)  # waits, as mainloop does; asking on and on would take a core
         root.update_idletasks()
         root.winfo_pointerx()  # a question to the X server, answered when all before is drawn
         return time.monotonic()

@@ -1,6 +1,7 @@
 """The picture on a neutral background: fit, zoom, pan, and a flash of its frame."""
 
 import tkinter as tk
+from collections.abc import Iterable
 from functools import partial
 
 from PIL import Image, ImageTk
@@ -52,6 +53,7 @@ class PictureView(tk.Canvas):
         self._drag: tuple[int, int] | None = None
         self._photo: ImageTk.PhotoImage | None = None
         self._image = self.create_image(0, 0)
+        self._ready: dict[ImageTk.PhotoImage, int] = {}  # hidden items
         self._text = self.create_text(0, 0, justify="center", fill=style.palette.muted)
         self._frame = self.create_rectangle(0, 0, 0, 0, state="hidden", width=style.px(6))
         self._timers = Timers(self)
@@ -71,6 +73,14 @@ class PictureView(tk.Canvas):
         self._picture, self._full, self.zoom = picture, None, None
         self._put(photo)
         self.itemconfigure(self._text, text="")
+
+    def keep_ready(self, photos: Iterable[ImageTk.PhotoImage]) -> None:
+        """Have the X server hold these photos, so that showing one only copies it to the screen."""
+        old, self._ready = self._ready, {}
+        for photo in photos:
+            hidden = old.pop(photo, 0) or self.create_image(0, 0, image=photo, state="hidden")
+            self._ready[photo] = hidden
+        self.delete(*old.values())
 
     def show_text(self, text: str, strong: bool = False) -> None:
         """Show a text in place of the picture."""

@@ -1,7 +1,7 @@
 """Show the current picture with its label, the counts, the pace and the thumbnails.
 
-The next pictures are converted to the screen's format in advance, so that a key press only has to
-show one.
+The next pictures are converted to the screen's format and sent to the X server in advance, so that
+a key press only has to show one.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from labeler.window.layout import Layout
 from labeler.window.theme import class_colour, display_name
 from labeler.window.widgets import Thumbnails, Timers
 
-POLL = 4  # milliseconds between checks while a picture is being decoded
+POLL = 2  # milliseconds between checks while a picture is being decoded
 BLANK = 150  # milliseconds until the last picture is cleared if the next is not decoded yet
 PREPARED = 2  # next pictures that are converted to the screen's format
 
@@ -43,6 +43,11 @@ class Stage:
         self.view.bind("<Button-5>", lambda _: self.zoom(-1))
         self.view.bind("<MouseWheel>", lambda event: self.zoom(1 if event.delta > 0 else -1))
 
+    @property
+    def searching(self) -> bool:
+        """Whether the folder is being read and no picture has been found yet."""
+        return self.desk.scanning and self.desk.order.current is None
+
     def clear(self) -> None:
         """Stop all updates, before another stage takes over."""
         self._timers.clear()
@@ -60,6 +65,7 @@ class Stage:
         name = self.desk.order.current
         if name is None:
             self._timers.cancel("blank")
+            self._timers.cancel("show")
             self._explain_empty()
             return
         upcoming = self.desk.prefetch(self.view.box)
@@ -67,7 +73,7 @@ class Stage:
         if picture is None:
             if "blank" not in self._timers:
                 self._timers.schedule("blank", BLANK, lambda: self.view.show_text("…"))
-            self._timers.schedule("show", POLL, self._show_if_ready)
+            self._timers.schedule("show", POLL, self._show_when_decoded)
             return
         self._timers.cancel("blank")
         if isinstance(picture, Picture):
@@ -78,6 +84,12 @@ class Stage:
         self.displayed = name
         self._photos = {n: photo for n, photo in self._photos.items() if n in (name, *upcoming)}
         self._timers.schedule("prepare", 1, self._prepare)
+
+    def _show_when_decoded(self) -> None:
+        if self.desk.picture is None:
+            self._timers.schedule("show", POLL, self._show_when_decoded)
+        else:
+            self._show_if_ready()
 
     def _explain_empty(self) -> None:
         desk = self.desk
@@ -107,6 +119,7 @@ class Stage:
 
     def _prepare(self) -> None:
         """Convert the next pictures to the screen's format, one at a time."""
+        self.view.keep_ready(self._photos.values())
         for name in self.desk.order.upcoming()[:PREPARED]:
             picture = self.desk.prefetcher.get(name)
             if picture is None:

@@ -167,8 +167,8 @@ class Window:
         self.layout.set_notice(text, warning)
 
     def _tick(self) -> None:
-        waiting = self.stage and not self.stage.displayed
-        self._next_tick = self.root.after(POLL if waiting else TICK, self._tick)
+        searching = self.stage and self.stage.searching
+        self._next_tick = self.root.after(POLL if searching else TICK, self._tick)
         if self.notice and time.monotonic() > self._notice_until:
             self.notify("")
         if self.stage:

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from labeler import pictures as module
 from labeler.pictures import Picture, Prefetcher, Unreadable, decode, fit
@@ -53,6 +53,37 @@ def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path, monkeypatch):
     picture = decode(path, (800, 600))
     assert read == [(1000, 750)]
     assert (picture.size, picture.image.size) == ((4000, 3000), (800, 600))
+
+
+def scene(size):
+    """Sharp edges, fine lines and noise, in colour."""
+    image = Image.effect_noise(size, 40).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for number in range(60):
+        left, top = number * size[0] // 60, number * size[1] // 60
+        colour = (37 * number % 256, 91 * number % 256, 151 * number % 256)
+        draw.ellipse((left, top, left + size[0] // 9, top + size[1] // 9), fill=colour)
+        draw.line((left, 0, size[0] - left, size[1]), fill=colour, width=3)
+    return image
+
+
+@pytest.mark.parametrize("size", [(3000, 2250), (1200, 3000), (5000, 600), (1500, 1100)])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_shrunk_picture_is_as_sharp_as_all_its_pixels_resized(tmp_path, size, suffix):
+    path = tmp_path / f"scene.{suffix}"
+    scene(size).save(path)
+    shown = decode(path, (1092, 547)).image
+    with Image.open(path) as image:
+        best = image.convert("RGB").resize(shown.size, Image.Resampling.LANCZOS)
+    difference = ImageStat.Stat(ImageChops.difference(shown, best))
+    assert max(difference.mean) < 9
+    assert max(high for _, high in difference.extrema) < 128
+    assert edges(shown) > 0.6 * edges(best)
+
+
+def edges(image):
+    """The mean strength of a picture's edges."""
+    return ImageStat.Stat(image.convert("L").filter(ImageFilter.FIND_EDGES)).mean[0]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

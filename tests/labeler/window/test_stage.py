@@ -1,7 +1,9 @@
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
+from labeler.pictures import decode
 from labeler.record.table import write_table
 from labeler.suggestions import Suggestions
 from lib.data.tables import Table
@@ -140,6 +142,64 @@ def test_a_filter_that_nothing_matches_is_explained(open_window, pictures):
     assert view.itemcget(view._text, "text").startswith("No more pictures match the filter.")
 
 
-def test_the_next_pictures_are_prepared_for_the_screen(open_window, pictures):
-    stage = (driver := open_window(pictures())).stage
-    driver.wait(lambda: {"1.png", "2.png"} <= set(stage._photos))
+def on_the_server(view):
+    """The photos that the X server holds, by their names in Tk."""
+    items = view.find_all()
+    return {view.itemcget(item, "image") for item in items if view.type(item) == "image"} - {""}
+
+
+def test_the_pictures_around_are_ready_on_the_x_server(open_window, pictures):
+    driver = open_window(pictures())
+    stage, view = driver.stage, driver.window.layout.view
+    driver.press("a", "a")
+    around = {f"{number}.png" for number in (1, 2, 3, 4)}
+    driver.wait(lambda: set(stage._photos) == around)
+    driver.wait(lambda: on_the_server(view) == {str(photo) for photo in stage._photos.values()})
+    ready = {name: str(photo) for name, photo in stage._photos.items()}
+    driver.press("b")
+    assert view.itemcget(view._image, "image") == ready["3.png"]
+    driver.wait(lambda: ready["1.png"] not in on_the_server(view))
+    driver.press("Left")
+    assert view.itemcget(view._image, "image") == ready["2.png"]
+
+
+def test_a_picture_is_shown_when_it_is_decoded_and_only_if_it_is_still_wanted(
+    open_window, pictures, monkeypatch
+):
+    folder = pictures(*[f"{number}.png" for number in range(40)])
+    driver = open_window(folder)
+    held, release = [], Event()
+
+    def slow(path, box):
+        held.append(path.name)
+        release.wait(20)
+        return decode(path, box)
+
+    monkeypatch.setattr("labeler.pictures.decode", slow)
+    driver.window.run("go_to", "30.png")
+    driver.wait(lambda: "30.png" in held)
+    driver.root.event_generate("<KeyPress-a>")
+    driver.root.event_generate("<KeyRelease-a>")
+    assert (driver.displayed, driver.session.labels) == (None, {}), "a key without a picture"
+    driver.window.run("go_to", "20.png")
+    release.set()
+    driver.wait(lambda: driver.displayed)
+    assert driver.displayed == "20.png"
+    driver.press("b")
+    assert driver.session.labels == {"20.png": "1"}
+
+
+def test_after_the_last_picture_nothing_is_waited_for(open_window, pictures, monkeypatch):
+    folder = pictures(*[f"{number}.png" for number in range(20)])
+    driver = open_window(folder)
+    driver.press(*"ababab")
+    release = Event()
+    monkeypatch.setattr(
+        "labeler.pictures.decode", lambda path, box: release.wait(20) and decode(path, box)
+    )
+    driver.window.run("go_to", "18.png")
+    assert "show" in driver.stage._timers
+    driver.window.run("choose", "skipped")
+    release.set()
+    assert (driver.displayed, driver.stage.searching) == (None, False)
+    assert "show" not in driver.stage._timers
