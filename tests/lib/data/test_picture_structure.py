@@ -19,7 +19,7 @@ from benchmarks._hostile import (
     webp_bomb,
 )
 from lib.data import picture_structure
-from lib.data.picture_files import FORMATS
+from lib.data.picture_files import FORMATS, UnreadablePicture, read
 from lib.data.picture_structure import Structure, UnknownFormat, inspect
 
 JPEG_COMMENT = 0xFE
@@ -141,6 +141,36 @@ def test_a_structure_that_takes_long_to_read_is_refused(fine, too_much, message)
     with pytest.raises(ValueError, match=message) as caught:
         inspect(too_much)
     assert "\n" not in str(caught.value)
+
+
+def pairs(count):
+    """Bytes that look like the starts of so many scans, as a film behind a photograph may."""
+    return b"\xff\xda" * count
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_scans_are_counted_only_where_a_decoder_reads_more_than_one(mode):
+    sequential, progressive = (
+        encoded("JPEG", noise(mode=mode), progressive=progressive) for progressive in (False, True)
+    )
+    assert inspect(sequential + pairs(200)).plain
+    assert read(sequential + pairs(200) + b"\xff\xd9", Image.Image.tobytes)
+    with pytest.raises(ValueError, match="scans"):
+        inspect(progressive + pairs(200))
+    again = sequential[sequential.rindex(b"\xff\xda") : -2]
+    with pytest.raises(UnreadablePicture, match="broken data stream"):
+        read(sequential[:-2] + again * 200 + b"\xff\xd9", Image.Image.tobytes)
+
+
+def test_scans_are_counted_where_the_first_lacks_a_component():
+    sequential = encoded("JPEG")
+    scan = sequential.rindex(b"\xff\xda")
+    length = 2 + int.from_bytes(sequential[scan + 2 : scan + 4])
+    first = b"\xff\xda\0\x08\x01" + sequential[scan + 5 : scan + 7] + b"\0\x3f\0"
+    apart = sequential[:scan] + first + sequential[scan + length :]
+    assert inspect(apart).pixels == 45 * 31
+    with pytest.raises(ValueError, match="scans"):
+        inspect(apart + pairs(200))
 
 
 def test_marker_filling_takes_no_longer_than_its_limit():
