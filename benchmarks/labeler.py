@@ -14,15 +14,19 @@ Measures the real window, in a process of its own on a virtual display (Xvfb):
 
 A picture counts as shown when the X server has drawn it. The files are in the system's cache.
 
-Result (two cores, Python 3.11, Tk 8.6, Pillow 13; one run):
+Result (two cores that other programs kept busy too, given to the labeler first; Python 3.11,
+Tk 8.6, Pillow 13; one run):
 
                                                  median      p95    worst   memory
-    open 100,000 small pictures, none labelled   0.36 s   0.39 s   0.39 s   200 MB
-    the same, first 280 labels                   3.1 ms   6.6 ms    12 ms   247 MB
-    open 100,000 of which 90,000 are labelled    0.48 s   0.50 s   0.50 s   200 MB
-    the same, 280 labels after 90,000            3.4 ms   6.6 ms    10 ms   275 MB
-    12-megapixel JPEGs, 4 keys per second        4.5 ms   8.9 ms    16 ms   241 MB
-    12-megapixel JPEGs, as fast as they come      24 ms    63 ms    81 ms   231 MB
+    open 100,000 small pictures, none labelled   0.85 s   1.05 s   1.05 s   205 MB
+    the same, first 280 labels                   4.6 ms    13 ms   197 ms   266 MB
+    open 100,000 of which 90,000 are labelled    1.06 s   1.14 s   1.14 s   205 MB
+    the same, 280 labels after 90,000            3.8 ms    15 ms    42 ms   299 MB
+    12-megapixel JPEGs, 4 keys per second        4.3 ms    11 ms   437 ms   325 MB
+    12-megapixel JPEGs, as fast as they come      28 ms    56 ms   218 ms   272 MB
+
+Without a pause between keys, two cores are busy all the time: a picture takes 45 ms of one to
+decode, about 36 of them for JPEG's entropy coding, which no smaller scale saves, and 10 ms to show.
 """
 
 import argparse

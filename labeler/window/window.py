@@ -168,7 +168,7 @@ class Window:
 
     def _tick(self) -> None:
         searching = self.stage and self.stage.searching
-        self._next_tick = self.root.after(POLL if searching else TICK, self._tick)
+        self._next_tick = self.root.after(2 * POLL if searching else TICK, self._tick)
         if self.notice and time.monotonic() > self._notice_until:
             self.notify("")
         if self.stage:
