@@ -161,36 +161,60 @@ def rand_augment(
 
 
 def _apply_chosen(images: Tensor, choice: Tensor, negative: Tensor, strength: float) -> Tensor:
-    """Sort the pictures by operation and sign, run each on its group, and sort them back."""
-    variants = [(operation, sign) for operation in OPERATIONS.values() for sign in (1, -1)]
-    variant = 2 * choice + negative * (choice < len(SIGNED))
-    order = variant.argsort()
-    sizes = torch.bincount(variant, minlength=len(variants)).tolist()  # waits for the device, once
+    """Sort the pictures by operation, run each on its group, and sort them back.
+
+    All warps are one group, and so are all blends: most of the time in a small batch goes into
+    calling the device.
+    """
+    order = choice.argsort()
+    choice, negative = choice[order], negative[order]
     changed = images.index_select(0, order)
-    for (operation, sign), group in zip(variants, changed.split(sizes), strict=True):
+    sizes = torch.bincount(choice, minlength=len(OPERATIONS)).tolist()  # waits for the device, once
+    of_warps, of_blends, of_others = (
+        sizes[: len(WARPS)],
+        sizes[len(WARPS) : len(SIGNED)],
+        sizes[len(SIGNED) :],
+    )
+    warped, blended, *others = changed.split([sum(of_warps), sum(of_blends), *of_others])
+    end = len(warped) + len(blended)
+    if len(warped):
+        variant = 2 * choice[: len(warped)] + negative[: len(warped)]
+        warped.copy_(_warp(warped, variant, strength))
+    if len(blended):
+        blended.copy_(_blend(blended, of_blends, negative[len(warped) : end], strength))
+    for operation, group in zip(UNSIGNED.values(), others, strict=True):
         if len(group):
-            group.copy_(operation(group, sign * strength))
+            group.copy_(operation(group, strength))
     return changed.index_select(0, order.argsort())
 
 
-def _warp(source: Callable, images: Tensor, strength: float) -> Tensor:
-    """Fetch each pixel from where `source` says it came, nearest neighbour, black outside."""
-    index, inside = _source_pixels(source, strength, *images.shape[2:], images.device)
+def _warp(images: Tensor, variant: Tensor, strength: float) -> Tensor:
+    """Fetch each pixel from where its picture's warp says it came, black outside.
+
+    The variant int64 (N,) is twice the warp's place in `WARPS`, plus one for the negative sign.
+    """
+    index, inside = _source_pixels(strength, *images.shape[2:], images.device)
     pixels = images.flatten(2)
-    return pixels.gather(2, index.expand_as(pixels)).mul_(inside).view(images.shape)
+    fetched = pixels.gather(2, index.index_select(0, variant)[:, None].expand_as(pixels))
+    return fetched.mul_(inside.index_select(0, variant)[:, None]).view(images.shape)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _source_pixels(
-    source: Callable, strength: float, height: int, width: int, device: torch.device
+    strength: float, height: int, width: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The pixel shown at each of H * W places, int64, and whether there is one, uint8."""
+    """The pixel shown at each of H * W places, and whether there is one, of every variant.
+
+    The nearest one, as int64 (variants, H * W); whether it exists, as uint8 of the same shape.
+    """
     x = torch.arange(width, dtype=torch.float64)
     y = torch.arange(height, dtype=torch.float64)[:, None]
-    x, y = torch.broadcast_tensors(*(place.round() for place in source(x, y, strength)))
+    sources = [source(x, y, sign * strength) for source in WARPS.values() for sign in (1, -1)]
+    places = [torch.broadcast_tensors(x.round(), y.round()) for x, y in sources]
+    x, y = (torch.stack(coordinate).flatten(1) for coordinate in zip(*places, strict=True))
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     index = (y * width + x).long() * inside
-    return index.flatten().to(device), inside.flatten().to(torch.uint8).to(device)
+    return index.to(device), inside.to(torch.uint8).to(device)
 
 
 def _rotation_source(x: Tensor, y: Tensor, strength: float) -> tuple[Tensor, Tensor]:
@@ -201,10 +225,19 @@ def _rotation_source(x: Tensor, y: Tensor, strength: float) -> tuple[Tensor, Ten
     return cos * x - sin * y + centre_x, sin * x + cos * y + centre_y
 
 
-def _blend(degenerate: Callable, images: Tensor, strength: float) -> Tensor:
-    """Move away from (strength > 0) or towards (< 0) the degenerate picture, as PIL enhances."""
+def _blend(images: Tensor, sizes: list[int], negative: Tensor, strength: float) -> Tensor:
+    """Move away from the degenerate picture, or towards it where negative, as PIL enhances.
+
+    The first `sizes[0]` pictures take the first of `BLENDS`, and so on.
+    """
     values = images.float()
-    return _to_uint8(torch.lerp(degenerate(values), values, 1 + 0.9 * strength).clamp_(0, 255))
+    degenerate = torch.zeros_like(values)
+    parts = zip(BLENDS.values(), values.split(sizes), degenerate.split(sizes), strict=True)
+    for fill, part, target in parts:
+        if len(part):
+            fill(part, target)
+    weight = torch.where(negative == 1, 1 - 0.9 * strength, 1 + 0.9 * strength)
+    return _to_uint8(degenerate.lerp_(values, weight[:, None, None, None]).clamp_(0, 255))
 
 
 def _to_uint8(values: Tensor) -> Tensor:
@@ -213,15 +246,16 @@ def _to_uint8(values: Tensor) -> Tensor:
 
 def _grey(values: Tensor) -> Tensor:
     red, green, blue = values.unbind(1)
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).floor_()[:, None]
+    grey = (0.2989 * red).add_(0.587 * green).add_(0.114 * blue)
+    return grey.floor_()[:, None]
 
 
 def _smooth(values: Tensor) -> Tensor:
     """PIL's filter SMOOTH: a 3 x 3 mean whose centre weighs five times; the border stays."""
-    columns = values[..., :-2, :] + values[..., 1:-1, :] + values[..., 2:, :]
-    squares = columns[..., :-2] + columns[..., 1:-1] + columns[..., 2:]
+    columns = (values[..., :-2, :] + values[..., 1:-1, :]).add_(values[..., 2:, :])
+    squares = (columns[..., :-2] + columns[..., 1:-1]).add_(columns[..., 2:])
     smooth = values.clone()
-    smooth[..., 1:-1, 1:-1] = ((squares + 4 * values[..., 1:-1, 1:-1]) / 13).round_()
+    smooth[..., 1:-1, 1:-1] = squares.add_(values[..., 1:-1, 1:-1], alpha=4).div_(13).round_()
     return smooth
 
 
@@ -232,8 +266,9 @@ def _posterize(images: Tensor, strength: float) -> Tensor:
 
 def _solarize(images: Tensor, strength: float) -> Tensor:
     """Invert the values from a threshold on; 255 - v is v with all its bits flipped."""
-    above = images >= 255 * (1 - strength)
-    return images ^ (above.to(torch.uint8) * 255)
+    threshold = math.ceil(255 * (1 - strength))
+    above = images.clone().ge_(threshold)  # uint8, which is quicker than bool
+    return above.mul_(255).bitwise_xor_(images)
 
 
 def _autocontrast(images: Tensor, _: float) -> Tensor:
@@ -241,7 +276,7 @@ def _autocontrast(images: Tensor, _: float) -> Tensor:
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
     flat = low == high
     low, span = low.masked_fill(flat, 0), (high - low).masked_fill(flat, 255)
-    return _to_uint8((images - low) * 255.0 / span)
+    return _to_uint8((images - low).float().mul_(255).div_(span.float()))
 
 
 def _equalize(images: Tensor, _: float) -> Tensor:
@@ -251,33 +286,40 @@ def _equalize(images: Tensor, _: float) -> Tensor:
     histogram.scatter_add_(2, values, histogram.new_ones(1).expand_as(values))
     brightest = histogram.gather(2, images.flatten(2).amax(2, keepdim=True).long())
     step = (values.shape[2] - brightest) // 255
-    below = histogram.cumsum(2) - histogram
+    below = histogram.cumsum(2, dtype=torch.int32) - histogram
     table = ((below + step // 2) / step).clamp(max=255)
     table = torch.where(step > 0, table, torch.arange(256.0, device=images.device))
     return table.to(torch.uint8).gather(2, values).view(images.shape)
 
 
-# An operation maps uint8 (n, 3, H, W) and a strength, which is magnitude / 30, to uint8 of the same
-# shape. Signed ones, first in the table, also take negative strengths. A warp says which place of
-# the old picture the pixel (x, y) of the new one shows.
-SIGNED: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "ShearX": partial(_warp, lambda x, y, s: (x + 0.3 * s * (y + 0.5), y)),
-    "ShearY": partial(_warp, lambda x, y, s: (x, y + 0.3 * s * (x + 0.5))),
-    "TranslateX": partial(_warp, lambda x, y, s: (x - int(150 / 331 * s * x.numel()), y)),
-    "TranslateY": partial(_warp, lambda x, y, s: (x, y - int(150 / 331 * s * y.numel()))),
-    "Rotate": partial(_warp, _rotation_source),
-    "Brightness": partial(_blend, lambda values: values.new_zeros(1)),
-    "Color": partial(_blend, _grey),
-    "Contrast": partial(_blend, lambda values: _grey(values).mean((1, 2, 3), keepdim=True)),
-    "Sharpness": partial(_blend, _smooth),
+# Every operation takes a strength, which is magnitude / 30. Warps and blends are signed: they also
+# take negative strengths. A warp says which place of the old picture the pixel (x, y) of the new one
+# shows. A blend fills in the degenerate picture, from which to move away, where it is not black.
+# Any other operation maps uint8 (n, 3, H, W) to uint8 of the same shape.
+WARPS: dict[str, Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
+    "ShearX": lambda x, y, s: (x + 0.3 * s * (y + 0.5), y),
+    "ShearY": lambda x, y, s: (x, y + 0.3 * s * (x + 0.5)),
+    "TranslateX": lambda x, y, s: (x - int(150 / 331 * s * x.numel()), y),
+    "TranslateY": lambda x, y, s: (x, y - int(150 / 331 * s * y.numel())),
+    "Rotate": _rotation_source,
 }
-OPERATIONS: dict[str, Callable[[Tensor, float], Tensor]] = SIGNED | {
+BLENDS: dict[str, Callable[[Tensor, Tensor], object]] = {
+    "Brightness": lambda values, degenerate: None,
+    "Color": lambda values, degenerate: degenerate.copy_(_grey(values)),
+    "Contrast": lambda values, degenerate: degenerate.copy_(
+        _grey(values).mean((1, 2, 3), keepdim=True)
+    ),
+    "Sharpness": lambda values, degenerate: degenerate.copy_(_smooth(values)),
+}
+UNSIGNED: dict[str, Callable[[Tensor, float], Tensor]] = {
     "Identity": lambda images, _: images,
     "Posterize": _posterize,
     "Solarize": _solarize,
     "AutoContrast": _autocontrast,
     "Equalize": _equalize,
 }
+SIGNED = (*WARPS, *BLENDS)
+OPERATIONS = (*SIGNED, *UNSIGNED)
 
 
 # Cutout, MixUp, CutMix
