@@ -70,9 +70,8 @@ class PictureBatches:
 
     def augmented(self, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pixels float32 (N, 3, H, W) and targets (N, classes) of the chosen pictures."""
-        images = self.train.images.index_select(
-            0, chosen
-        )  # on a CPU many times as fast as [chosen]
+        # on a CPU many times as fast as [chosen]
+        images = self.train.images.index_select(0, chosen)
         labels = self.train.labels.index_select(0, chosen)
         pixels, targets = augment(images, labels, self.policy, self.classes, generator, self.flip)
         return pixels.contiguous(memory_format=torch.channels_last), targets
