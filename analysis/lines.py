@@ -25,6 +25,11 @@ class RunAtWork:
     val_accuracy: float = 0.0
 
 
+def plain(line: str) -> str:
+    """The line without breaks and without what a terminal takes for a command, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 class Lines:
     """A line when a notebook starts and ends, and every ten seconds one with what is at work.
 
@@ -115,8 +120,5 @@ class Lines:
 
     def _write(self, text: str) -> None:
         self.last = self.clock()
-        line = f"{self.title}: {text}"
-        # a folder's name may hold a line break, or what a terminal takes for a command
-        plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        self.stream.write(f"{plain}\n")
+        self.stream.write(f"{plain(f'{self.title}: {text}')}\n")  # a folder's name may hold any
         self.stream.flush()

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from analysis.lines import Lines
+from analysis.lines import Lines, plain
 
 BAR = "{desc:<34} {bar:24} {n_fmt}/{total_fmt}{postfix}  {remaining} left"
 
@@ -42,13 +42,10 @@ class Progress:
         elif event["event"] == "run":
             self._end(run)  # of a worker that died
             self.epochs[run] = self._bar(f"    {event['label']}", event["epochs"], self._row())
+        elif event["event"] == "decode":
+            self._prepare(f"decoding {plain(event['dataset'])}", event["done"], event["total"])
         elif event["event"] == "embedding":
-            name = f"embedding by {event['engine']}"
-            if name not in self.epochs:
-                self.epochs[name] = self._bar(f"    {name}", event["pictures"], self._row())
-            self.epochs[name].update(event["done"] - self.epochs[name].n)
-            if event["done"] == event["pictures"]:
-                self._end(name)
+            self._prepare(f"embedding by {event['engine']}", event["done"], event["pictures"])
         elif event["event"] == "epoch":
             bar = self.epochs[run]
             if bar.n == 0:  # a resumed run's earlier epochs took none of this time
@@ -66,6 +63,14 @@ class Progress:
         """Take the bars away."""
         for bar in (*self.epochs.values(), self.runs, self.days):
             bar.close()
+
+    def _prepare(self, what: str, done: int, pictures: int) -> None:
+        """Show how many pictures are decoded or embedded, until all are."""
+        if what not in self.epochs:
+            self.epochs[what] = self._bar(f"    {what}", pictures, self._row())
+        self.epochs[what].update(done - self.epochs[what].n)
+        if done == pictures:
+            self._end(what)
 
     def _row(self) -> int:
         """The first row below the days and the runs that no bar has."""

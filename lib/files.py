@@ -148,9 +148,9 @@ def unencodable(error: UnicodeEncodeError) -> str:
     return f"{around!a} holds a character that is not in UTF-8"
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, all of it or nothing."""
-    write_text(path, json.dumps(without_nan(value), indent=2) + "\n")
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Write `value` as JSON, all of it or nothing; long lists are quicker without an indent."""
+    write_text(path, json.dumps(without_nan(value), indent=indent) + "\n")
 
 
 def read_json(path: Path) -> Any:

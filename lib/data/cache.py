@@ -10,8 +10,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from lib.data.splits import arrange
 from lib.errors import UserError
 from lib.files import locked, read_json, write_json
 
-CHUNK = 2**24  # bytes of pixels copied at a time
+CHUNK = 2**24  # bytes of pixels in memory at a time
 
 
 @dataclass(frozen=True)
@@ -107,21 +107,19 @@ def _make(cache: Path, choices: Choices, decode: Callable[[Path], Decoded]) -> N
         unfinished = Path(scratch, "cache")
         unfinished.mkdir()
         listing, digests, damaged = decode(unfinished / "decoded.raw")
-        decoded = _map(unfinished / "decoded.raw", len(listing.ids), choices.size)
-        whole = np.setdiff1d(np.arange(len(decoded)), list(damaged))
+        whole = np.setdiff1d(np.arange(len(listing.ids)), list(damaged))
         _refuse_lost_splits(listing, whole, damaged)
         order, lengths = choices.arrange(listing.take(whole), digests[whole])
         order = whole[order]
-        _write(unfinished / "pixels.raw", decoded, order)
-        del decoded  # Windows removes no file that is mapped
-        (unfinished / "decoded.raw").unlink()
+        chunks = _in_order(unfinished / "decoded.raw", order, choices.size)
         contents = describe(
-            _map(unfinished / "pixels.raw", len(order), choices.size),
+            _written(unfinished / "pixels.raw", chunks),
             listing.take(order),
             lengths,
             [(listing.ids[place], damaged[place].reason) for place in sorted(damaged)],
         )
-        write_json(unfinished / "contents.json", asdict(contents))
+        (unfinished / "decoded.raw").unlink()
+        write_json(unfinished / "contents.json", vars(contents), indent=None)
         unfinished.rename(cache)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -131,7 +129,7 @@ def _refuse_lost_splits(
     listing: Listing, whole: np.ndarray, damaged: dict[int, UnreadablePicture]
 ) -> None:
     """Stop if a split that the source brings has no readable picture; none is made in its place."""
-    for split in set(listing.splits) - set(listing.splits[whole]):
+    for split in np.setdiff1d(listing.splits, listing.splits[whole]):
         places = np.flatnonzero(listing.splits == split)
         raise UserError(
             f"no picture of the split {split} can be read ({damaged[places[0]]}, "
@@ -139,10 +137,27 @@ def _refuse_lost_splits(
         )
 
 
-def _write(path: Path, images: np.ndarray, order: np.ndarray) -> None:
+def _in_order(path: Path, order: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The pictures of a raw file in another order, uint8 (n, 3, size, size), a chunk at a time.
+
+    They are read and not mapped, since the process would keep the pages of a map.
+    """
+    length = 3 * size**2
+    with path.open("rb", buffering=0) as file:
+        for places in np.array_split(order, len(order) * length // CHUNK + 1):
+            pictures = []
+            for place in places.tolist():
+                file.seek(place * length)
+                pictures.append(file.read(length))
+            yield np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, 3, size, size)
+
+
+def _written(path: Path, chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same chunks, each once it is written to a new file; that is on disk after the last."""
     with path.open("wb") as file:
-        for places in np.array_split(order, _chunk_count(images)):
-            file.write(images[places].data)
+        for chunk in chunks:
+            file.write(chunk.data)
+            yield chunk
         file.flush()
         os.fsync(file.fileno())
 
@@ -151,26 +166,23 @@ def _map(path: Path, count: int, size: int) -> np.ndarray:
     return np.memmap(path, np.uint8, mode="c", shape=(count, 3, size, size))
 
 
-def _chunk_count(images: np.ndarray) -> int:
-    return images.nbytes // CHUNK + 1
-
-
 def describe(
-    images: np.ndarray,
+    chunks: Iterable[np.ndarray],
     listing: Listing,
     lengths: list[int],
     skipped: list[tuple[str, str]],
 ) -> Contents:
-    """Measure arranged pictures, uint8 (N, 3, H, W), reading them from first to last."""
+    """Measure arranged pictures, uint8 (N, 3, H, W), which come in chunks from first to last."""
     pixel_hash = hashlib.blake2b()
-    for chunk in np.array_split(images, _chunk_count(images)):
-        pixel_hash.update(chunk.data)
-    train = images[: lengths[0]]
     total, squares = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for chunk in np.array_split(train, _chunk_count(train)):
-        total += chunk.sum(axis=(0, 2, 3), dtype=np.int64)
-        squares += np.square(chunk, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
-    count = train[:, 0].size
+    count, left = 0, lengths[0]  # values of a channel in train, and pictures of it that are to come
+    for chunk in chunks:
+        pixel_hash.update(chunk.data)
+        train = chunk[:left]
+        total += train.sum(axis=(0, 2, 3), dtype=np.int64)
+        squares += np.square(train, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
+        count += train[:, 0].size
+        left -= len(train)
     mean = total / count
     variance = squares / count - mean**2
     labels = listing.labels.tolist()

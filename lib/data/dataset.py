@@ -149,7 +149,7 @@ def load(
     train_limit : int    number of training pictures, at least one per class; 0 takes all
     flip : bool          whether a mirrored picture keeps its label; None for the source's default
     unreadable : str     a damaged picture stops the load, or is left out and named in `skipped`
-    progress : bool      show a bar while decoding, where there is a terminal
+    progress : bool      show a bar while decoding, in a terminal or under a notebook's cell
 
     Raises
     ------
@@ -249,7 +249,7 @@ def _digits(choices: Choices) -> tuple[np.ndarray, Contents]:
     digests = np.array([pictures.digest(one.tobytes()) for one in pixels], np.uint64)
     order, lengths = choices.arrange(listing, digests)
     images = pixels[order]
-    return images, describe(images, listing.take(order), lengths, skipped=[])
+    return images, describe([images], listing.take(order), lengths, skipped=[])
 
 
 def _cifar10(root: Path, choices: Choices) -> tuple[np.ndarray, Contents]:
@@ -316,8 +316,13 @@ def _from_folder(
 
 def class_counts(dataset: Dataset) -> pd.DataFrame:
     """How many pictures of each class each split holds: split, class, count."""
+    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     return pd.DataFrame(
-        {"split": split, "class": name, "count": int((part.labels == label).sum())}
-        for split, part in (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
-        for label, name in enumerate(dataset.classes)
+        {"split": split, "class": name, "count": count}
+        for split, part in splits.items()
+        for name, count in zip(
+            dataset.classes,
+            part.labels.bincount(minlength=len(dataset.classes)).tolist(),
+            strict=True,
+        )
     )

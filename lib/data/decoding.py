@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from lib import progress
 from lib.data import pictures
 from lib.data.names import Locator
 from lib.data.picture_files import UnreadablePicture
-from lib.progress import report
 
 BATCH = 64  # pictures that a decoding process takes at a time
 
@@ -22,7 +21,7 @@ def decode_all(
     Parameters
     ----------
     skip : bool   go on after a damaged picture, leaving it black
-    bar : bool    show a progress bar, where standard error is a terminal
+    bar : bool    show a progress bar, where `lib.progress.bar` can
 
     Returns
     -------
@@ -50,15 +49,14 @@ def decode_all(
     digests = np.zeros(len(ids), np.uint64)
     damaged: dict[int, UnreadablePicture] = {}
     done = 0
-    with tqdm(
-        total=len(ids), unit=" pictures", desc=f"decoding {folder.name}", disable=not bar or None
-    ) as bar_drawn:
+    title = f"decoding {folder.name}"
+    with progress.bar(title, len(ids), " pictures", wanted=bar) as bar_drawn:
         for first, batch, refused in work(batches):
             digests[first : first + len(batch)] = batch
             damaged |= refused
             done += len(batch)
             bar_drawn.update(len(batch))
-            report("decode", dataset=folder.name, done=done, total=len(ids))
+            progress.report("decode", dataset=folder.name, done=done, total=len(ids))
     return digests, damaged
 
 

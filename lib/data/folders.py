@@ -17,6 +17,7 @@ Nothing here imports torch: a study asks for a content key before it decides to 
 """
 
 import hashlib
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ SPLIT_NAMES = {  # what people call the splits, in lower case
     **{"val": "val", "valid": "val", "validation": "val"},
     **{"test": "test", "testing": "test"},
 }
+AT_ONCE = 4096  # entries whose text is hashed at a time
 NO_LABEL = ("row of labels.csv without a label", "rows of labels.csv without a label")
 
 
@@ -57,6 +59,8 @@ class Listing:
 
 
 class _Entry(NamedTuple):
+    """A labelled picture. A listing's key is made of the text of these, names included."""
+
     id: str
     label: str
     split: str
@@ -93,7 +97,7 @@ def scan(folder: Path) -> Listing:
         labels=np.array([place[entry.label] for entry in entries]),
         splits=np.array([entry.split for entry in entries]),
         classes=classes,
-        key=short_hash(entries),
+        key=_key(entries),
         left_out=tuple(names.summary(left_out)),
     )
 
@@ -103,19 +107,32 @@ def short_hash(*values: object) -> str:
     return hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
+def _key(entries: list[_Entry]) -> str:
+    """`short_hash(entries)`, which never has the text of all of them at once."""
+    digest = hashlib.blake2b(b"([", digest_size=8)
+    for first in range(0, len(entries), AT_ONCE):
+        text = repr(entries[first : first + AT_ONCE]).strip("[]")
+        digest.update(f"{', ' if first else ''}{text}".encode())
+    digest.update(b"],)")
+    return digest.hexdigest()
+
+
 def _read_tree(folder: Path, left_out: LeftOut) -> Iterator[_Entry]:
-    files = [file for batch in names.walk(folder, left_out) for file in batch]
+    files = []
+    for batch in names.walk(folder, left_out):
+        for name, entry in batch:  # which holds much memory, and is dropped with its folder
+            status = names.status(entry)
+            files.append((name, status.st_size, status.st_mtime_ns))
     _refuse_unusable(folder, left_out)
     # Beside the class folders a readme may lie, but no picture of a class.
     left_out[names.OTHER_FORMAT] = [name for name in left_out[names.OTHER_FORMAT] if "/" in name]
-    split_of = _split_folders(folder, [file.name for file in files])
-    for name, entry in files:
+    split_of = _split_folders(folder, (name for name, _, _ in files))
+    for name, size, mtime_ns in files:
         *above, _ = name.split("/")
         split = split_of[above.pop(0)] if split_of and above else "train"
-        label = above[0].strip() if above else ""
+        label = sys.intern(above[0].strip()) if above else ""  # one text for all of a class
         if label:
-            status = names.status(entry)
-            yield _Entry(name, label, split, status.st_size, status.st_mtime_ns)
+            yield _Entry(name, label, split, size, mtime_ns)
         else:
             left_out[names.NO_CLASS].append(name)
 

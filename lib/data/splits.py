@@ -34,9 +34,10 @@ def arrange(
     """
     rng = np.random.default_rng(seed)
     splits = listing.splits.copy()
-    for label, name in enumerate(listing.classes):
-        if not np.any((listing.labels == label) & (splits == "train")):
-            raise UserError(f"class {name!r} has no picture in train; add some or drop the class")
+    trained = np.isin(np.arange(len(listing.classes)), listing.labels[splits == "train"])
+    if not all(trained):
+        name = listing.classes[np.argmin(trained)]
+        raise UserError(f"class {name!r} has no picture in train; add some or drop the class")
     for split, share in (("test", test_share), ("val", val_share)):
         if split not in splits:
             pool = np.flatnonzero(splits == "train")
@@ -62,10 +63,11 @@ def _carve(
     # Of equal pictures the first; its class counts if they differ in it.
     representative = first[inverse]
     followers = np.bincount(representative, minlength=len(pool))
-    leads = representative == np.arange(len(pool))
+    leads = np.flatnonzero(representative == np.arange(len(pool)))
+    by_class = _by_label(listing.labels[pool[leads]], len(listing.classes))
     chosen = []
-    for label, name in enumerate(listing.classes):
-        leaders = rng.permutation(np.flatnonzero(leads & (listing.labels[pool] == label)))
+    for name, own in zip(listing.classes, by_class, strict=True):
+        leaders = rng.permutation(leads[own])
         if len(leaders) <= keep:
             raise UserError(
                 f"class {name!r} has too few different pictures for train, val and test; "
@@ -81,7 +83,12 @@ def _take_turns(places: np.ndarray, labels: np.ndarray, rng: np.random.Generator
     """Shuffle, then let every class give one picture a round for as long as it has any."""
     shuffled = rng.permutation(places)
     turn = np.empty(len(places), np.int64)
-    for label in np.unique(labels[places]):
-        own = labels[shuffled] == label
-        turn[own] = np.arange(own.sum())
+    for own in _by_label(labels[shuffled], labels.max() + 1):
+        turn[own] = np.arange(len(own))
     return shuffled[np.argsort(turn, kind="stable")]
+
+
+def _by_label(labels: np.ndarray, classes: int) -> list[np.ndarray]:
+    """The places of each class among the labels, in ascending order."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.bincount(labels, minlength=classes).cumsum()[:-1])

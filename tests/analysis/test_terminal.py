@@ -69,6 +69,31 @@ def test_a_run_taken_up_again_keeps_its_row_and_times_only_what_is_left(monkeypa
     bars.close()
 
 
+def decoded(done, dataset="photos"):
+    return {"event": "decode", "dataset": dataset, "done": done, "total": 60000}
+
+
+def test_decoding_and_embedding_have_a_bar_until_they_are_over(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown(decoded(64), decoded(12000))
+    assert rows(bars) == {"decoding photos": 2}
+    assert "12000/60000" in str(bars.epochs["decoding photos"])
+    embedded = {"event": "embedding", "engine": "PyTorch", "done": 5, "pictures": 10, "left": 1.0}
+    bars.show(embedded)
+    assert "5/10" in str(bars.epochs["embedding by PyTorch"])
+    bars.show(decoded(60000))
+    assert rows(bars) == {"embedding by PyTorch": 3}
+    bars.close()
+
+
+def test_a_folders_name_commands_no_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = shown(decoded(64, dataset="\x1b[2J\nphotos"))
+    bars.close()
+    assert "\\x1b[2J\\nphotos" in sys.stderr.getvalue()
+    assert "\x1b[2J" not in sys.stderr.getvalue()
+
+
 def test_without_a_terminal_nothing_is_drawn(capsys):
     bars = shown(begin("a", "mixup"), epoch("a", 1), finish("a"), begin("b", "cutout"))
     bars.close()

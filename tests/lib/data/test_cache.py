@@ -5,11 +5,13 @@ import stat
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lib.data import cache
 from lib.data.cache import Choices, Decoded, cached
 from lib.data.folders import Listing
 from lib.data.picture_files import UnreadablePicture
@@ -53,6 +55,37 @@ def test_second_time_opens_the_file_without_reading_it_all(tmp_path):
     images[:] = 0  # changes stay in memory
     assert np.array_equal(again, cached(tmp_path / "it", CHOICES, never)[0])
     assert again.any()
+
+
+def test_a_cache_is_made_a_chunk_at_a_time(tmp_path, monkeypatch):
+    choices = Choices(size=64, test_share=0.2, val_share=0.25, seed=0)
+    pixels = np.random.default_rng(0).integers(0, 256, (40 * 10, 3, 64, 64), np.uint8)
+    listing = Listing(
+        ids=[f"{place:03d}" for place in range(len(pixels))],
+        labels=np.arange(len(pixels)) % 2,
+        splits=np.full(len(pixels), "train"),
+        classes=["ant", "cat"],
+    )
+
+    def decode(out):
+        pixels.tofile(out)
+        return Decoded(listing, np.arange(len(pixels)), {})
+
+    images, contents = cached(tmp_path / "at once", choices, decode)
+    order = [int(id) for id in contents.ids]
+    assert np.array_equal(images, pixels[order])
+    monkeypatch.setattr(cache, "CHUNK", 10 * pixels[0].nbytes)
+    mapped = []  # the pages of a map stay in memory as long as there is room for them
+    monkeypatch.setattr(cache, "_map", lambda path, *_: mapped.append(path.name))
+    tracemalloc.start()
+    assert cached(tmp_path / "in chunks", choices, decode)[1] == contents
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < pixels.nbytes / 4
+    assert mapped == ["pixels.raw"]
+    assert np.array_equal(
+        np.fromfile(tmp_path / "in chunks" / "pixels.raw", np.uint8), images.ravel()
+    )
 
 
 def test_mean_and_std_are_of_the_training_pictures(tmp_path):

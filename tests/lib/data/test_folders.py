@@ -1,12 +1,13 @@
 """The three forms of a folder, its splits, and names as people have them."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lib.data.folders import scan
+from lib.data.folders import AT_ONCE, scan
 from lib.errors import UserError
 
 
@@ -247,3 +248,19 @@ def test_where_nothing_is_read_the_message_says_what_was_passed_over(tmp_path):
     (tmp_path / "cat" / "1.heic").write_bytes(b"another format")
     with pytest.raises(UserError, match=r"no labelled .*\(passed over: 1 file in .*\.heic"):
         scan(tmp_path)
+
+
+def test_a_listing_takes_little_memory(tmp_path):
+    draw(tmp_path, "0.png")
+    count = 2 * AT_ONCE
+    for number in range(count):
+        folder = tmp_path / f"{number % 16:02d}"
+        folder.mkdir(exist_ok=True)
+        os.link(tmp_path / "0.png", folder / f"{number:05d}.png")
+    tracemalloc.start()
+    listing = scan(tmp_path)
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(listing.ids) == count
+    assert most / count < 500  # bytes: its name, its size and its time, and a tuple of these
+    assert kept / count < 150

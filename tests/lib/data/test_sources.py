@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib.data import folders
 from lib.data.folders import scan
 from lib.data.sources import content_key, find
 from lib.errors import UserError
@@ -39,6 +40,19 @@ def test_key_changes_with_the_content_and_only_with_it(tmp_path):
     (folder / "splits.csv").write_text("filename,split\nant/1.png,val\n")
     keys.append(content_key(folder))
     assert len(set(keys)) == len(keys)
+
+
+def test_keys_are_those_of_earlier_versions(tmp_path, monkeypatch):
+    """Caches are found by them, and pages know by them whether their pictures have changed."""
+    for number, name in enumerate(["ant/a b.png", "ant/é.png", "cat/it's.png", "cat/1.png"]):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(number))
+        os.utime(path, ns=(0, 1_700_000_000_123_456_789 + number))
+    assert scan(tmp_path).key == "311f68451c68497c"
+    for at_once in (1, 3):
+        monkeypatch.setattr(folders, "AT_ONCE", at_once)
+        assert scan(tmp_path).key == "311f68451c68497c"
 
 
 def test_names_and_paths_are_told_apart(tmp_path, monkeypatch):

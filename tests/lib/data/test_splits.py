@@ -1,5 +1,7 @@
 """Carving missing splits and ordering every split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,3 +125,29 @@ def test_too_few_pictures_get_one_line():
 def test_class_without_training_pictures_gets_one_line():
     with pytest.raises(UserError, match="'class 1' has no picture in train"):
         arrange(listing([0, 0, 1], ["train", "test", "test"]), np.arange(3), 0.2, 0.1, seed=0)
+
+
+class Counted(np.ndarray):
+    """Labels that count how many of them are compared, added up or the like."""
+
+    touched = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        plain = [np.asarray(one) for one in inputs]
+        Counted.touched += max(one.size for one in plain)
+        return getattr(ufunc, method)(*plain, **options)
+
+    def __getitem__(self, places):
+        part = super().__getitem__(places)
+        Counted.touched += np.size(part)
+        return part
+
+
+def test_many_classes_are_arranged_with_as_little_work_as_few():
+    work = {}
+    for classes in (3, 600):
+        plain = listing(np.arange(6000) % classes)
+        Counted.touched = 0
+        arrange(replace(plain, labels=plain.labels.view(Counted)), np.arange(6000), 0.2, 0.1, 0)
+        work[classes] = Counted.touched
+    assert 0 < work[600] < 2 * work[3]
