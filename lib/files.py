@@ -28,12 +28,16 @@ EXCLUSIVELY = (
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, flushed: bool = True) -> Iterator[BinaryIO]:
     """A new file, open for writing, that takes the place of `path` when the block ends.
 
     If the block ends with an error, `path` stays as it was. The new file has the permissions of the
     file that it replaces; where there was none, those that the umask leaves. A link at `path` is
     replaced itself, not what it points to.
+
+    Parameters
+    ----------
+    flushed : bool   wait until the disk has it, so that it is whole even if the machine stops
 
     Raises
     ------
@@ -49,7 +53,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 os.fchmod(descriptor, mode)  # the umask may have taken some of them
             yield file
             file.flush()
-            os.fsync(descriptor)
+            if flushed:
+                os.fsync(descriptor)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -118,7 +123,7 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {reason}; make room there or name another folder")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, flushed: bool = True) -> None:
     """Write `text` as UTF-8 with its line ends as they are, all of it or nothing.
 
     Raises
@@ -132,14 +137,22 @@ def write_text(path: Path, text: str) -> None:
         raise UserError(
             f"cannot write {path}: {unencodable(error)}; rename the file or folder that it names"
         ) from error
-    with replacing(path) as file:
+    with replacing(path, flushed=flushed) as file:
         file.write(encoded)
 
 
 def write_if_changed(path: Path, text: str) -> None:
-    """Write `text`, unless it is already the content of the file."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+    """Write `text`, unless it is already the content of the file.
+
+    It does not wait for the disk, of which a thousand files take a minute: what is lost when the
+    machine stops is written at the next call.
+    """
+    try:
+        unchanged = path.read_bytes() == text.encode()
+    except (FileNotFoundError, UnicodeEncodeError):  # the latter is explained where it is written
+        unchanged = False
+    if not unchanged:
+        write_text(path, text, flushed=False)
 
 
 def unencodable(error: UnicodeEncodeError) -> str:
@@ -150,7 +163,15 @@ def unencodable(error: UnicodeEncodeError) -> str:
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """Write `value` as JSON, all of it or nothing; long lists are quicker without an indent."""
-    write_text(path, json.dumps(without_nan(value), indent=indent) + "\n")
+    write_text(path, to_json(value, indent=indent) + "\n")
+
+
+def to_json(value: Any, **options: Any) -> str:
+    """`value` as JSON text, by the options of `json.dumps`, with null for NaN and infinities."""
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(without_nan(value), allow_nan=False, **options)
 
 
 def read_json(path: Path) -> Any:

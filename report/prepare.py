@@ -14,9 +14,11 @@ Data is written as scripts, because a page at file:// may load scripts but not o
 with the same content is not written again, because `quarto preview` renders after every write.
 """
 
+import csv
+import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,12 @@ import pandas as pd
 import vl_convert
 
 from lib.errors import command
-from lib.files import without_nan, write_if_changed
+from lib.files import to_json, write_if_changed
 from lib.study.study import Study, latest
 from lib.training.runs import Run, RunStore
 from report.studies import Shown, lay_out, shown
+
+Curves = dict[str, list[float]]  # a run's history by column
 
 GENERATED = Path("report") / "assets" / "generated"
 
@@ -102,10 +106,9 @@ def write_runs(runs: Iterable[Run], folder: Path, studies: Sequence[Study] = ())
     used = {study.name: study.used() for study in studies}
     before = {study.name: study.used(earlier=True) for study in studies}
     rows: list[dict[str, Any]] = []
-    histories: list[pd.DataFrame] = []
+    histories: dict[str, Curves] = {}
     for run in runs:
-        history = run.history
-        histories.append(history.assign(run_id=run.run_id))
+        curves = histories[run.run_id] = run.curves
         rows.append(
             {
                 "id": run.run_id,
@@ -114,25 +117,23 @@ def write_runs(runs: Iterable[Run], folder: Path, studies: Sequence[Study] = ())
                 "recipe": run.recipe.to_dict(),
                 "dataset": run.dataset,
                 "environment": run.environment,
-                "summary": {**run.summary, **last_values(history)},
+                "summary": {**run.summary, **last_values(curves)},
             }
         )
-    columns = [
-        {name: rounded(history[name]) for name in history if name != "run_id"}
-        for history in histories
-    ]
-    for row, values in zip(rows, columns, strict=True):
-        id = row["id"]
-        write_script(folder / "history" / f"{id}.js", f"histories[{json.dumps(id)}]", values)
-    run_ids = {row["id"] for row in rows}
+    short = {
+        id: {name: rounded(values) for name, values in curves.items()}
+        for id, curves in histories.items()
+    }
+    for id, columns in short.items():
+        write_script(folder / "history" / f"{id}.js", f"histories[{json.dumps(id)}]", columns)
     for path in (folder / "history").glob("*.js"):
-        if path.stem not in run_ids:
+        if path.stem not in histories:
             path.unlink()
     write_script(folder / "runs-data.js", "runs", rows)
-    whole = [{**row, "history": values} for row, values in zip(rows, columns, strict=True)]
-    write_if_changed(folder / "runs.json", json.dumps(without_nan(whole)))
-    write_table(folder / "runs.csv", table(rows))
-    write_table(folder / "histories.csv", pd.concat(histories) if rows else pd.DataFrame())
+    whole = [{**row, "history": short[row["id"]]} for row in rows]
+    write_if_changed(folder / "runs.json", to_json(whole))
+    write_if_changed(folder / "runs.csv", table(rows).to_csv(index=False))
+    write_if_changed(folder / "histories.csv", epochs_table(histories))
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -155,15 +156,27 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines, dtype=object)  # whole numbers stay whole beside empty cells
 
 
-def last_values(history: pd.DataFrame) -> dict[str, float]:
+def epochs_table(histories: Mapping[str, Curves]) -> str:
+    """One row per epoch of every run, as CSV; a column that a run's history lacks is empty."""
+    columns = dict.fromkeys(name for curves in histories.values() for name in (*curves, "run_id"))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    for id, curves in histories.items():
+        for values in zip(*curves.values(), strict=True):
+            cells = ("" if math.isnan(value) else value for value in values)
+            writer.writerow({"run_id": id, **dict(zip(curves, cells, strict=True))})
+    return text.getvalue()
+
+
+def last_values(curves: Curves) -> dict[str, float]:
     """Validation accuracy and loss of the last epoch, to compare with those of the best one."""
-    last = history.iloc[-1]
-    return {f"last_{name}": float(last[name]) for name in ("val_accuracy", "val_loss")}
+    return {f"last_{name}": curves[name][-1] for name in ("val_accuracy", "val_loss")}
 
 
-def rounded(values: pd.Series) -> list[float | None]:
+def rounded(values: Iterable[float]) -> list[float | None]:
     """Values with five significant digits, None for those that are not finite."""
-    return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values.astype(float)]
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
 # Writing
@@ -171,14 +184,9 @@ def rounded(values: pd.Series) -> list[float | None]:
 
 def write_script(path: Path, name: str, value: Any) -> None:
     """Write `value` as a script that sets `daybook.<name>`."""
-    body = json.dumps(without_nan(value), separators=(",", ":"))
+    body = to_json(value, separators=(",", ":"))
     declared = "window.daybook = window.daybook || {}; daybook.histories = daybook.histories || {};"
     write_if_changed(path, f"{declared}\ndaybook.{name} = {body};\n")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV."""
-    write_if_changed(path, table.to_csv(index=False))
 
 
 def main() -> None:

@@ -12,9 +12,19 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import _airbench94, ideas, scaling, time_to_accuracy, training, transfer
+from benchmarks import (
+    _airbench94,
+    folders,
+    ideas,
+    many_runs,
+    scaling,
+    time_to_accuracy,
+    training,
+    transfer,
+)
 from lib.training import network
 from lib.training.recipe import Recipe
+from lib.training.runs import RunStore
 
 NAMES = sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[!_]*.py"))
 PEERS = ("litserve",)  # what only a benchmark needs
@@ -134,3 +144,34 @@ def test_scaling_measures_a_row(monkeypatch, tiny):
     assert (row["pictures"], row["width"]) == (96, 4)
     assert row["ms a picture"] == pytest.approx(1000 * row["seconds an epoch"] / 96)
     assert row["peak memory MiB"] > 100
+
+
+def test_every_step_with_a_folder_finds_all_of_its_pictures(tmp_path):
+    pictures = tmp_path / "pictures"
+    folders.write_pictures(pictures, pictures=96, classes=4)
+    assert len({path.stat().st_ino for path in pictures.glob("*/*.png")}) == 4 * folders.DISTINCT
+    for step in folders.STEPS.values():
+        found = folders.timed(step, pictures, tmp_path / "data")
+        assert found["pictures"] == 96
+        assert found["pictures/s"] == pytest.approx(96 / found["seconds"])
+
+
+def test_memory_is_that_of_a_process_and_its_workers():
+    worker = "import time; held = bytearray(b'x') * 2**27; time.sleep(1)"
+    code = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); print('{{}}')"
+    )
+    found = folders.measure(["-c", code])
+    assert 128 < found["held MiB"] < 200
+    assert found["held MiB"] < found["resident MiB"]
+
+
+def test_copies_of_runs_are_runs_of_their_own(tmp_path, monkeypatch, quick):
+    monkeypatch.setattr(many_runs, "RECIPES", (quick, quick.replace(augmentation="none")))
+    store = many_runs.write_copies(tmp_path, 7)
+    assert len({run.recipe.digest() for run in store.finished()}) == 7
+    references = RunStore(tmp_path / "none", store.root)  # which their ids must fit
+    assert len(references.finished()) == 7
+    rows = list(many_runs.of_library(tmp_path, store, repeats=1))
+    assert len(rows) == 5
+    assert len(list((tmp_path / "data" / "history").iterdir())) == 7

@@ -168,7 +168,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Field name to plain value, in the order of the fields, without other networks' fields."""
         others = self._of_other_networks()
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in others}
+        return {name: getattr(self, name) for name in DEFAULTS if name not in others}
 
     def _of_other_networks(self) -> tuple[str, ...]:
         return OF_OTHERS if self.model == "small_cnn" else OF_SMALL

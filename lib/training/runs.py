@@ -23,7 +23,9 @@ Reference runs are the same folders at any depth under `results/`, carried out e
 read. A store finds them as if they had been trained here, after its own; see `RunStore`.
 """
 
+import csv
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +61,7 @@ RECORD = (  # what a reference run must have; its weights may be missing
     "predictions.npz",
     "summary.json",
 )
+UNREADABLE = OSError, ValueError, KeyError, EOFError, csv.Error, BadZipFile, zlib.error
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,12 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        return Recipe.from_dict(self._read("recipe.json"))
+        return Recipe.from_dict(self._choices)
+
+    @cached_property
+    def _choices(self) -> dict[str, Any]:
+        """The fields of its recipe, which may have names that recipes no longer have."""
+        return self._read("recipe.json")
 
     @cached_property
     def dataset(self) -> dict[str, Any]:
@@ -150,6 +158,17 @@ class Run:
         """One row per validation; `seconds` counts from the run's start."""
         with self._reading("history.csv") as file:
             return pd.read_csv(file)
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """The columns of `history` as plain lists, which thousands of runs give in a second."""
+        with self._reading("history.csv") as file, file.open(newline="", encoding="utf-8") as lines:
+            names, *rows = filter(None, csv.reader(lines))
+            columns = zip(*rows, strict=True)
+            return {
+                name: [int(cell) if cell.isdecimal() else float(cell or "nan") for cell in column]
+                for name, column in zip(names, columns, strict=True)
+            }
 
     @property
     def attacks(self) -> pd.DataFrame | None:
@@ -262,7 +281,7 @@ class Run:
         file = self.path / name
         try:
             yield file
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             why = getattr(error, "strerror", None) or weights.reason(error)
             raise UserError(
                 f"{file}: cannot be read ({why}); remove {self.path} to train the run again"
@@ -351,19 +370,20 @@ class RunStore:
 
     def _references(self, run_id: str | None = None) -> Iterator[Run]:
         """The reference runs, or those of that name, in the order of their folders."""
-        for path in sorted(self.reference.rglob("summary.json")):
-            run = Run(path.parent, self)
+        folders = (path for path, _, names in os.walk(self.reference) if "summary.json" in names)
+        for path in sorted(map(Path, folders)):
+            run = Run(path, self)
             if run_id in (None, run.run_id) and _counts(run):
                 yield run
 
 
 def _counts(run: Run) -> bool:
     """Whether a reference run is whole and of today's recipes."""
-    if not all((run.path / name).is_file() for name in RECORD):
+    if not all(os.path.isfile(os.path.join(run.path, name)) for name in RECORD):
         return False
-    values, fingerprint = run._read("recipe.json"), run.dataset.get("fingerprint", "")
+    fingerprint, _ = run.dataset.get("fingerprint", ""), run._choices  # errors, if damaged
     try:
-        return run.run_id == _identity(Recipe.from_dict(values), fingerprint)
+        return run.run_id == _identity(run.recipe, fingerprint)
     except UserError:
         return False  # a field that recipes no longer have
 

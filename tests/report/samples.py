@@ -39,6 +39,10 @@ class SampleRun:
     history: pd.DataFrame
     summary: dict[str, Any]
 
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        return self.history.to_dict("list")
+
 
 def runs(count: int, epochs: int = 12) -> Iterator[SampleRun]:
     """`count` finished runs: recipes of several models and augmentations, five seeds each."""

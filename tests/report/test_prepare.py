@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import os
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from lib.training.runs import RunStore
 from report import prepare
 from report.studies import shown
 from tests.report import samples
@@ -67,6 +71,40 @@ def test_fields_that_a_recipe_lacks_are_empty_cells(tmp_path):
     assert list(table["precision_used"]) == ["fp32", "fp32"]
 
 
+def test_many_runs_take_no_more_than_a_reading_of_their_files(tmp_path, monkeypatch):
+    samples.write_runs(tmp_path, 40)
+    opened, waits = [], []
+    open_path = Path.open
+
+    def noted(path, *arguments, **options):
+        opened.append(path)
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", noted)
+    monkeypatch.setattr(os, "fsync", waits.append)
+    prepare.write_runs(RunStore(tmp_path / "runs").finished(), tmp_path / "out")
+    of_runs = Counter(path.name for path in opened if tmp_path / "runs" in path.parents)
+    names = ("recipe.json", "dataset.json", "environment.json", "summary.json", "history.csv")
+    assert of_runs == dict.fromkeys(names, 40)
+    assert waits == []  # for the disk: what is lost when the machine stops is written again
+    assert len(list((tmp_path / "out" / "history").iterdir())) == 40
+
+
+def test_epochs_without_a_value_are_empty_cells(tmp_path):
+    first, second = samples.runs(2)
+    first.history.loc[0, "val_loss"] = float("nan")
+    del second.history["lr"]
+    prepare.write_runs([first, second], tmp_path)
+    table = pd.read_csv(tmp_path / "histories.csv", dtype=str, keep_default_na=False)
+    assert table["val_loss"][0] == ""
+    assert set(table["lr"][len(first.history) :]) == {""}
+    assert table["epoch"].tolist() == [
+        str(e) for run in (first, second) for e in run.history["epoch"]
+    ]
+    _, history = script(tmp_path / "history" / f"{first.run_id}.js")
+    assert history["val_loss"][0] is None
+
+
 def test_runs_that_are_gone_leave_no_history(tmp_path):
     prepare.write_runs(samples.runs(3), tmp_path)
     prepare.write_runs(samples.runs(2), tmp_path)
@@ -82,7 +120,7 @@ def test_no_runs_at_all(tmp_path):
 def test_numbers_that_json_cannot_hold_become_null(tmp_path):
     prepare.write_script(tmp_path / "x.js", "x", {"a": [float("nan"), 1.5], "b": float("inf")})
     assert script(tmp_path / "x.js") == ("daybook.x", {"a": [None, 1.5], "b": None})
-    assert prepare.rounded(pd.Series([float("nan"), 0.123456789])) == [None, 0.12346]
+    assert prepare.rounded([float("nan"), 0.123456789]) == [None, 0.12346]
 
 
 def test_pages_say_how_they_were_made(tmp_path):

@@ -443,6 +443,40 @@ def test_groups_join_the_networks_that_seeds_start_from(visit_studies):
     ]
 
 
+def test_words_to_search_are_put_together_at_the_first_search(visit):
+    page = visit().page
+    worded = "daybook.runsPage.table.getData().filter((row) => row.words !== undefined).length"
+    assert page.evaluate(worded) == 0
+    page.fill("input[type=search]", "mixup small")
+    assert page.evaluate(worded) == RUNS
+
+
+READS = """(count) => {
+    const model = daybook.runsModel;
+    let reads = 0;
+    const noted = (row) => new Proxy(row, {
+        get: (target, name) => { reads += 1; return target[name]; },
+    });
+    // No row has all fields of its network, so all rows are looked at for one that has.
+    const rows = Array.from({ length: count }, (_, i) => noted({
+        id: `${i}`, model: i % 2 ? "small_cnn" : "resnet18", same: 1, seed: i,
+        ...(i % 4 < 2 ? { early: 1 } : { late: 1 }),
+    }));
+    const fields = ["model", "same", "early", "late", "seed"];
+    const constant = model.constant(rows, fields);
+    if (constant.length !== 3) throw new Error(JSON.stringify(constant));
+    model.telling(rows, fields);
+    model.varying(rows, fields);
+    return reads;
+}"""
+
+
+def test_twice_as_many_runs_are_twice_the_work(visit):
+    page = visit().page
+    once, twice = (page.evaluate(READS, count) for count in (200, 400))
+    assert once < twice < 2.1 * once
+
+
 # The quickest of several: what the page itself needs, when nothing else holds the machine.
 FRAMES = """async (act) => {
     const times = [];

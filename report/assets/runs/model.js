@@ -17,16 +17,21 @@
       const row = { id: run.id, ...study, dataset: run.dataset.name, ...run.recipe };
       for (const [name, value] of Object.entries(run.summary))
         row[fields.has(name) ? `${name}_used` : name] = value;
-      const values = Object.entries(row).flatMap(([name, value]) => [
-        value,
-        daybook.valueName(name, value),
-      ]);
-      row.words = values.join(" ").toLowerCase();
       row.fingerprint = run.dataset.fingerprint;
       row.origin = origin(run.recipe.weights, known);
       return row;
     });
   };
+
+  // What a search finds a row by: its values and their names, put together at the first search.
+  function words(row) {
+    if (row.words === undefined) {
+      const shown = Object.entries(row).filter(([name]) => !model.HIDDEN.includes(name));
+      const values = shown.flatMap(([name, value]) => [value, daybook.valueName(name, value)]);
+      row.words = values.join(" ").toLowerCase();
+    }
+    return row.words;
+  }
 
   // Where the weights come from, without the seed of a pretraining: runs that start from several
   // networks, another one for each seed, have one setting.
@@ -72,16 +77,29 @@
   const isGap = (value) => value === null || value === undefined || value.length === 0;
 
   // The distinct values of a field in ascending order, without gaps; each of a list is a value.
-  model.values = (rows, field) =>
-    [...new Set(rows.flatMap((row) => row[field]))].filter((value) => !isGap(value)).sort(compare);
+  model.values = (rows, field) => [...someValues(rows, field)].sort(compare);
   model.hasGaps = (rows, field) => rows.some((row) => isGap(row[field]));
   // The fields with more than one value; a gap is no value.
-  model.varying = (rows, fields) => fields.filter((field) => model.values(rows, field).length > 1);
+  model.varying = (rows, fields) => fields.filter((field) => someValues(rows, field, 2).size > 1);
+
+  // The first values of a field, without gaps; as many as are wanted.
+  function someValues(rows, field, wanted = Infinity) {
+    const found = new Set();
+    for (const row of rows) {
+      for (const value of Array.isArray(row[field]) ? row[field] : [row[field]])
+        if (!isGap(value)) found.add(value);
+      if (found.size >= wanted) break;
+    }
+    return found;
+  }
 
   // The rows by network.
   function networks(rows) {
     const found = new Map();
-    for (const row of rows) found.set(row.model, [...(found.get(row.model) || []), row]);
+    for (const row of rows) {
+      if (!found.has(row.model)) found.set(row.model, []);
+      found.get(row.model).push(row);
+    }
     return found;
   }
 
@@ -89,7 +107,7 @@
   // other fields say nothing more, because all runs or all of a network have the same value.
   model.telling = function (rows, fields) {
     const parts = [...networks(rows).values()];
-    const tells = (field) => parts.some((part) => model.values(part, field).length > 1);
+    const tells = (field) => parts.some((part) => someValues(part, field, 2).size > 1);
     return fields.filter((field) => tells(field) || (field === "model" && parts.length > 1));
   };
 
@@ -98,25 +116,23 @@
   model.constant = function (rows, fields) {
     const telling = new Set(model.telling(rows, fields));
     const rest = fields.filter((field) => !telling.has(field));
-    const everywhere = (field) =>
-      model.values(rows, field).length === 1 && !model.hasGaps(rows, field);
-    const own = (part) =>
-      rest.filter((field) => !everywhere(field) && model.values(part, field).length);
+    const everywhere = rest.filter(
+      (field) => someValues(rows, field, 2).size === 1 && !model.hasGaps(rows, field),
+    );
+    const others = rest.filter((field) => !everywhere.includes(field));
     return [
-      { network: null, row: rows[0], fields: rest.filter(everywhere) },
-      ...[...networks(rows)].map(([network, part]) => ({
-        network,
-        row: part.find((row) => own(part).every((field) => !isGap(row[field]))) ?? part[0],
-        fields: own(part),
-      })),
+      { network: null, row: rows[0], fields: everywhere },
+      ...[...networks(rows)].map(([network, part]) => {
+        const own = others.filter((field) => someValues(part, field, 1).size);
+        const whole = part.find((row) => own.every((field) => !isGap(row[field])));
+        return { network, row: whole ?? part[0], fields: own };
+      }),
     ].filter((entry) => entry.fields.length);
   };
 
-  function compare(a, b) {
-    return typeof a === "number" && typeof b === "number"
-      ? a - b
-      : String(a).localeCompare(String(b));
-  }
+  const { compare: inAlphabet } = new Intl.Collator();
+  const compare = (a, b) =>
+    typeof a === "number" && typeof b === "number" ? a - b : inAlphabet(String(a), String(b));
 
   // Tabulator's sorter of every column: gaps, which it passes as "", come last in both directions.
   model.sorter = function (a, b, rowA, rowB, column, direction) {
@@ -132,7 +148,8 @@
 
   // Whether a row contains every search word and passes every filter.
   model.matches = function (row, { q, allowed, ranges }) {
-    for (const word of q.toLowerCase().split(/\s+/)) if (!row.words.includes(word)) return false;
+    const wanted = q.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const word of wanted) if (!words(row).includes(word)) return false;
     for (const [field, values] of Object.entries(allowed)) {
       if (values.length && !keys(row[field]).some((key) => values.includes(key))) return false;
     }

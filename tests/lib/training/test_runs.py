@@ -1,7 +1,9 @@
 import dataclasses
+import math
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ import torch
 
 from lib.errors import UserError
 from lib.training import runs
-from lib.training.runs import RunStore, run_id, validation_rank
+from lib.training.runs import RECORD, RunStore, run_id, validation_rank
 from tests.imports import PROJECT
 
 
@@ -92,3 +94,68 @@ def test_attacks_are_stored_with_the_run(run, tmp_path):
     table = pd.DataFrame({"attack": ["fgsm"], "epsilon": [0.1], "accuracy": [0.5]})
     copy.save_attacks(table)
     pd.testing.assert_frame_equal(copy.attacks, table)
+
+
+@pytest.fixture
+def many(run, tiny, quick, tmp_path):
+    """A folder of thirty finished runs, which differ in their seeds."""
+    for seed in range(30):
+        recipe = quick.replace(seed=seed)
+        folder = tmp_path / "many" / run_id(recipe, tiny)
+        folder.mkdir(parents=True)
+        for name in RECORD:
+            shutil.copyfile(run.path / name, folder / name)
+        runs.write_json(folder / "recipe.json", recipe.to_dict())
+    return tmp_path / "many"
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often each JSON file of a run was read, by its name."""
+    counted, read = Counter(), runs.read_json
+
+    def counting(path):
+        counted[path.name] += 1
+        return read(path)
+
+    monkeypatch.setattr(runs, "read_json", counting)
+    return counted
+
+
+def test_finding_runs_reads_nothing_and_each_file_is_read_once(many, reads):
+    found = RunStore(many, many / "none").finished()
+    assert len(found) == 30
+    assert reads == {}
+    for _ in range(2):
+        assert len({run.recipe.seed for run in found}) == 30
+        assert len({run.dataset["fingerprint"] for run in found}) == 1
+        assert all(run.summary["test_accuracy"] >= 0 for run in found)
+    assert reads == {"recipe.json": 30, "dataset.json": 30, "summary.json": 30}
+
+
+def test_reference_runs_are_told_by_two_files_that_are_read_once(many, reads):
+    found = RunStore(many / "none", many).finished()
+    assert len({run.recipe.seed for run in found}) == 30
+    assert len({run.dataset["fingerprint"] for run in found}) == 1
+    assert reads == {"recipe.json": 30, "dataset.json": 30}
+
+
+def test_curves_are_the_columns_of_the_history(run):
+    assert list(run.curves) == list(run.history)
+    for name, values in run.curves.items():
+        assert values == pytest.approx(run.history[name].tolist(), rel=1e-15, nan_ok=True)
+
+
+def test_a_gap_in_a_history_is_no_number_and_a_damaged_one_gets_one_line(run, tmp_path):
+    copy = runs.Run(shutil.copytree(run.path, tmp_path / run.run_id))
+    file = copy.path / "history.csv"
+    file.write_text("epoch,val_loss\n1,\n2,0.1\n")
+    assert copy.curves["epoch"] == [1, 2]
+    assert math.isnan(copy.curves["val_loss"][0])
+    assert copy.curves["val_loss"][1] == 0.1
+    for damaged in ("", "epoch,val_loss\n1\n", "epoch,val_loss\n1,much\n", "epoch\n"):
+        file.write_text(damaged)
+        with pytest.raises(
+            UserError, match=r"history\.csv: cannot be read \(.*train the run again"
+        ):
+            _ = copy.curves
