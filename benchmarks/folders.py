@@ -17,16 +17,19 @@ Memory is the largest sum over the process and its workers, looked at 50 times p
 back when memory is short. Every row has the interpreter, PyTorch and torchvision in it: 865 MiB
 resident, 400 held.
 
-1,000,000 pictures of 1,000 classes, two cores that other work shared; of seconds only the order of
-magnitude counts (listing asks a million times for a file's status, decoding took 0.22 ms of a core
-per picture):
+20,000 pictures of 200 classes, two cores that five times as much other work shared, so that of
+seconds only the order of magnitude counts:
 
-                          resident      held
-    list                 1,078 MiB   741 MiB
-    list, torchvision    1,014 MiB   554 MiB
+                   step  seconds  pictures/s  resident MiB  held MiB
+                   list      0.8    24,154.8         865.2     407.9
+      list, torchvision      0.1   143,235.6         868.2     402.3
+                 decode     23.9       837.4         963.6     563.4
+    decode, torchvision     11.3     1,763.0       1,605.1   1,216.2
+                   open      2.1     9,752.4         867.2     407.8
 
-Without torchvision, which `load` does not need (PyTorch alone: 578 MiB resident, 314 held): decode
-1,116 and 790 MiB, in 13 minutes; open 920 and 657 MiB, in half a minute.
+1,000,000 pictures of 1,000 classes on the same machine: list 1,078 MiB resident and 741 held, by
+torchvision 1,014 and 554. Without torchvision, which `load` does not need (578 and 314 before it
+begins): decode 1,116 and 790 MiB, in 13 minutes; open 920 and 657 MiB, in half a minute.
 """
 
 import argparse
