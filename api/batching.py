@@ -4,13 +4,13 @@ While the model computes one batch, the pictures that arrive wait; once it is fr
 next batch. A single request therefore never waits for others, and under load the batches fill by
 themselves. The model runs in a thread of its own, so that the event loop keeps reading requests and
 sending responses. That thread takes its batches itself, so that a batch costs two wakings, there
-and back. While it rests, it may decode as well: a lone request then needs no third one.
+and back. A request that is alone can do without them, if the model is quick: see `compute`.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -22,8 +22,9 @@ from torch import Tensor
 from api.errors import busy
 from api.metrics import Metrics
 
+BRIEF_SECONDS = 0.01  # for which the event loop may compute itself
+
 Predict = Callable[[Tensor], Tensor]
-Prepare = Callable[[], Tensor]
 Outcome = Tensor | Exception
 
 
@@ -31,9 +32,7 @@ Outcome = Tensor | Exception
 class Job:
     """One request's pictures, and the future that receives their probabilities."""
 
-    pictures: int
-    prepare: Prepare  # their pixels, uint8 (n, 3, S, S)
-    decodes: bool  # whether that takes any time
+    images: Tensor  # uint8 (n, 3, S, S)
     result: asyncio.Future[Tensor]
     arrived: float
 
@@ -43,7 +42,7 @@ class Batcher:
 
     Parameters
     ----------
-    predict : callable   uint8 (N, 3, S, S) to float32 (N, classes); called in one thread
+    predict : callable   uint8 (N, 3, S, S) to float32 (N, classes); called in one thread at a time
     max_batch : int      maximum number of pictures per batch; a request is never split
     max_queue : int      maximum number of waiting pictures
     """
@@ -66,6 +65,7 @@ class Batcher:
         self._rests = False  # whether the thread waits for jobs
         self._ended = False
         self._seconds_per_picture = 0.01  # a running mean
+        self._seconds_alone = math.inf  # of the last picture that was a batch of its own
         # A service whose start fails ends without `close`, and must not wait for the thread.
         self._thread = Thread(target=self._serve, name="model", daemon=True)
 
@@ -83,10 +83,27 @@ class Batcher:
         """Whether a job that is submitted now is taken at once."""
         return self._rests and not self._waiting
 
+    def is_brief(self, pictures: int) -> bool:
+        """Whether the model is idle, and so many pictures keep it for a moment only."""
+        return self.idle and pictures * self._seconds_alone <= BRIEF_SECONDS
+
     def check_room(self, pictures: int = 1) -> None:
         """Raises Problem 503 if the queue has no room for that many more pictures."""
         if self._waiting + pictures > self._max_queue:
             raise busy(max(1, math.ceil(self._waiting * self._seconds_per_picture)))
+
+    def compute(self, images: Tensor) -> Tensor:
+        """float32 (n, classes) of pictures uint8 (n, 3, S, S), by the event loop, which waits.
+
+        Only for what is brief, and for a request that is alone: others would wait, too.
+        """
+        started = time.perf_counter()
+        rows = self._predict(images)
+        seconds = time.perf_counter() - started
+        self._metrics.stage("waiting", 0.0)
+        self._metrics.stage("model", seconds)
+        self._record(len(images), seconds)
+        return rows
 
     def submit(self, images: Tensor) -> asyncio.Future[Tensor]:
         """Queue pictures uint8 (n, 3, S, S); the future receives float32 (n, classes).
@@ -97,20 +114,10 @@ class Batcher:
         ------
         Problem   503 if there is no room for them
         """
-        return self._submit(len(images), lambda: images, decodes=False)
-
-    def submit_files(self, pictures: int, decode: Prepare) -> asyncio.Future[Tensor]:
-        """As `submit`, of pictures that the model's thread decodes first.
-
-        What `decode` raises, the future receives; the others of the batch are computed.
-        """
-        return self._submit(pictures, decode, decodes=True)
-
-    def _submit(self, pictures: int, prepare: Prepare, *, decodes: bool) -> asyncio.Future[Tensor]:
-        self.check_room(pictures)
+        self.check_room(len(images))
         result: asyncio.Future[Tensor] = self._loop.create_future()
-        self._count(pictures)
-        self._jobs.put(Job(pictures, prepare, decodes, result, time.perf_counter()))
+        self._count(len(images))
+        self._jobs.put(Job(images, result, time.perf_counter()))
         return result
 
     async def close(self) -> None:
@@ -125,28 +132,24 @@ class Batcher:
 
     def _serve(self) -> None:
         while jobs := self._next_batch():
-            taken = time.perf_counter()
-            prepared = [_attempt(job.prepare) for job in jobs]
             started = time.perf_counter()
-            outcomes = self._predicted(prepared)
+            outcome = self._predicted([job.images for job in jobs])
             ended = time.perf_counter()
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(
-                    self._deliver, jobs, outcomes, taken, started - taken, ended - started
-                )
+                self._loop.call_soon_threadsafe(self._deliver, jobs, outcome, started, ended)
 
     def _next_batch(self) -> list[Job]:
         """The oldest jobs that fit into one batch, as soon as there is one; none at the end."""
         jobs: list[Job] = []
         pictures = 0
         while not self._ended and (job := self._next_job(wait=not jobs)):
-            if jobs and pictures + job.pictures > self._max_batch:
+            if jobs and pictures + len(job.images) > self._max_batch:
                 self._left_over = job
                 break
-            self._count(-job.pictures)
+            self._count(-len(job.images))
             if not job.result.done():  # its client is still connected
                 jobs.append(job)
-                pictures += job.pictures
+                pictures += len(job.images)
         return jobs
 
     def _next_job(self, *, wait: bool) -> Job | None:
@@ -161,17 +164,12 @@ class Batcher:
         finally:
             self._rests = False
 
-    def _predicted(self, prepared: list[Outcome]) -> list[Outcome]:
-        """The probabilities of each job's pictures, or why there are none."""
-        images = [pixels for pixels in prepared if isinstance(pixels, Tensor)]
-        if not images:
-            return prepared
-        batch = torch.cat(images) if len(images) > 1 else images[0]
-        rows = _attempt(lambda: self._predict(batch))
-        if isinstance(rows, Exception):
-            return [rows if isinstance(pixels, Tensor) else pixels for pixels in prepared]
-        own = iter(rows.split([len(pixels) for pixels in images]))
-        return [next(own) if isinstance(pixels, Tensor) else pixels for pixels in prepared]
+    def _predicted(self, images: list[Tensor]) -> Outcome:
+        """The probabilities of all pictures, or why there are none."""
+        try:
+            return self._predict(torch.cat(images) if len(images) > 1 else images[0])
+        except Exception as error:
+            return error
 
     def _count(self, change: int) -> None:
         with self._counting:
@@ -180,34 +178,30 @@ class Batcher:
 
     # ---- back on the event loop
 
-    def _deliver(
-        self,
-        jobs: list[Job],
-        outcomes: list[Outcome],
-        taken: float,
-        decoding: float,
-        computing: float,
-    ) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self._metrics.stage("waiting", taken - job.arrived)
-            if job.decodes:
-                self._metrics.stage("decoding", decoding)
-            if isinstance(outcome, Tensor):
-                self._metrics.stage("model", computing)
+    def _deliver(self, jobs: list[Job], outcome: Outcome, started: float, ended: float) -> None:
+        sizes = [len(job.images) for job in jobs]
+        self._record(sum(sizes), ended - started)
+        for job, own in zip(jobs, _split(outcome, sizes), strict=True):
+            self._metrics.stage("waiting", started - job.arrived)
+            if isinstance(own, Tensor):
+                self._metrics.stage("model", ended - started)
             if job.result.done():  # its client has gone meanwhile
                 continue
-            if isinstance(outcome, Exception):
-                job.result.set_exception(outcome)
+            if isinstance(own, Exception):
+                job.result.set_exception(own)
             else:
-                job.result.set_result(outcome)
-        pictures = sum(job.pictures for job in jobs)
+                job.result.set_result(own)
+
+    def _record(self, pictures: int, seconds: float) -> None:
+        """Note how long a batch took."""
         self._metrics.batch(pictures)
-        seconds = (decoding + computing) / pictures
-        self._seconds_per_picture += 0.1 * (seconds - self._seconds_per_picture)
+        self._seconds_per_picture += 0.1 * (seconds / pictures - self._seconds_per_picture)
+        if pictures == 1:
+            self._seconds_alone = seconds
 
 
-def _attempt(function: Callable[[], Tensor]) -> Outcome:
-    try:
-        return function()
-    except Exception as error:
-        return error
+def _split(outcome: Outcome, sizes: list[int]) -> Sequence[Outcome]:
+    """Each job's rows, or what failed for all of them."""
+    if isinstance(outcome, Exception):
+        return [outcome] * len(sizes)
+    return outcome.split(sizes)

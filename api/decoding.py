@@ -1,13 +1,15 @@
 """Decode pictures under a budget of pixels, memory and time.
 
-The event loop never opens a picture. It reads what each file announces (`lib.inference.inspect`).
-While the model's thread is idle, it decodes tiny pictures of a plain structure, which cannot take
-long. Processes decode all others: one the small pictures of all requests, those that wait together;
-a few more the large ones, one at a time. They have a bound on memory, and are killed and replaced
-when a picture takes too long or its client has gone.
+The event loop reads what each file announces (`lib.inference.inspect`). It decodes the pictures of
+a plain structure that cannot take long, whoever made them: `MINUTE` ones, since handing them over
+would take it as long, and `TINY` ones of a request that is alone. Processes decode all others: one
+the small pictures of all requests, those that wait together; a few more the large ones, one at a
+time. They have a bound on memory, and are killed and replaced when a picture takes too long or its
+client has gone.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,8 +29,6 @@ from lib.inference import (
     inspect,
 )
 
-TINY_BYTES, TINY_PIXELS = 32_768, 16_384  # of a request's pictures together, as below
-SMALL_BYTES, SMALL_PIXELS = 262_144, 65_536
 USUAL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 WAITING_SMALL_PIXELS = 16_777_216  # of all requests; large pictures do not keep small ones out
 PIXELS_PER_SECOND = 20_000_000  # decoded by a process, roughly
@@ -37,6 +37,29 @@ LOOKED_AT = 65_536  # bytes of a file that the event loop walks through itself
 # What decoding takes at the most, as measured; readers of WebP and AVIF keep several copies.
 BYTES_PER_PIXEL = {"WEBP": 18, "AVIF": 10}
 USUAL_BYTES_PER_PIXEL = 6
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the pictures of one request come to at most, all together."""
+
+    size: int  # bytes
+    pixels: int  # as announced
+    files: float = math.inf
+
+    def admits(self, uploads: Sequence[Upload], structures: Sequence[Structure]) -> bool:
+        return (
+            sum(len(upload.data) for upload in uploads) <= self.size
+            and sum(structure.pixels for structure in structures) <= self.pixels
+            and len(uploads) <= self.files
+        )
+
+
+# Plain pictures, as measured with the worst that were found: 0.7 and 2.7 ms, usually 0.1 and 0.5.
+MINUTE = Bound(8_192, 4_096, files=4)
+TINY = Bound(32_768, 16_384, files=32)
+SMALL = Bound(262_144, 65_536)  # usually a few milliseconds
+MADE_PIXELS = 65_536  # that the event loop makes for the model at a time; one picture of 256 x 256
 
 
 async def announced(upload: Upload, limits: Limits) -> Structure:
@@ -68,14 +91,24 @@ def structure_of(upload: Upload, limits: Limits) -> Structure:
     return structure
 
 
-def are_tiny(uploads: Sequence[Upload], structures: Sequence[Structure]) -> bool:
-    """Whether decoding them takes a millisecond or two, whoever made them."""
-    return _are_within(TINY_BYTES, TINY_PIXELS, uploads, structures) and all(
-        structure.plain for structure in structures
+def are_decoded_here(
+    uploads: Sequence[Upload], structures: Sequence[Structure], side: int, alone: bool
+) -> bool:
+    """Whether the event loop decodes them.
+
+    Parameters
+    ----------
+    side : int     height and width of what comes out
+    alone : bool   whether no other request has to wait
+    """
+    return (
+        all(structure.plain for structure in structures)
+        and (TINY if alone else MINUTE).admits(uploads, structures)
+        and len(uploads) * side**2 <= MADE_PIXELS
     )
 
 
-def decode_tiny(uploads: Sequence[Upload], predictor: Predictor) -> Tensor:
+def decode_here(uploads: Sequence[Upload], predictor: Predictor) -> Tensor:
     """Pictures uint8 (n, 3, S, S), decoded by the thread that calls.
 
     Raises
@@ -97,17 +130,8 @@ def unreadable(upload: Upload, reason: str) -> Problem:
 
 def are_small(uploads: Sequence[Upload], structures: Sequence[Structure]) -> bool:
     """Whether decoding them takes a few milliseconds, if nobody made them to take longer."""
-    return _are_within(SMALL_BYTES, SMALL_PIXELS, uploads, structures) and all(
+    return SMALL.admits(uploads, structures) and all(
         structure.format in USUAL_FORMATS for structure in structures
-    )
-
-
-def _are_within(
-    size: int, pixels: int, uploads: Sequence[Upload], structures: Sequence[Structure]
-) -> bool:
-    return (
-        sum(len(upload.data) for upload in uploads) <= size
-        and sum(structure.pixels for structure in structures) <= pixels
     )
 
 

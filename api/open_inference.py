@@ -4,6 +4,7 @@ One model with one input, `images`, UINT8 [N, 3, S, S], pictures of the network'
 two outputs, `probabilities`, FP32 [N, classes], calibrated, and `labels`, BYTES [N].
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -15,6 +16,9 @@ from api import openapi, tensors
 from api.errors import Problem, documented
 from api.service import Service
 from api.uploads import Limits, Reservation, check_encoding, receive
+
+# Bytes of JSON that the event loop reads itself: 0.6 and 2.8 ms of the worst that was found.
+READ_HERE, READ_HERE_ALONE = 4_096, 16_384
 
 
 class ServerMetadata(BaseModel):
@@ -142,20 +146,23 @@ def model_routes(service: Service, told: bool) -> APIRouter:
         service.check_room()
         check_encoding(request)
         body = bytearray()
-        with service.memory.reservation(request) as reservation:
-            with service.metrics.timed("reading"):
-                await receive(request, reservation, service.limits, max_bytes, body.extend)
-            with service.metrics.timed("decoding"):
-                header = request.headers.get(tensors.JSON_LENGTH)
-                text, binary = tensors.split(bytes(body), header)
-                reserve(reservation, tensors.parsed_bytes(text), service.limits)
-                inference_request, pictures = await service.in_thread(
-                    lambda: tensors.read(text, binary, side)
-                )
-        if len(pictures) > service.limits.files:
-            message = f"more than {service.limits.files} pictures in one request"
-            raise Problem(413, "too_many_files", message)
-        rows, predictions = await service.predict_images(request, torch.tensor(pictures))
+        with service.attending():
+            with service.memory.reservation(request) as reservation:
+                with service.metrics.timed("reading"):
+                    await receive(request, reservation, service.limits, max_bytes, body.extend)
+                with service.metrics.timed("decoding"):
+                    header = request.headers.get(tensors.JSON_LENGTH)
+                    text, binary = tensors.split(bytes(body), header)
+                    reserve(reservation, tensors.parsed_bytes(text), service.limits)
+                    read = partial(tensors.read, text, binary, side)
+                    here = READ_HERE_ALONE if await service.is_alone() else READ_HERE
+                    inference_request, pictures = (
+                        read() if len(text) <= here else await service.in_thread(read)
+                    )
+            if len(pictures) > service.limits.files:
+                message = f"more than {service.limits.files} pictures in one request"
+                raise Problem(413, "too_many_files", message)
+            rows, predictions = await service.predict_images(request, torch.tensor(pictures))
         with service.metrics.timed("writing"):
             labels = [prediction.label for prediction in predictions]
             content, headers = tensors.write(name, inference_request, rows.numpy(), labels)

@@ -3,10 +3,10 @@
 import asyncio
 import dataclasses
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from api.batching import Batcher
-from api.decoding import Decoder, announced, are_tiny, decode_tiny
+from api.decoding import Decoder, announced, are_decoded_here, decode_here
 from api.errors import Problem, busy
 from api.interruption import WhileConnected
 from api.metrics import Metrics
@@ -55,6 +55,7 @@ class Service:
         self._reader = ThreadPoolExecutor(1, "tensors")
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._explanations = 0
+        self._attended = 0  # requests for predictions that are being answered
 
     async def start(self) -> None:
         """Run everything once, because many libraries load only at first use."""
@@ -82,20 +83,39 @@ class Service:
         """Raises Problem 503 if the queue is full, before the request's body is read."""
         self.batcher.check_room()
 
+    @contextmanager
+    def attending(self) -> Iterator[None]:
+        """The time from a request's first byte until its prediction."""
+        self._attended += 1
+        try:
+            yield
+        finally:
+            self._attended -= 1
+
+    async def is_alone(self) -> bool:
+        """Whether the request that is attended has the service to itself."""
+        await asyncio.sleep(0)  # those that have come meanwhile are attended first
+        return self._alone
+
+    @property
+    def _alone(self) -> bool:
+        return self._attended == 1 and self.batcher.idle
+
     async def predict(self, request: Request) -> tuple[list[str], list[Prediction]]:
         """Names of the request's pictures, and a prediction for each."""
         self.check_room()
-        with self.memory.reservation(request) as reservation:
+        with self.attending(), self.memory.reservation(request) as reservation:
             with self.metrics.timed("reading"):
                 uploads = await read_files(request, reservation, self.limits)
-            with WhileConnected(request):
-                structures = [await announced(upload, self.limits) for upload in uploads]
-                if self.batcher.idle and are_tiny(uploads, structures):
-                    decode = partial(decode_tiny, uploads, self.predictor)
-                    result = self.batcher.submit_files(len(uploads), decode)
-                else:
-                    result = self.batcher.submit(await self._decoded(uploads, structures))
-                _, predictions = await self._predicted(result)
+            structures = [await announced(upload, self.limits) for upload in uploads]
+            side, alone = self.predictor.image_size, await self.is_alone()
+            if are_decoded_here(uploads, structures, side, alone):
+                with self.metrics.timed("decoding"):
+                    images = decode_here(uploads, self.predictor)
+            else:
+                with WhileConnected(request):
+                    images = await self._decoded(uploads, structures)
+            _, predictions = await self.predict_images(request, images)
         return [upload.name for upload in uploads], predictions
 
     async def _decoded(self, uploads: list[Upload], structures: list[Structure]) -> Tensor:
@@ -104,7 +124,7 @@ class Service:
             return await self._decoder.decode(uploads, structures)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Call a function that would block the event loop."""
+        """What a function returns that would keep the event loop for long."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, function)
 
     async def predict_images(
@@ -117,11 +137,11 @@ class Service:
         Problem            503 if the queue is full
         ClientDisconnect   if the client closes the connection
         """
-        with WhileConnected(request):
-            return await self._predicted(self.batcher.submit(images))
-
-    async def _predicted(self, result: asyncio.Future[Tensor]) -> tuple[Tensor, list[Prediction]]:
-        rows = await result
+        if self._alone and self.batcher.is_brief(len(images)):
+            rows = self.batcher.compute(images)
+        else:
+            with WhileConnected(request):
+                rows = await self.batcher.submit(images)
         predictions = self.predictor.labelled(rows)
         for prediction in predictions:
             self.metrics.confidence(prediction.confidence)

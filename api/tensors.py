@@ -10,6 +10,7 @@ if it has one: a null `id` is none, and in the protocol's response `id` is a str
 """
 
 import json
+import math
 import re
 import struct
 from typing import Annotated, Any
@@ -142,6 +143,9 @@ def read(text: bytes, binary: bytes, side: int) -> tuple[InferRequest, np.ndarra
             raise invalid(f"unknown output {name[:40]!r}; the outputs are {outputs}")
         if names.count(name) > 1:
             raise invalid(f"output {name!r} is requested more than once")
+    _check_flag(request.parameters, "binary_data_output")
+    for output in request.outputs:
+        _check_flag(output.parameters, "binary_data")
     if len(request.inputs) != 1:
         raise invalid(f"{len(request.inputs)} inputs; the model has one, {INPUT!r}")
     return request, _pixels(request.inputs[0], binary, side)
@@ -159,10 +163,13 @@ def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
     if (size is None) == (tensor.data is None):
         raise invalid(f"{INPUT}: either data or the parameter binary_data_size is required")
     if tensor.data is None:
-        if not size == len(binary) == shape[0] * 3 * side * side:
+        if type(size) is not int or size != len(binary):
             raise invalid(
-                f"{INPUT}: {len(binary)} bytes of data do not fill the shape {list(shape)}"
+                f"{INPUT}: binary_data_size is {str(size)[:40]!r}, "
+                f"but {len(binary)} bytes of data follow the JSON object"
             )
+        if size != math.prod(shape):
+            raise invalid(f"{INPUT}: {size} bytes of data do not fill the shape {list(shape)}")
         return np.frombuffer(binary, np.uint8).reshape(shape)
     if binary:
         raise invalid(f"{INPUT}: both JSON data and bytes; send only one")
@@ -176,6 +183,11 @@ def _pixels(tensor: RequestInput, binary: bytes, side: int) -> np.ndarray:
         raise invalid(_first_error(error, "data")) from None
     except ValueError:  # ragged, or of another size
         raise invalid(f"{INPUT}: data does not fill the shape {list(shape)}") from None
+
+
+def _check_flag(parameters: dict[str, Any], name: str) -> None:
+    if type(parameters.get(name, False)) is not bool:
+        raise invalid(f"parameter {name}: {str(parameters[name])[:40]!r} should be true or false")
 
 
 def _first_error(error: ValidationError, whole: str) -> str:

@@ -141,6 +141,11 @@ def scans() -> Attack:
     )
 
 
+def tiny_pictures() -> Attack:
+    """The pictures that take the event loop longest: narrow, of as many scans as are plain."""
+    return predicting(*(_hostile.jpeg_of_scans(2, (1, height)) for height in (4_096, 16_384)))
+
+
 def outputs() -> Attack:
     """Requests for one output many times."""
     body = _hostile.request_of_outputs(5_000, SIDE)
@@ -187,6 +192,7 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "large-pictures": large_pictures,
     "many-parts": many_parts,
     "scans": scans,
+    "tiny-pictures": tiny_pictures,
     "outputs": outputs,
     "objects": objects,
     "absent-bodies": absent_bodies,

@@ -34,6 +34,7 @@ what it managed, it answered 493 and 400 a second within a p99 of 0.8 and 1.0 s,
 
 import argparse
 import gc
+import json
 import os
 import signal
 import socket
@@ -45,16 +46,19 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import litserve
+import numpy as np
 import pandas as pd
 import torch
 import uvicorn
 import uvloop
 from fastapi import FastAPI, Request, UploadFile
+from PIL import Image
 
 from benchmarks._clients import Crowd, prepare, wait_for
 from benchmarks._http import form, post
@@ -86,16 +90,28 @@ def main() -> None:
 def report(options: argparse.Namespace, model: str, scratch: Path) -> None:
     """Measure every peer with one network and print the tables."""
     bundle, pictures = prepare(model, scratch)
-    with serving(bundle, (pictures / "0.png").read_bytes()) as servers:
+    files = [path.read_bytes() for path in sorted(pictures.iterdir())]
+    forms = [post("/predict", *form(file)) for file in files]
+    images = [np.array(Image.open(BytesIO(file)).convert("RGB")) for file in files]
+    name = json.loads((bundle / "bundle.json").read_text())["name"]
+    tensors = {
+        kind: [infer(name, pixels.transpose(2, 0, 1)[None], binary) for pixels in images]
+        for kind, binary in (("tensor, JSON", False), ("tensor, bytes", True))
+    }
+    with serving(bundle, files[0]) as servers:
         rows = []
         for clients in options.clients:
             for _ in range(options.rounds):
                 for peer, (port, group) in servers.items():
                     before = stages(port) if peer == "service" else {}
-                    found = asked(port, group, pictures, clients=clients, seconds=options.seconds)
+                    found = asked(port, group, forms, clients=clients, seconds=options.seconds)
                     if peer == "service":
                         found |= spent(before, stages(port))
                     rows.append({"server": peer, "clients": clients} | found)
+                for kind, requests in tensors.items():
+                    port, group = servers["service"]
+                    found = asked(port, group, requests, clients=clients, seconds=options.seconds)
+                    rows.append({"server": kind, "clients": clients} | found)
         table = pd.DataFrame(rows).groupby(["clients", "server"], sort=False).median()
         print(f"\n{model}, {THREADS} thread(s) for the model\n")
         print(table.drop(columns=list(STAGES)).to_string(float_format="{:.2f}".format))
@@ -107,7 +123,7 @@ def report(options: argparse.Namespace, model: str, scratch: Path) -> None:
         print(pd.Series(parts).to_string(float_format="{:.2f}".format))
         port, group = servers["service"]
         rate = 2 * service["answers/s"]
-        found = asked(port, group, pictures, rate=rate, seconds=options.seconds)
+        found = asked(port, group, forms, rate=rate, seconds=options.seconds)
         print(f"\n{rate:.0f} requests offered a second, twice what it managed\n")
         print(pd.Series(found).to_string())
 
@@ -205,16 +221,21 @@ def serving(bundle: Path, picture: bytes) -> Iterator[dict[str, tuple[int, int]]
 
 
 def cpu_seconds(group: int) -> float:
-    """What the processes of a group have spent so far."""
-    ticks = 0
+    """What the processes of a group and their children have spent so far.
+
+    The service's decoding processes are children with groups of their own.
+    """
+    groups, parents, ticks = {}, {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:  # it has just ended
             continue
-        if int(fields[2]) == group:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        pid = int(stat.parent.name)
+        parents[pid], groups[pid] = int(fields[1]), int(fields[2])
+        ticks[pid] = int(fields[11]) + int(fields[12])
+    spent = sum(ticks[pid] for pid in ticks if group in (groups[pid], groups.get(parents[pid], 0)))
+    return spent / os.sysconf("SC_CLK_TCK")
 
 
 def stages(port: int) -> dict[str, tuple[float, float]]:
@@ -241,21 +262,44 @@ def spent(before: dict, after: dict) -> dict[str, float]:
 # ---- the clients
 
 
-def asked(port: int, group: int, pictures: Path, seconds: float, **how: Any) -> dict[str, Any]:
+def infer(model: str, images: np.ndarray, binary: bool) -> bytes:
+    """An inference request of the Open Inference Protocol, whose answer comes as it is asked.
+
+    Parameters
+    ----------
+    images : uint8 (n, 3, S, S)
+    binary : bool   whether tensors are sent as bytes after the JSON object, or in it
+    """
+    tensor = {"name": "images", "datatype": "UINT8", "shape": images.shape}
+    tensor |= (
+        {"parameters": {"binary_data_size": images.size}}
+        if binary
+        else {"data": images.ravel().tolist()}
+    )
+    request = {"inputs": [tensor], "parameters": {"binary_data_output": binary}}
+    text = json.dumps(request, separators=(",", ":")).encode()
+    path, header = f"/v2/models/{model}/infer", f"Inference-Header-Content-Length: {len(text)}"
+    if binary:
+        return post(path, text + images.tobytes(), f"application/octet-stream\r\n{header}")
+    return post(path, text, "application/json")
+
+
+def asked(
+    port: int, group: int, requests: list[bytes], seconds: float, **how: Any
+) -> dict[str, Any]:
     """Have the clients ask; what they saw, and what the server spent on it."""
     before = cpu_seconds(group)
-    found = uvloop.run(ask(port, pictures, seconds, **how))
+    found = uvloop.run(ask(port, requests, seconds, **how))
     return found | {"CPU ms": 1000 * (cpu_seconds(group) - before) / found.pop("asked")}
 
 
 async def ask(
-    port: int, pictures: Path, seconds: float, clients: int = 0, rate: float = 0
+    port: int, requests: list[bytes], seconds: float, clients: int = 0, rate: float = 0
 ) -> dict[str, Any]:
     """Ask for so long: with so many clients, or so many times a second.
 
     The first fifth of the time warms up and does not count.
     """
-    requests = [post("/predict", *form(path.read_bytes())) for path in sorted(pictures.iterdir())]
     crowd = Crowd(port, requests, time.perf_counter() + seconds)
     cpu = sum(os.times()[:2])
     begin = time.perf_counter() + seconds / 5

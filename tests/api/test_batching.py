@@ -4,11 +4,12 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import torch
 
-from api.batching import Batcher
+from api.batching import BRIEF_SECONDS, Batcher
 from api.errors import Problem
 from api.metrics import Metrics
 
@@ -18,12 +19,16 @@ class Model:
 
     def __init__(self):
         self.batches = []
+        self.threads = []
+        self.seconds = 0.0
         self.free = threading.Event()
         self.free.set()
 
     def __call__(self, images):
         self.free.wait(10)
+        time.sleep(self.seconds)
         self.batches.append(len(images))
+        self.threads.append(threading.current_thread())
         if (images == 255).any():
             raise RuntimeError("the model broke")
         return images[:, 0, 0, :1].float()
@@ -126,50 +131,54 @@ def test_a_broken_batch_fails_its_own_requests_alone():
     with_batcher(scenario)
 
 
-def test_files_are_decoded_by_the_models_thread():
-    def decode():
-        threads.append(threading.current_thread().name)
-        return pictures(7, 8)
-
-    async def scenario(batcher, model):
-        assert (await batcher.submit_files(2, decode)).tolist() == [[7], [8]]
-
-    threads = []
-    with_batcher(scenario)
-    assert threads == ["model"]
-
-
-def test_a_file_that_cannot_be_read_fails_its_own_request_alone():
-    def broken():
-        raise Problem(422, "unreadable", "cannot read it")
-
-    async def scenario(batcher, model):
-        first = await occupied(batcher, model)
-        damaged, whole = batcher.submit_files(1, broken), batcher.submit(pictures(4))
-        model.free.set()
-        await first
-        with pytest.raises(Problem, match="cannot read it"):
-            await damaged
-        assert (await whole).tolist() == [[4]]
-        with pytest.raises(Problem, match="cannot read it"):
-            await batcher.submit_files(1, broken)  # a batch of nothing else
-        assert model.batches == [1, 1]
-
-    with_batcher(scenario)
+async def until_idle(batcher):
+    while not batcher.idle:
+        await asyncio.sleep(0.001)
 
 
 def test_it_is_idle_when_a_job_would_be_taken_at_once():
     async def scenario(batcher, model):
-        await wait_until_idle(batcher)
+        await until_idle(batcher)
         first = await occupied(batcher, model)
         assert not batcher.idle
         model.free.set()
         await first
-        await wait_until_idle(batcher)
+        await until_idle(batcher)
 
-    async def wait_until_idle(batcher):
-        while not batcher.idle:
-            await asyncio.sleep(0.001)
+    with_batcher(scenario)
+
+
+def test_the_loop_computes_at_once_what_it_is_given():
+    async def scenario(batcher, model):
+        assert batcher.compute(pictures(3, 4)).tolist() == [[3], [4]]
+        assert model.threads == [threading.current_thread()]
+        with pytest.raises(RuntimeError, match="the model broke"):
+            batcher.compute(pictures(255))
+
+    with_batcher(scenario)
+
+
+def test_what_is_brief_is_known_from_the_last_picture_alone():
+    async def scenario(batcher, model):
+        await until_idle(batcher)
+        assert not batcher.is_brief(1)  # nothing is known yet
+        model.seconds = 0
+        await batcher.submit(pictures(1))
+        await until_idle(batcher)
+        assert batcher.is_brief(1)
+        assert not batcher.is_brief(1_000_000)
+        model.seconds = 2 * BRIEF_SECONDS
+        batcher.compute(pictures(1))
+        assert not batcher.is_brief(1)
+        model.seconds = 0
+        await batcher.submit(pictures(1, 2))  # says little of a picture alone
+        await until_idle(batcher)
+        assert not batcher.is_brief(1)
+        await batcher.submit(pictures(1))
+        first = await occupied(batcher, model)
+        assert not batcher.is_brief(1)  # it would have to wait
+        model.free.set()
+        await first
 
     with_batcher(scenario)
 

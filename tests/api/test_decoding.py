@@ -14,16 +14,18 @@ from PIL import Image
 
 from api.decoder_process import FAILED
 from api.decoding import (
-    TINY_BYTES,
+    MINUTE,
+    TINY,
     Decoder,
     MemoryGate,
+    are_decoded_here,
     are_small,
-    are_tiny,
-    decode_tiny,
+    decode_here,
     structure_of,
 )
 from api.errors import Problem
 from api.uploads import Limits, Upload
+from benchmarks import _hostile
 from lib.data.pictures import decode
 from tests.api.service import encoded, serving, wait_until
 
@@ -73,35 +75,66 @@ def test_pixels_are_those_of_the_library():
         assert np.array_equal(image.permute(1, 2, 0), decode(data, SIDE))
 
 
-def tiny(*datas):
+def here(*datas, side=SIDE, alone=False):
     uploads = [upload(data) for data in datas]
-    return are_tiny(uploads, [structure_of(one, Limits()) for one in uploads])
+    structures = [structure_of(one, Limits()) for one in uploads]
+    return are_decoded_here(uploads, structures, side, alone)
 
 
-def test_few_plain_pixels_are_tiny():
-    small = encoded(noise((32, 32)))
-    assert tiny(*[small] * 9)
-    assert not tiny(*[small] * 20)  # too many pixels or bytes together
-    assert not tiny(encoded(Image.new("RGB", (129, 128))))
-    assert not tiny(small + bytes(TINY_BYTES))
-    assert not tiny(encoded(noise((32, 32)), "GIF"))
+@pytest.mark.parametrize(
+    ("datas", "alone", "beside_others"),
+    [
+        ([encoded(noise((32, 32)))], True, True),
+        ([encoded(noise((32, 32)))] * 3, True, False),  # too many bytes together
+        ([encoded(noise((32, 32)))] * 11, False, False),
+        ([encoded(noise((8, 8)))] * 4, True, True),
+        ([encoded(noise((8, 8)))] * 5, True, False),  # too many files
+        ([encoded(noise((8, 8)))] * 33, False, False),
+        ([encoded(Image.new("RGB", (64, 64)))], True, True),
+        ([encoded(Image.new("RGB", (65, 64)))], True, False),  # too many pixels
+        ([encoded(Image.new("RGB", (129, 128)))], False, False),
+        ([encoded(noise((32, 32)), "JPEG") + bytes(MINUTE.size)], True, False),
+        ([encoded(noise((32, 32)), "JPEG") + bytes(TINY.size)], False, False),
+        ([encoded(noise((32, 32)), "GIF")], False, False),  # not plain
+    ],
+)
+def test_the_loop_decodes_few_plain_pixels_and_more_for_one_alone(datas, alone, beside_others):
+    assert here(*datas, alone=True) == alone
+    assert here(*datas, alone=False) == beside_others
 
 
-def test_the_models_thread_and_the_processes_see_the_same_pixels(predictor):
+def test_the_loop_makes_few_pixels_at_a_time():
+    small = encoded(noise((8, 8)))
+    assert here(small, side=256)
+    assert not here(small, side=257, alone=True)
+    assert not here(small, small, side=256, alone=True)
+
+
+def test_the_loop_decodes_what_the_benchmark_attacks_it_with():
+    assert here(_hostile.jpeg_of_scans(2, (1, 4_096)))
+    assert here(_hostile.jpeg_of_scans(2, (1, 16_384)), alone=True)
+
+
+@pytest.mark.parametrize("damage", [_hostile.jpeg_of_scans(13, (32, 32)), _hostile.png_with(65)])
+def test_the_loop_decodes_nothing_of_many_parts(damage):
+    assert len(damage) < MINUTE.size
+    assert not here(damage, alone=True)
+
+
+def test_the_loop_and_the_processes_see_the_same_pixels(predictor):
     datas = [encoded(noise((50, 40), mode)) for mode in ("RGB", "L", "1", "P", "RGBA")]
     datas.append(encoded(noise((50, 40)), "JPEG"))
-    assert tiny(datas[0])
 
     async def scenario(decoder):
         return await decoded(decoder, *datas)
 
-    here = decode_tiny([upload(data) for data in datas], predictor)
-    assert torch.equal(here, with_decoder(scenario, side=predictor.image_size))
+    own = decode_here([upload(data) for data in datas], predictor)
+    assert torch.equal(own, with_decoder(scenario, side=predictor.image_size))
 
 
 def test_a_damaged_tiny_picture_is_refused_by_name(predictor):
     with pytest.raises(Problem, match=r"cannot read a\.png: ") as refused:
-        decode_tiny([upload(encoded(noise((32, 32)))[:900])], predictor)
+        decode_here([upload(encoded(noise((32, 32)))[:900])], predictor)
     assert refused.value.status == 422
 
 

@@ -1,12 +1,14 @@
 """From request to prediction: orientation, clients that leave, explanations that must wait."""
 
 import asyncio
+import math
 import socket
 import threading
 
 import httpx
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from starlette.requests import Request
 
 from api.errors import Problem
@@ -36,6 +38,12 @@ def test_a_client_that_leaves_costs_nothing(server, pngs):
             connection.sendall((head + body)[:sent])
     assert server.predict(pngs[0]).status_code == 200
     assert '"level": "error"' not in server.log.read_text()
+
+
+def compressed_text():
+    text = PngInfo()
+    text.add_text("Comment", "x" * 10_000, zip=True)
+    return text
 
 
 def incoming(png):
@@ -83,6 +91,87 @@ def test_more_explanations_than_may_wait_are_refused(bundle, pngs, monkeypatch):
     refused, pictures = asyncio.run(asyncio.wait_for(ask(), 20))
     assert (refused.status, refused.code) == (503, "busy")
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+
+
+@pytest.fixture
+def observed(bundle, monkeypatch):
+    """A predictor, and the names of the threads that decode and compute with it."""
+    predictor = Predictor.load(bundle, "cpu")
+    seen = {"prepare": [], "probabilities": []}
+
+    def watch(name):
+        function = getattr(predictor, name)
+
+        def watched(argument):
+            seen[name].append(threading.current_thread().name)
+            return function(argument)
+
+        monkeypatch.setattr(predictor, name, watched)
+
+    watch("prepare")
+    watch("probabilities")
+    return predictor, seen
+
+
+def threads_of(observed, *requests):
+    """The threads that work for such requests, which come together."""
+    predictor, seen = observed
+
+    async def ask():
+        service = Service(predictor, Settings())
+        await service.start()
+        while not service.batcher.idle:
+            await asyncio.sleep(0.001)
+        for names in seen.values():
+            names.clear()
+        answers = await asyncio.gather(*map(service.predict, requests))
+        await service.close()
+        return answers
+
+    for _, (prediction,) in asyncio.run(asyncio.wait_for(ask(), 60)):
+        assert prediction.label in predictor.classes
+    return {name: set(names) for name, names in seen.items()}
+
+
+LOOP, MODEL = {"MainThread"}, {"model"}
+
+
+def test_a_tiny_picture_alone_never_leaves_the_event_loop(observed, pngs, monkeypatch):
+    monkeypatch.setattr("api.batching.BRIEF_SECONDS", math.inf)
+    found = threads_of(observed, incoming(pngs[0]))
+    assert found == {"prepare": LOOP, "probabilities": LOOP}
+
+
+def test_pictures_that_come_together_are_gathered_for_the_model(observed, pngs, monkeypatch):
+    monkeypatch.setattr("api.batching.BRIEF_SECONDS", math.inf)
+    found = threads_of(observed, *map(incoming, pngs[:6]))
+    assert found == {"prepare": LOOP, "probabilities": MODEL}
+
+
+def test_a_model_that_takes_long_leaves_the_event_loop_free(observed, pngs, monkeypatch):
+    monkeypatch.setattr("api.batching.BRIEF_SECONDS", 0.0)
+    found = threads_of(observed, incoming(pngs[0]))
+    assert found == {"prepare": LOOP, "probabilities": MODEL}
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        encoded(Image.new("RGB", (200, 200))),
+        encoded(Image.new("RGB", (16, 16)), "WEBP"),
+        encoded(Image.new("RGB", (16, 16)), "PNG", pnginfo=compressed_text()),
+    ],
+    ids=["large", "another format", "metadata"],
+)
+def test_no_other_picture_is_decoded_by_the_service_itself(observed, picture):
+    assert threads_of(observed, incoming(picture))["prepare"] == set()
+
+
+def test_a_picture_that_is_not_as_tiny_is_decoded_here_if_it_is_alone(observed):
+    picture = encoded(Image.new("RGB", (100, 100)))
+    assert threads_of(observed, incoming(picture))["prepare"] == LOOP
+    both = (incoming(picture), incoming(picture))
+    assert threads_of(observed, *both)["prepare"] == set()
 
 
 def test_a_service_that_has_not_started_is_not_ready(predictor):

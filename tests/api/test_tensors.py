@@ -43,8 +43,79 @@ def test_bytes_follow_the_json_object():
     text = json.dumps(head).encode()
     _, pictures = read(text + IMAGES.tobytes(), str(len(text)))
     assert np.array_equal(pictures, IMAGES)
-    with pytest.raises(Problem, match="95 bytes of data do not fill the shape"):
-        read(text + IMAGES.tobytes()[1:], str(len(text)))
+
+
+BYTES = IMAGES.tobytes()
+
+
+def as_bytes(size, sent=BYTES, **changes):
+    """A request whose tensor is said to have so many bytes, and the length of its JSON object."""
+    head = body(data=None, parameters={"binary_data_size": size}, **changes)
+    text = json.dumps(head).encode()
+    return text + sent, str(len(text))
+
+
+@pytest.mark.parametrize(
+    ("request_and_length", "message"),
+    [
+        (as_bytes(96, BYTES[1:]), "size is '96', but 95 bytes of data follow"),
+        (as_bytes(96, BYTES + b"1"), "size is '96', but 97 bytes of data follow"),
+        (as_bytes(96, b""), "size is '96', but 0 bytes of data follow"),
+        (as_bytes(-96), "size is '-96', but 96 bytes of data follow"),
+        (as_bytes(10**30), "but 96 bytes of data follow"),
+        (as_bytes(96.0), "size is '96.0', but 96 bytes of data follow"),
+        (as_bytes("96"), "size is '96', but 96 bytes of data follow"),
+        (as_bytes(True, b"1"), "size is 'True', but 1 bytes of data follow"),
+        (as_bytes([96]), "binary_data_size"),
+        (as_bytes(96, shape=[3, 3, 4, 4]), r"96 bytes of data do not fill the shape [3, 3, 4, 4]"),
+        (as_bytes(96, datatype="FP32"), "datatype 'FP32' should be UINT8"),
+        (as_bytes(None), "either data or the parameter binary_data_size is required"),
+    ],
+)
+def test_bytes_that_do_not_fit_are_refused(request_and_length, message):
+    with pytest.raises(Problem) as refused:
+        read(*request_and_length)
+    assert refused.value.status == 400
+    assert message in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_bytes_are_not_read_beside_json_data():
+    text = json.dumps(body()).encode()
+    with pytest.raises(Problem, match="both JSON data and bytes; send only one"):
+        read(text + b"1", str(len(text)))
+
+
+@pytest.mark.parametrize("length", [0, 1, -1])
+def test_a_length_inside_of_the_json_object_is_refused(length):
+    content, json_length = as_bytes(96)
+    with pytest.raises(Problem, match="Invalid JSON") as refused:
+        read(content, str(length if length >= 0 else int(json_length) - 1))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("value", ["yes", 1, 0.0, "true"])
+@pytest.mark.parametrize("of", ["request", "output"])
+def test_whether_an_output_comes_as_bytes_is_true_or_false(of, value):
+    if of == "output":
+        changes = {"outputs": [{"name": "labels", "parameters": {"binary_data": value}}]}
+    else:
+        changes = {"parameters": {"binary_data_output": value}}
+    with pytest.raises(Problem, match=r"parameter binary_data\w*: .* should be true or false"):
+        read(body() | changes)
+
+
+def test_outputs_come_as_bytes_one_by_one():
+    outputs = [{"name": "labels", "parameters": {"binary_data": True}}, {"name": "probabilities"}]
+    request, _ = read(body() | {"outputs": outputs})
+    content, headers = tensors.write("m", request, np.float32([[1, 0]] * 2), ["a", "bc"])
+    length = int(headers[tensors.JSON_LENGTH])
+    labels, probabilities = json.loads(content[:length])["outputs"]
+    assert labels["parameters"] == {"binary_data_size": 11}
+    assert "data" not in labels
+    assert probabilities["data"] == [1, 0, 1, 0]
+    assert content[length:] == b"\1\0\0\0a\2\0\0\0bc"
+    assert headers["Content-Type"] == "application/octet-stream"
 
 
 WRONG = {
