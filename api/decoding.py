@@ -55,11 +55,11 @@ class Bound:
         )
 
 
-# Plain pictures, as measured with the worst that were found: 0.7 and 2.7 ms, usually 0.1 and 0.5.
+# Of plain pictures: 0.9 and 2.7 ms of decoding with the worst that were found.
 MINUTE = Bound(8_192, 4_096, files=4)
 TINY = Bound(32_768, 16_384, files=32)
 SMALL = Bound(262_144, 65_536)  # usually a few milliseconds
-MADE_PIXELS = 65_536  # that the event loop makes for the model at a time; one picture of 256 x 256
+MADE_PIXELS = 65_536  # that the event loop makes for the model at a time: one picture of 256 x 256
 
 
 async def announced(upload: Upload, limits: Limits) -> Structure:
