@@ -9,10 +9,13 @@ Each peer answers POST /predict with the same JSON and computes with the same `P
   runs it in threads) and once as `async def`
 * LitServe: up to 32 pictures a batch, gathered for at most 5 ms
 
+The service also answers the same pictures as tensors of the Open Inference Protocol, as JSON and as
+bytes (its binary tensor data extension), each way there and back.
+
 The clients live in this script's own process: raw HTTP/1.1 over asyncio and uvloop, each asking
 again as soon as it is answered, with PNGs of 32 px. Servers take turns within each round, and every
-figure is the median of the rounds. `CPU ms` is what a server's processes spend on an answer;
-`client CPU` is the clients' share of a core, which should stay well below 1.
+figure is the median of the rounds. `CPU ms` is what a server's processes and their children spend
+on an answer; `client CPU` is the clients' share of a core, which should stay well below 1.
 
 Then, of the service with 32 clients, where an answer's time goes; and what happens when requests
 come, whatever the answers, at twice the rate that it has just managed.
