@@ -20,9 +20,10 @@ on an answer; `client CPU` is the clients' share of a core, which should stay we
 Then, of the service with 32 clients, where an answer's time goes; and what happens when requests
 come, whatever the answers, at twice the rate that it has just managed.
 
-One client, both cores busy with other work (two cores of an AMD EPYC, torch 2.14.1; median of 12
-rounds of 0.6 s): with the small CNN the service answers 320 requests a second and plain async 328,
-with ResNet-18 at 32 px 178 and 196.
+Answers a second in turns while both cores had other work, too (two cores of an AMD EPYC, torch
+2.14.1; small CNN, median of 10 rounds of 0.5 s): one client, service 286 (204 before the event loop
+answered what is alone), plain async 321, LitServe 111; 32 clients, service 504 (541 before), plain
+async 513, LitServe 499. One client, ResNet-18 at 32 px, 12 rounds: service 178, plain async 196.
 
 Before the event loop computed for a request that is alone, and decoded minute pictures itself,
 answers a second (the same cores, shared with other machines; 2 rounds of 1.5 s, one run):
