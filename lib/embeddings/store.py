@@ -40,7 +40,7 @@ class Embedded:
     """Features of pictures, and what it saved that some of them were kept."""
 
     features: Tensor  # float32 (N, D), on the CPU
-    seconds_saved: float  # that those which were found took when they were computed
+    seconds_saved: float  # that those took which were found, less the wait for who computed them
 
 
 class Kept(NamedTuple):
@@ -71,9 +71,11 @@ class EmbeddingStore:
         UserError   if the folder cannot be written
         """
         folder, wanted = self._folder(model, images), digests(images)
+        asked = time.perf_counter()
         with locked(folder / "lock"):
+            waited = time.perf_counter() - asked
             kept = _read(folder)
-            saved = sum(kept[name].seconds for name in set(wanted) & kept.keys())
+            saved = sum(kept[name].seconds for name in set(wanted) & kept.keys()) - waited
             missing = list(dict.fromkeys(name for name in wanted if name not in kept))
             if missing:
                 place = {name: number for number, name in enumerate(wanted)}

@@ -19,17 +19,25 @@ from lib.training.recipe import Recipe
 # Multiply-adds of a forward pass over a batch: with fewer, a second thread gains less than another
 # run beside this one does; see benchmarks/side_by_side.py.
 SMALL = 4e9
+# The same of all pictures through a backbone whose features are stored: these take a few seconds.
+SMALL_IN_ALL = 1e11
 
 
 def threads_for(recipe: Recipe, dataset: Dataset, device: torch.device) -> int:
     """How many threads a run's steps are computed with; at most torch's number of them."""
     every = torch.get_num_threads()
-    if device.type != "cpu" or every == 1 or recipe.stores_features:
+    if device.type != "cpu" or every == 1:
         return every
-    plain = recipe.replace(seed=0, weights="none", epochs=1)
-    pictures = min(recipe.batch_size, len(dataset.train))
+    if recipe.stores_features:
+        views = recipe.views if recipe.strategy == "head" else recipe.map_views
+        pictures = views * len(dataset.train) + len(dataset.val) + len(dataset.test)
+        most = SMALL_IN_ALL
+    else:
+        pictures = min(recipe.batch_size, len(dataset.train))
+        most = SMALL
+    plain = recipe.replace(seed=0, weights="none", epochs=1, val_every=1)
     work = pictures * multiply_adds(plain, len(dataset.classes), dataset.image_size)
-    return 1 if work < SMALL else every
+    return 1 if work < most else every
 
 
 @contextmanager

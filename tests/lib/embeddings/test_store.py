@@ -1,4 +1,5 @@
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -63,13 +64,29 @@ def test_only_new_pictures_are_computed_and_equal_ones_once(model, images, tmp_p
     assert computed == [10, 20]
 
 
-def test_what_keeping_has_saved_is_told(model, images, tmp_path, monkeypatch):
-    clock = iter(range(100))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+def test_what_keeping_has_saved_is_told_less_the_wait_for_others(
+    model, images, tmp_path, monkeypatch
+):
+    clock = [0]
+    engine = module.by_pytorch(model)
+
+    def compute(images):
+        clock[0] += len(images)
+        return engine.compute(images)
+
+    @contextmanager
+    def locked_by_others_at_first(path):
+        clock[0] += 4
+        yield
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(module, "by_pytorch", lambda model: Engine("slow", "fp32", compute))
     store = EmbeddingStore(tmp_path)
     assert store.embed(model, images).seconds_saved == 0
-    assert store.embed(model, images[:15]).seconds_saved == pytest.approx(0.5)  # of a second
-    assert store.embed(model, torch.cat([images, images])).seconds_saved == pytest.approx(1)
+    assert store.embed(model, images[:15]).seconds_saved == 15
+    monkeypatch.setattr(module, "locked", locked_by_others_at_first)
+    assert store.embed(model, torch.cat([images, images])).seconds_saved == 30 - 4
+    assert store.embed(model, 255 - images).seconds_saved == -4
 
 
 def test_what_was_computed_before_an_interruption_is_found_again(

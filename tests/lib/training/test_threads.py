@@ -30,8 +30,16 @@ def test_a_small_network_computes_with_one_thread_and_a_large_one_with_all(tiny,
     assert threads_for(Recipe(width=16, batch_size=32), digits, CPU) == 1
     assert threads_for(Recipe(width=64, batch_size=512), digits, CPU) == 2
     assert threads_for(quick, tiny, torch.device("cuda")) == 2  # there no thread waits
+
+
+def test_stored_features_count_by_all_pictures_and_views():
+    digits = load("digits", 16)
     head = Recipe(model="resnet18", strategy="head")
-    assert threads_for(head, tiny, CPU) == 2  # its features are computed in large batches
+    stage = head.replace(strategy="last_stage", views=1, map_views=1)
+    for once, often in ((head, {"views": 20}), (stage, {"map_views": 20})):
+        assert threads_for(once, digits, CPU) == 1
+        assert threads_for(once.replace(**often), digits, CPU) == 2
+        assert threads_for(once.replace(image_size=64), digits, CPU) == 2
 
 
 def test_pictures_count_only_as_far_as_there_are_any(tiny, monkeypatch):
