@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 import benchmarks
 from benchmarks import (
     _airbench94,
+    _airbench94_muon,
     folders,
     ideas,
     many_runs,
@@ -60,14 +62,48 @@ def test_a_benchmark_says_how_it_is_used(name, monkeypatch, capsys):
 def test_time_to_accuracy_tells_a_reached_target_from_another(printed, monkeypatch, quick):
     recipe = quick.replace(test_flip=True)
     monkeypatch.setattr(time_to_accuracy, "TARGETS", {50: recipe, 101: recipe})
-    lines = printed(time_to_accuracy, "--targets", "50", "101", "--seeds", "2")
-    assert lines[-2].split()[-1] == "yes"
-    assert lines[-1].split()[-1] == "no"
+    lines = printed(time_to_accuracy, "--targets", "50", "101", "--peer", "--seeds", "2")
+    assert lines[-3].split()[-1] == "yes"
+    assert lines[-2].split()[-1] == "no"
+    assert lines[-1].split()[0] == "airbench94_muon"
+
+
+def test_airbench94_muon_learns(tiny, monkeypatch):
+    monkeypatch.setattr(_airbench94_muon, "BATCH", 32)
+    figures = _airbench94_muon.Airbench94Muon(8, "fp32").train(tiny, seed=3)
+    assert min(figures[field] for field in time_to_accuracy.FIELDS.values()) > 0.8
+
+
+def test_pictures_move_by_two_pixels_at_most_and_keep_their_own():
+    pixels = torch.arange(3.0 * 40 * 40).view(1, 3, 40, 40).expand(64, -1, -1, -1)
+    moved = _airbench94_muon.moved(pixels, torch.Generator().manual_seed(0))
+    found = {
+        (down, right)
+        for down in range(5)
+        for right in range(5)
+        if any(
+            torch.equal(one, pixels[0, :, down : down + 36, right : right + 36])
+            for one in moved[..., 2:-2, 2:-2]
+        )
+    }
+    assert moved.shape == pixels.shape
+    assert len(found) > 15
+
+
+def test_six_views_of_a_model_that_sees_one_pixel():
+    images = torch.arange(9, dtype=torch.uint8).view(1, 1, 3, 3).expand(1, 3, 3, 3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(27, 1, bias=False))
+    nn.init.zeros_(model[1].weight)
+    model[1].weight.data[0, 0] = 255.0  # the corner at the top left: 0; mirrored 2
+    [[logit]] = _airbench94_muon.six_view_logits(model, images)
+    up_left, down_right = (4 + 4) / 2, (4 + 4) / 2  # the reflected neighbours of both corners
+    assert logit == pytest.approx((0 + 2) / 2 / 2 + (up_left + down_right) / 4)
 
 
 @pytest.mark.parametrize(("val", "test", "reached"), [(0.95, 0.85, "yes"), (0.85, 0.95, "no")])
 def test_validation_alone_tells_whether_a_target_is_reached(val, test, reached):
-    summary = {"val_accuracy": val, "test_accuracy": test, "test_accuracy_flip": test, "seconds": 9}
+    summary = dict.fromkeys(time_to_accuracy.FIELDS.values(), test) | {"val_accuracy": val}
+    summary["seconds"] = 9
     row = time_to_accuracy.row(90, 1.0, [summary, summary])
     assert row["reached"] == reached
 

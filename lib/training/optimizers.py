@@ -69,10 +69,12 @@ class Muon(torch.optim.Optimizer):
     params : groups of filters (outputs, inputs, height, width)
     lr : float         how far a step goes, in units of a filter of length one
     momentum : float   in [0, 1)
+    iterations : int   by which a step is orthogonalised
     """
 
-    def __init__(self, params: Iterable[Any], lr: float, momentum: float):
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float, iterations: int = 5):
         super().__init__(params, {"lr": lr, "momentum": momentum})
+        self.iterations = iterations
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -84,10 +86,11 @@ class Muon(torch.optim.Optimizer):
                 velocity = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
                 direction = gradient.add(velocity, alpha=group["momentum"]).flatten(1)
                 filters.mul_(len(filters) ** 0.5 / filters.norm())
-                filters.add_(orthogonalised(direction).view_as(filters), alpha=-group["lr"])
+                step = orthogonalised(direction, self.iterations).view_as(filters)
+                filters.add_(step, alpha=-group["lr"])
 
 
-def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+def orthogonalised(matrix: Tensor, iterations: int) -> Tensor:
     """Roughly U V^T of the singular value decomposition U S V^T of (rows, columns).
 
     By a Newton-Schulz iteration whose quintic brings every singular value near 1 (0.7 to 1.2) in

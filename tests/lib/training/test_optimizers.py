@@ -58,7 +58,7 @@ def test_muon_steps_where_pytorchs_steps(shape):
 def test_orthogonalised_keeps_directions_and_evens_out_their_sizes():
     matrix = torch.randn(10, 30, generator=torch.Generator().manual_seed(1))
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
-    found = u.T @ optimizers.orthogonalised(matrix) @ vt.T
+    found = u.T @ optimizers.orthogonalised(matrix, 5) @ vt.T
     assert (found.diagonal() > 0.6).all()
     assert (found.diagonal() < 1.3).all()
     np.testing.assert_allclose(found - found.diagonal().diag(), 0, atol=1e-4)
@@ -71,7 +71,7 @@ def test_orthogonalised_is_the_newton_schulz_iteration(shape):
     x = matrix.double() / matrix.double().norm()
     for _ in range(5):
         x = a * x + b * x @ x.T @ x + c * x @ x.T @ x @ x.T @ x
-    np.testing.assert_allclose(optimizers.orthogonalised(matrix), x, atol=1e-4)
+    np.testing.assert_allclose(optimizers.orthogonalised(matrix, 5), x, atol=1e-4)
 
 
 def test_muon_takes_the_filters_and_sgd_the_rest():
