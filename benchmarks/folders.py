@@ -17,19 +17,18 @@ Memory is the largest sum over the process and its workers, looked at 50 times p
 back when memory is short. Every row has the interpreter, PyTorch and torchvision in it: 865 MiB
 resident, 400 held.
 
-20,000 pictures of 200 classes, two cores that five times as much other work shared, so that of
-seconds only the order of magnitude counts:
+20,000 pictures of 200 classes, two idle cores of an AMD EPYC:
 
                    step  seconds  pictures/s  resident MiB  held MiB
-                   list      0.8    24,154.8         865.2     407.9
-      list, torchvision      0.1   143,235.6         868.2     402.3
-                 decode     23.9       837.4         963.6     563.4
-    decode, torchvision     11.3     1,763.0       1,605.1   1,216.2
-                   open      2.1     9,752.4         867.2     407.8
+                   list      0.1   151,238.9         864.2     407.9
+      list, torchvision      0.0   545,407.8         863.2     402.8
+                 decode      2.8     7,027.4         963.7     564.5
+    decode, torchvision      1.9    10,709.8       1,603.3   1,216.3
+                   open      0.2   115,563.8         869.7     407.9
 
-1,000,000 pictures of 1,000 classes on the same machine: list 1,078 MiB resident and 741 held, by
-torchvision 1,014 and 554. Without torchvision, which `load` does not need (578 and 314 before it
-begins): decode 1,116 and 790 MiB, in 13 minutes; open 920 and 657 MiB, in half a minute.
+1,000,000 pictures of 1,000 classes, with much other work on the cores: list 1,078 MiB resident and
+741 held, by torchvision 1,014 and 554. Without torchvision, which `load` does not need (578 and 314
+before it begins): decode 1,116 and 790 MiB, in 13 minutes; open 920 and 657 MiB, in half a minute.
 """
 
 import argparse

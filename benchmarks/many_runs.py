@@ -13,17 +13,16 @@ other runs are copies of their records with other seeds. Rows, medians over the 
 
 Files are in the system's cache.
 
-2,000 runs, two cores that other work shared (load average of 9):
+2,000 runs, two idle cores of an AMD EPYC:
 
                                       what  seconds  quickest  slowest
-                                      find     0.05      0.03     0.06
-    find, with recipe, dataset and figures     0.71      0.36     1.24
-                            page of 5 runs     0.64      0.49     0.80
-                                      page     0.97      0.87     1.65
-
-In a later run under more load find took 0.16, with recipe, dataset and figures 2.97, the same as
-reference runs 1.79, prepare 15.8, prepare again 8.7, the page of five runs 1.05 and the page 1.27;
-prepare takes 2.0 seconds of a core, and again 1.7.
+                                      find     0.02      0.02     0.02
+    find, with recipe, dataset and figures     0.23      0.22     0.48
+         find, the same, as reference runs     0.36      0.36     0.62
+                                   prepare     2.02      1.87     2.42
+                             prepare again     1.25      0.97     1.26
+                            page of 5 runs     0.55      0.48     0.57
+                                      page     0.82      0.76     0.90
 """
 
 import argparse

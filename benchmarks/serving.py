@@ -20,24 +20,20 @@ on an answer; `client CPU` is the clients' share of a core, which should stay we
 Then, of the service with 32 clients, where an answer's time goes; and what happens when requests
 come, whatever the answers, at twice the rate that it has just managed.
 
-Answers a second in turns while both cores had other work, too (two cores of an AMD EPYC, torch
-2.14.1; small CNN, median of 10 rounds of 0.5 s): one client, service 286 (204 before the event loop
-answered what is alone), plain async 321, LitServe 111; 32 clients, service 504 (541 before), plain
-async 513, LitServe 499. One client, ResNet-18 at 32 px, 12 rounds: service 178, plain async 196.
+Small CNN, answers a second on two idle cores (AMD EPYC, torch 2.14.1; 3 rounds of 1.2 s):
 
-Before the event loop computed for a request that is alone, and decoded minute pictures itself,
-answers a second (the same cores, shared with other machines; 2 rounds of 1.5 s, one run):
+    clients             1      8     32
+    service           428    740    996
+    plain def         402    518    576
+    plain async       510    580    563
+    LitServe          128    420    641
+    tensor, JSON      443    582    781
+    tensor, bytes     581    767  1,019
 
-    clients             small CNN             ResNet-18, 32 px
-                     1      8     32          1      8     32
-    service        216    346    398        127    265    374
-    plain def      229    325    324        129    176    207
-    plain async    355    300    371        160    158    156
-    LitServe       109    305    445         75    215    360
-
-At 32 clients p99 is 118 and 117 ms for the service, 243 and 334 ms for plain def. Offered twice
-what it managed, it answered 493 and 400 a second within a p99 of 0.8 and 1.0 s, and refused 0 and
-3 % with 503.
+At 32 clients p99 is 43 ms for the service, 67 for LitServe, 100 for plain def. In two more runs one
+client got 576 answers a second from the service and 555 from plain async (3 rounds), then 471 and
+518 (7 rounds): between 0.84 and 1.04 of it. With 32, it had 1.46 and 1.55 times LitServe's.
+ResNet-18 at 32 px, cores with other work, 12 rounds: one client 178, plain async 196.
 """
 
 import argparse
