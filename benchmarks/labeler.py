@@ -14,16 +14,16 @@ Measures the real window, in a process of its own on a virtual display (Xvfb):
 
 A picture counts as shown when the X server has drawn it. The files are in the system's cache.
 
-Result (two cores that other programs kept busy too, given to the labeler first; Python 3.11,
-Tk 8.6, Pillow 13; one run):
+Result (two idle cores, Python 3.11, Tk 8.6, Pillow 13; one run of --pictures 5000 --keys 120
+--pace 8):
 
                                                  median      p95    worst   memory
-    open 100,000 small pictures, none labelled   0.85 s   1.05 s   1.05 s   205 MB
-    the same, first 280 labels                   4.6 ms    13 ms   197 ms   266 MB
-    open 100,000 of which 90,000 are labelled    1.06 s   1.14 s   1.14 s   205 MB
-    the same, 280 labels after 90,000            3.8 ms    15 ms    42 ms   299 MB
-    12-megapixel JPEGs, 4 keys per second        4.3 ms    11 ms   437 ms   325 MB
-    12-megapixel JPEGs, as fast as they come      28 ms    56 ms   218 ms   272 MB
+    open 5,000 small pictures, none labelled     0.30 s   0.36 s   0.36 s   194 MB
+    the same, first 120 labels                   5.5 ms   7.3 ms   8.4 ms   202 MB
+    open 5,000 of which 4,500 are labelled       0.32 s   0.34 s   0.34 s   194 MB
+    the same, 120 labels after 4,500             5.2 ms   6.5 ms    14 ms   211 MB
+    12-megapixel JPEGs, 8 keys per second        5.2 ms    10 ms    12 ms   265 MB
+    12-megapixel JPEGs, as fast as they come      27 ms    59 ms    75 ms   258 MB
 
 Without a pause between keys, two cores are busy all the time: a picture takes 45 ms of one to
 decode, about 36 of them for JPEG's entropy coding, which no smaller scale saves, and 10 ms to show.
