@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from lib.data.dataset import Dataset
 from lib.models.parts import Classifier, predict
 from lib.models.small_cnn import Scale, whiten
+from lib.training.augment import random_crop
 from lib.training.hardware import autocast, best_device, resolve_precision
 from lib.training.loop import loss_and_accuracy
 from lib.training.optimizers import Muon
@@ -133,19 +134,9 @@ def all_batches(
             batch = images.index_select(0, chosen)
             if dataset.flip:
                 batch = torch.where(mirrored[chosen, None, None, None], batch.flip(3), batch)
-            yield moved(batch.float() / 255, generator), labels[chosen]
+            pixels = random_crop(batch, generator, REACH).float() / 255
+            yield pixels.contiguous(memory_format=torch.channels_last), labels[chosen]
         mirrored = ~mirrored
-
-
-def moved(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Each picture moved by up to `REACH` pixels in both directions, and reflected at the edge."""
-    count, _, height, width = pixels.shape
-    padded = F.pad(pixels, (REACH,) * 4, mode="reflect")
-    corner = torch.randint(2 * REACH + 1, (2, count, 1), generator=generator, device=pixels.device)
-    rows = corner[0] + torch.arange(height, device=pixels.device)
-    columns = corner[1] + torch.arange(width, device=pixels.device)
-    which = torch.arange(count, device=pixels.device)[:, None, None]
-    return padded[which, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 def accuracies(model: Classifier, dataset: Dataset) -> dict[str, float]:

@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision.transforms import v2
 
-from lib.training import augment
+from lib.training import augment, randaugment
 
 BATCH = 512
 CLASSES = 10
@@ -86,7 +86,7 @@ def pipelines(images: Tensor, labels: Tensor) -> dict[str, Callable[[], Batches]
     def ours() -> Batches:
         for batch in torch.randperm(len(images), generator=generator).split(BATCH):
             changed = augment.flip_crop(images.index_select(0, batch), generator)
-            changed = augment.rand_augment(changed, generator)
+            changed = randaugment.rand_augment(changed, generator)
             yield augment.mixup(changed, torch.eye(CLASSES)[labels[batch]], generator)
 
     def whole_batches() -> Batches:

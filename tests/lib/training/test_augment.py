@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import interpolate, pad
 from torchvision.transforms import v2
 
-from lib.training import augment
+from lib.training import augment, randaugment
 
 SIZES = [(8, 8), (16, 16), (32, 32), (24, 40)]
 # These end in a float that is cut to a whole level: where it is whole but for rounding, the order
@@ -37,9 +37,9 @@ def coordinate_images(n, size):
 
 def changed_by(name, images, strength):
     """All pictures changed by one operation of RandAugment."""
-    choice = torch.full((len(images),), augment.OPERATIONS.index(name))
+    choice = torch.full((len(images),), randaugment.OPERATIONS.index(name))
     negative = torch.full_like(choice, strength < 0)
-    return augment._apply_chosen(images, choice, negative, abs(strength))
+    return randaugment._apply_chosen(images, choice, negative, abs(strength))
 
 
 # RandAugment
@@ -47,12 +47,12 @@ def changed_by(name, images, strength):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("make_images", [random_images, smooth_images])
-@pytest.mark.parametrize("name", augment.OPERATIONS)
+@pytest.mark.parametrize("name", randaugment.OPERATIONS)
 def test_operation_equals_torchvision(name, make_images, size):
     images = make_images(size=size)
     peer = v2.RandAugment()
     magnitudes, signed = peer._AUGMENTATION_SPACE[name]
-    assert signed == (name in augment.SIGNED)
+    assert signed == (name in randaugment.SIGNED)
     # Odd magnitudes only: at some even ones a shear falls exactly between two pixels, or Solarize's
     # threshold exactly on a value, and float32 rounding decides.
     for magnitude in (1, 5, 9, 17, 29):
@@ -73,10 +73,10 @@ def plainly(name, image, strength):
     """One picture uint8 (3, H, W) changed by the operation's formula, a value at a time."""
     _, height, width = image.shape
     values, levels = image.float(), image.tolist()
-    if name in augment.WARPS:
+    if name in randaugment.WARPS:
         x = torch.arange(width, dtype=torch.float64)
         y = torch.arange(height, dtype=torch.float64)[:, None]
-        places = (place.round() for place in augment.WARPS[name](x, y, strength))
+        places = (place.round() for place in randaugment.WARPS[name](x, y, strength))
         from_x, from_y = (place.tolist() for place in torch.broadcast_tensors(*places))
         changed = torch.zeros_like(image)
         for i, j in itertools.product(range(height), range(width)):
@@ -84,8 +84,8 @@ def plainly(name, image, strength):
             if 0 <= row < height and 0 <= column < width:
                 changed[:, i, j] = image[:, row, column]
         return changed
-    if name in augment.BLENDS:
-        degenerate = augment.BLENDS[name](values[None])[0]
+    if name in randaugment.BLENDS:
+        degenerate = randaugment.BLENDS[name](values[None])[0]
         return torch.lerp(degenerate, values, 1 + 0.9 * strength).clamp(0, 255).to(torch.uint8)
     if name == "Posterize":
         return image // 2 ** round(4 * strength) * 2 ** round(4 * strength)
@@ -105,10 +105,10 @@ def plainly(name, image, strength):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 16), (17, 24)])
-@pytest.mark.parametrize("name", augment.OPERATIONS)
+@pytest.mark.parametrize("name", randaugment.OPERATIONS)
 def test_operation_equals_its_formula_to_the_last_level(name, size):
     images = torch.cat([random_images(2, size), smooth_images(2, size)])
-    signs = (1, -1) if name in augment.SIGNED else (1,)
+    signs = (1, -1) if name in randaugment.SIGNED else (1,)
     for magnitude, sign in itertools.product(range(31), signs):
         strength = sign * magnitude / 30
         expected = torch.stack([plainly(name, image, strength) for image in images])
@@ -116,7 +116,7 @@ def test_operation_equals_its_formula_to_the_last_level(name, size):
 
 
 def test_operations_are_torchvisions():
-    assert set(augment.OPERATIONS) == set(v2.RandAugment._AUGMENTATION_SPACE)
+    assert set(randaugment.OPERATIONS) == set(v2.RandAugment._AUGMENTATION_SPACE)
 
 
 @pytest.mark.parametrize("name", ["AutoContrast", "Equalize", "Color", "Contrast", "Sharpness"])
@@ -133,10 +133,10 @@ def test_each_picture_gets_the_operation_and_sign_it_drew():
     shuffle = torch.randperm(56, generator=seeded())
     choice = torch.arange(14).repeat(4)[shuffle]
     negative = torch.arange(2).repeat_interleave(28)[shuffle]
-    changed = augment._apply_chosen(images, choice, negative, 0.3)
+    changed = randaugment._apply_chosen(images, choice, negative, 0.3)
     for i in range(56):
-        name = list(augment.OPERATIONS)[choice[i]]
-        strength = -0.3 if negative[i] and name in augment.SIGNED else 0.3
+        name = list(randaugment.OPERATIONS)[choice[i]]
+        strength = -0.3 if negative[i] and name in randaugment.SIGNED else 0.3
         alone = changed_by(name, images[i : i + 1], strength)
         assert torch.equal(changed[i : i + 1], alone)
 
@@ -149,9 +149,9 @@ def test_operations_are_drawn_uniformly(monkeypatch):
         drawn.append((choice, negative))
         return images
 
-    monkeypatch.setattr(augment, "_apply_chosen", record)
+    monkeypatch.setattr(randaugment, "_apply_chosen", record)
     n = 14_000
-    augment.rand_augment(torch.zeros(n, 3, 8, 8, dtype=torch.uint8), seeded(), magnitude=9)
+    randaugment.rand_augment(torch.zeros(n, 3, 8, 8, dtype=torch.uint8), seeded(), magnitude=9)
     assert len(drawn) == 2
     assert not torch.equal(drawn[0][0], drawn[1][0])
     for choice, negative in drawn:
@@ -163,7 +163,7 @@ def test_operations_are_drawn_uniformly(monkeypatch):
 
 def test_magnitude_outside_the_bins_is_refused():
     with pytest.raises(ValueError, match=r"31.*0\.\.30"):
-        augment.rand_augment(random_images(), seeded(), magnitude=31)
+        randaugment.rand_augment(random_images(), seeded(), magnitude=31)
 
 
 # Flip and crop
@@ -188,6 +188,22 @@ def test_crop_reaches_every_shift_equally_often():
     shifts = (middle[:, 0] + 4) * 9 + middle[:, 1] + 4
     counts = torch.bincount(shifts, minlength=81)
     assert ((counts - 100) ** 2 / 100).sum() < 124.8  # the 99.9 % point for 80 degrees
+
+
+def test_a_crop_moves_by_its_padding_at_most():
+    pixels = torch.arange(3.0 * 40 * 40).view(1, 3, 40, 40).repeat(64, 1, 1, 1)
+    moved = augment.random_crop(pixels, seeded(), padding=2)
+    found = {
+        (down, right)
+        for down in range(5)
+        for right in range(5)
+        if any(
+            torch.equal(one, pixels[0, :, down : down + 36, right : right + 36])
+            for one in moved[..., 2:-2, 2:-2]
+        )
+    }
+    assert moved.shape == pixels.shape
+    assert len(found) > 15
 
 
 @pytest.mark.parametrize("size", SIZES)

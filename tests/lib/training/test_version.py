@@ -97,6 +97,7 @@ DECIDE = {  # what a run's result depends on, besides its recipe and its picture
     "lib.training.loop",
     "lib.training.network",
     "lib.training.optimizers",
+    "lib.training.randaugment",
     "lib.training.recipe",
     "lib.training.threads",
 }
