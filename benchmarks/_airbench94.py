@@ -17,11 +17,12 @@ from lib.data.dataset import Dataset
 from lib.models.parts import Classifier, predict
 from lib.training.augment import augment
 from lib.training.batches import shuffled
-from lib.training.hardware import best_device, resolve_precision
-from lib.training.loop import begin, loss_and_accuracy, steps_per_epoch, train_steps
+from lib.training.hardware import best_device, precisions_of
+from lib.training.loop import loss_and_accuracy
 from lib.training.optimizers import learning_rates
-from lib.training.recipe import Recipe
+from lib.training.recipe import Precision, Recipe
 from lib.training.runs import RunStore
+from lib.training.steps import begin, steps_per_epoch, train_steps
 
 SETTINGS = Recipe(
     optimizer="sgd",
@@ -39,22 +40,22 @@ SETTINGS = Recipe(
 class Airbench94:
     """A contender of `benchmarks.training`."""
 
-    precision: str = "auto"
+    precision: Precision = "auto"
 
     def train(self, dataset: Dataset, epochs: int, seed: int) -> tuple[float, float]:
         """Seconds of training, and test accuracy."""
-        recipe = SETTINGS.replace(epochs=epochs, seed=seed, precision=self.precision)
         device = best_device()
-        precision = resolve_precision(recipe.precision, device)
+        precision = precisions_of(device)[-1] if self.precision == "auto" else self.precision
+        recipe = SETTINGS.replace(epochs=epochs, seed=seed, precision=precision)
         started = time.perf_counter()
-        state = begin(recipe, dataset, RunStore(), device, precision)
+        state = begin(recipe, dataset, RunStore(), device)
         steps = steps_per_epoch(recipe, dataset, state.model)
         rates = learning_rates(recipe, steps * epochs)
         state.optimizers.append(Lookahead(state.model, steps * epochs))  # type: ignore[arg-type]
         for epoch in range(epochs):
             batches = alternating(dataset, epoch, steps, state.generator, seed)
             rates_now = rates[epoch * steps : (epoch + 1) * steps]
-            train_steps(state, state.model, batches, rates_now, recipe, precision)
+            train_steps(state, state.model, batches, rates_now, recipe)
         seconds = time.perf_counter() - started
         logits = predict(state.model, dataset.test.images)
         return seconds, loss_and_accuracy(logits, dataset.test.labels)[1]

@@ -20,9 +20,10 @@ from lib.data.dataset import Dataset
 from lib.models.parts import Classifier, predict
 from lib.models.small_cnn import Scale, whiten
 from lib.training.augment import random_crop
-from lib.training.hardware import autocast, best_device, resolve_precision
+from lib.training.hardware import autocast, best_device, precisions_of
 from lib.training.loop import loss_and_accuracy
 from lib.training.optimizers import Muon
+from lib.training.recipe import Precision
 
 BATCH = 2000
 REACH = 2  # pixels that a picture is moved by, at most
@@ -37,12 +38,12 @@ class Airbench94Muon:
     """Trains with a seed; its figures have the names that those of a run's summary have."""
 
     epochs: int = 8
-    precision: str = "auto"
+    precision: Precision = "auto"
 
     def train(self, dataset: Dataset, seed: int) -> dict[str, float]:
         """Seconds of training, and accuracies on validation and test."""
         device = best_device()
-        precision = resolve_precision(self.precision, device)
+        precision = precisions_of(device)[-1] if self.precision == "auto" else self.precision
         torch.manual_seed(seed)
         started = time.perf_counter()
         model = network(len(dataset.classes), dataset.mean, dataset.std)
@@ -85,7 +86,7 @@ def network(classes: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Cl
     last = nn.Linear(256, classes, bias=False)
     last.weight.detach().div_(last.weight.detach().std())
     body = nn.Sequential(OrderedDict(layers))
-    return Classifier(body, nn.Sequential(last, Scale(1 / 9)), mean, std, SIDE)
+    return Classifier(body, nn.Sequential(last, Scale(1 / last.in_features)), mean, std, SIDE)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

@@ -58,7 +58,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def quick():
     """A recipe that takes well under a second on `tiny`."""
-    return Recipe(width=8, epochs=6, batch_size=16, lr=0.3)
+    return Recipe(width=8, epochs=6, batch_size=16, lr=0.3, precision="fp32")
 
 
 @pytest.fixture(scope="session")

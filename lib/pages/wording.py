@@ -82,7 +82,7 @@ HEADINGS = {  # of columns whose names are not a reader's words
     "images_per_second": "Pictures per second",
     "seconds_per_step": "Seconds per step",
     "peak_memory_mib": "Peak memory (MiB)",
-    "auto": "Chosen by auto",
+    "taken": "Used in training",
     "lr": "Learning rate",
     "n": "Pictures",
     "trainable": "Trainable parameters",

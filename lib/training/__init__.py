@@ -7,6 +7,8 @@ backbones.py     the pretrained weights that a recipe names
 batches.py       an epoch's batches: augmented pictures, or stored features
 optimizers.py    SGD, Muon and the learning rate of each step
 hardware.py      the device, its precisions, its description
+precision.py     what the precision `auto` stands for
+steps.py         a run's steps, and the state that they change
 loop.py          `fit`: the training loop
 runs.py          what a run leaves on disk, and how it is found again
 pretraining.py   self-supervised pretraining by rotation prediction

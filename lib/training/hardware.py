@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lib.errors import UserError
+from lib.training.recipe import Precision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -23,24 +24,23 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def resolve_precision(choice: str, device: torch.device) -> str:
-    """What `auto` means on a device.
+def precisions_of(device: torch.device) -> list[Precision]:
+    """The precisions that the device has instructions for, fp32 first.
 
-    CUDA from Ampere on: bf16. Older CUDA with tensor cores: fp16 with a gradient scaler. A CPU with
-    AMX tiles: bf16. All else: fp32, the careful choice: on other CPUs bf16 ranges from several
-    times slower to twice as fast, by processor, network and layout (see `lib.training.timing`).
+    On CUDA from Ampere on bf16 as well, on older cards with tensor cores fp16 (with a gradient
+    scaler); on a CPU with AMX tiles or AVX-512 for it bf16.
     """
-    if choice != "auto":
-        return choice
+    lower: Precision | None = None
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
-        return "bf16" if capability >= (8, 0) else "fp16" if capability >= (7, 0) else "fp32"
+        lower = "bf16" if capability >= (8, 0) else "fp16" if capability >= (7, 0) else None
     ask = getattr(torch.cpu, "get_capabilities", None)  # PyTorch learned it after 2.11
-    amx = device.type == "cpu" and ask is not None and ask().get("amx_bf16", False)
-    return "bf16" if amx else "fp32"
+    if device.type == "cpu" and ask is not None:
+        lower = "bf16" if any(ask().get(name) for name in ("amx_bf16", "avx512_bf16")) else None
+    return ["fp32", lower] if lower else ["fp32"]
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The context in which a forward pass computes at a precision."""
     return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
 

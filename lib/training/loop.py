@@ -8,17 +8,14 @@ checkpoint, so an interrupted run resumes and ends as it would have ended.
 
 import math
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from lib import progress
@@ -26,23 +23,15 @@ from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.files import locked, replacing, write_json, write_text
 from lib.intervals import accuracy_interval
-from lib.models.parts import Classifier, count_parameters, needs_two
-from lib.models.small_cnn import SMALLEST, whiten
+from lib.models.parts import count_parameters
 from lib.models.weights import reason
-from lib.training import backbones
 from lib.training.batches import FrozenBatches, Source, batches_for
-from lib.training.hardware import (
-    autocast,
-    best_device,
-    check_compiler,
-    environment,
-    peak_memory_mib,
-    resolve_precision,
-)
-from lib.training.network import build
-from lib.training.optimizers import learning_rates, optimizers_for
+from lib.training.hardware import best_device, check_compiler, environment, peak_memory_mib
+from lib.training.optimizers import learning_rates
+from lib.training.precision import settled
 from lib.training.recipe import Recipe
 from lib.training.runs import MEASURED, Run, RunStore, validation_rank
+from lib.training.steps import State, begin, steps_per_epoch, train_steps
 from lib.training.threads import computing_with, threads_for
 
 SAVING = 0.05  # of the time that a run trains: what checkpoints may take
@@ -61,7 +50,7 @@ def fit(
     The run's summary holds: best_epoch (from 1), its val_accuracy and val_loss; test_accuracy with
     its 95 % Wilson interval test_low and test_high, test_loss; seconds; images_per_second (the
     median epoch's); parameters, trainable_parameters; peak_memory_mib (the GPU's, else the
-    process's); precision, as resolved; device; finished (UTC); with the recipe's `test_flip` also
+    process's); precision; device; finished (UTC); with the recipe's `test_flip` also
     test_accuracy_flip, unless a mirrored picture loses its label; of a head that was fitted to
     convergence also its penalty.
 
@@ -76,47 +65,18 @@ def fit(
                 loss stops being finite
     """
     store = store or RunStore()
+    place = torch.device(device or best_device())
+    [(recipe, _)] = settled([(recipe, dataset)], store, place)
     run = store.run(recipe, dataset)
     label = f"{recipe.model} {recipe.strategy} {recipe.augmentation} seed {recipe.seed}"
     progress.report("run", run_id=run.run_id, label=label, epochs=recipe.epochs)
     if not run.finished:
-        place = torch.device(device or best_device())
         with locked(run.lock):  # a second process waits here, then finds the run finished
             if not run.finished:
                 with computing_with(threads_for(recipe, dataset, place)):
                     train(run, recipe, dataset, store, place)
     progress.report("finished", run_id=run.run_id)
     return run
-
-
-@dataclass
-class State:
-    """All that changes while a run trains."""
-
-    model: Classifier
-    optimizers: list[torch.optim.Optimizer]
-    scaler: torch.amp.GradScaler
-    generator: torch.Generator
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Any] = field(default_factory=dict)  # epoch, val_accuracy, val_loss, weights
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model.trainable_state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "scaler": self.scaler.state_dict(),
-            "generator": self.generator.get_state(),
-            "history": self.history,
-            "best": self.best,
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"], strict=False)  # what is frozen is not in it
-        for optimizer, its_state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(its_state)
-        self.scaler.load_state_dict(saved["scaler"])
-        self.generator.set_state(saved["generator"].cpu())
-        self.history, self.best = saved["history"], saved["best"]
 
 
 def train(
@@ -127,8 +87,7 @@ def train(
     for name in MEASURED:  # of a reference run that was here before
         (run.path / name).unlink(missing_ok=True)
     write_json(run.path / "environment.json", environment(device))
-    precision = resolve_precision(recipe.precision, device)
-    state = begin(recipe, dataset, store, device, precision)
+    state = begin(recipe, dataset, store, device)
     checkpoint = run.path / "checkpoint.pt"
     if checkpoint.exists():
         resume(state, checkpoint, device)
@@ -153,7 +112,7 @@ def train(
                 source.epoch(number, steps, state.generator) for number in numbers
             )
             rates_now = rates[done * steps : epoch * steps]
-            trained = train_steps(state, source.network, batches, rates_now, recipe, precision)
+            trained = train_steps(state, source.network, batches, rates_now, recipe)
         train_seconds = time.perf_counter() - started
         val_loss, val_accuracy = loss_and_accuracy(source.val_logits(), dataset.val.labels)
         now = time.perf_counter()
@@ -181,7 +140,7 @@ def train(
         progress.report("epoch", run_id=run.run_id, epochs=recipe.epochs, before=done, **row)
         done = epoch
 
-    finish(run, state, source, recipe, dataset, precision)
+    finish(run, state, source, recipe, dataset)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -205,98 +164,6 @@ def resume(state: State, checkpoint: Path, device: torch.device) -> None:
         ) from error
 
 
-def begin(
-    recipe: Recipe, dataset: Dataset, store: RunStore, device: torch.device, precision: str
-) -> State:
-    """The state before the first step.
-
-    Raises
-    ------
-    UserError   if the pictures are too small for the network, or its weights are not available
-    """
-    check_size(recipe, dataset)
-    own = backbones.normalisation(recipe.model, recipe.weights)
-    model = build(recipe, len(dataset.classes), *(own or (dataset.mean, dataset.std)))
-    if recipe.model == "small_cnn" and recipe.whitening:
-        whiten(model, dataset.train.images)
-    if recipe.weights != "none":
-        backbones.load_into(model, recipe.model, recipe.weights, store.weights)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return State(
-        model,
-        optimizers_for(model, recipe),
-        torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        torch.Generator(device).manual_seed(recipe.seed),
-    )
-
-
-def check_size(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse pictures that are too small for a small CNN; a ResNet-18 takes a single pixel.
-
-    Its first convolution whitens the pictures as they are, and then takes them resized.
-    """
-    side = recipe.image_size or dataset.image_size
-    if recipe.whitening:
-        side = min(side, dataset.image_size)
-    if recipe.model == "small_cnn" and side < SMALLEST:
-        raise UserError(
-            f"image_size is {side}, too small for a small_cnn, which takes pictures of {SMALLEST} "
-            "pixels or more; a resnet18 takes 1"
-        )
-
-
-def steps_per_epoch(recipe: Recipe, dataset: Dataset, model: Classifier) -> int:
-    """How many batches the training pictures make.
-
-    A picture that would be a batch alone joins the batch before it where the network cannot train
-    on one. Such runs could only fail before, and all others have the batches that they had, so this
-    left `VERSION` as it was.
-    """
-    pictures = len(dataset.train)
-    steps = math.ceil(pictures / recipe.batch_size)
-    if steps > 1 and pictures < 2 * steps and needs_two(model, dataset.image_size):
-        return pictures // 2
-    return steps
-
-
-def train_steps(
-    state: State,
-    network: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    rates: Iterable[float],
-    recipe: Recipe,
-    precision: str,
-) -> dict[str, float]:
-    """A step on each of `batches`; mean loss and accuracy as they were met.
-
-    With mixed pictures (MixUp, CutMix) a prediction counts as right if it names the larger part.
-    """
-    state.model.train()
-    scaler, device = state.scaler, state.generator.device
-    sums = torch.zeros(3, device=device)  # loss, right, pictures: read once, at the epoch's end
-    for (inputs, targets), rate in zip(batches, rates, strict=True):
-        state.model.zero_grad(set_to_none=True)
-        with autocast(device, precision):
-            logits = network(inputs)
-        logits = logits.float()
-        loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
-        scaler.scale(loss).backward()
-        for optimizer in state.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["lr_scale"]
-            scaler.step(optimizer)
-        scaler.update()
-        right = (logits.argmax(1) == targets.argmax(1)).sum()
-        count = loss.new_tensor(len(inputs))
-        sums += torch.stack([loss.detach() * count, right, count])
-    loss_sum, right_sum, pictures = sums.tolist()
-    return {
-        "lr": rate,
-        "train_loss": loss_sum / pictures,
-        "train_accuracy": right_sum / pictures,
-    }
-
-
 def loss_and_accuracy(logits: np.ndarray, labels: Tensor) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy of logits (N, C) against labels (N,)."""
     scores = torch.from_numpy(logits)
@@ -314,9 +181,7 @@ def keep_best(state: State) -> None:
     state.best["weights"] = weights
 
 
-def finish(
-    run: Run, state: State, source: Source, recipe: Recipe, dataset: Dataset, precision: str
-) -> None:
+def finish(run: Run, state: State, source: Source, recipe: Recipe, dataset: Dataset) -> None:
     """Write the record of a trained run, its summary last."""
     state.model.load_state_dict(state.best.pop("weights"), strict=False)
     history = pd.DataFrame(state.history)
@@ -348,7 +213,7 @@ def finish(
         "parameters": parameters,
         "trainable_parameters": trainable,
         "peak_memory_mib": peak_memory_mib(state.model.mean.device),
-        "precision": precision,
+        "precision": recipe.precision,
         "device": state.model.mean.device.type,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

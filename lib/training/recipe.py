@@ -21,6 +21,7 @@ from lib.errors import UserError, explained, nearest
 from lib.models.strategies import Strategy
 from lib.training.augment import Policy
 
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
 # the fields that small_cnn alone reads, and those that all others read
 OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
@@ -99,8 +100,8 @@ class Recipe:
     # beside the test accuracy, that of logits averaged over each picture and its mirror image
     test_flip: bool = False
 
-    # the machine's part; precision auto takes what the hardware is fast at
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    # the machine's part; what trains has what auto stands for there: see lib.training.precision
+    precision: Precision = "auto"
     compile: bool = False  # by torch.compile: a minute first, then faster steps on a GPU
     seed: Annotated[int, within(0, 2**31 - 1)] = 0
 

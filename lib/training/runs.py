@@ -27,7 +27,7 @@ import csv
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -330,7 +330,17 @@ class RunStore:
         UserError   if a reference record of that name is damaged
         """
         own = Run(self.root / run_id, self)
-        return own if own.finished else next(self._references(run_id), None)
+        return own if own.finished else next(self._references({run_id}), None)
+
+    def finished_among(self, run_ids: Set[str]) -> set[str]:
+        """Which of those names a finished run has.
+
+        Raises
+        ------
+        UserError   if a reference record of such a name is damaged
+        """
+        own = {run_id for run_id in run_ids if Run(self.root / run_id).finished}
+        return own | {run.run_id for run in self._references(run_ids - own)}
 
     def get(self, run_id: str) -> Run:
         """The finished run of that name.
@@ -368,12 +378,12 @@ class RunStore:
             found.setdefault(run.run_id, run)
         return [found[name] for name in sorted(found)]
 
-    def _references(self, run_id: str | None = None) -> Iterator[Run]:
-        """The reference runs, or those of that name, in the order of their folders."""
+    def _references(self, run_ids: Set[str] | None = None) -> Iterator[Run]:
+        """The reference runs, or those of these names, in the order of their folders."""
         folders = (path for path, _, names in os.walk(self.reference) if "summary.json" in names)
         for path in sorted(map(Path, folders)):
             run = Run(path, self)
-            if run_id in (None, run.run_id) and _counts(run):
+            if (run_ids is None or run.run_id in run_ids) and _counts(run):
                 yield run
 
 

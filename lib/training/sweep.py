@@ -17,6 +17,7 @@ from lib import progress
 from lib.data.dataset import Dataset
 from lib.training.hardware import best_device
 from lib.training.loop import fit
+from lib.training.precision import settled
 from lib.training.recipe import Recipe
 from lib.training.runs import Run, RunStore, run_id
 
@@ -81,8 +82,10 @@ def train_all(
             recipes, datasets = zip(*group, strict=True)
             runs += cluster.train(recipes, datasets[0], store, device, share)
         return runs
+    place = torch.device(device or best_device())
+    jobs = settled(jobs, store, place)
     trained: dict[str, Run] = {}
-    if len(jobs) > 1 and torch.device(device or best_device()).type == "cpu":
+    if len(jobs) > 1 and place.type == "cpu":
         from lib.training import side_by_side
 
         trained = side_by_side.train(jobs, store)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.data.dataset import Dataset
-from lib.training.network import build
+from lib.training.network import build, check_size
 from lib.training.recipe import Recipe
 
 # Multiply-adds of a forward pass over a batch: with fewer, a second thread gains less than another
@@ -24,20 +24,37 @@ SMALL_IN_ALL = 1e11
 
 
 def threads_for(recipe: Recipe, dataset: Dataset, device: torch.device) -> int:
-    """How many threads a run's steps are computed with; at most torch's number of them."""
+    """How many threads a run's steps are computed with; at most torch's number of them.
+
+    Raises
+    ------
+    UserError   if the pictures are too small for the network
+    """
     every = torch.get_num_threads()
     if device.type != "cpu" or every == 1:
         return every
-    if recipe.stores_features:
-        views = recipe.views if recipe.strategy == "head" else recipe.map_views
-        pictures = views * len(dataset.train) + len(dataset.val) + len(dataset.test)
-        most = SMALL_IN_ALL
-    else:
-        pictures = min(recipe.batch_size, len(dataset.train))
-        most = SMALL
+    if not recipe.stores_features:
+        return 1 if work_of_a_step(recipe, dataset) < SMALL else every
+    views = recipe.views if recipe.strategy == "head" else recipe.map_views
+    pictures = views * len(dataset.train) + len(dataset.val) + len(dataset.test)
+    return 1 if pictures * _work(recipe, dataset) < SMALL_IN_ALL else every
+
+
+def work_of_a_step(recipe: Recipe, dataset: Dataset) -> int:
+    """Multiply-adds of a forward pass over a batch.
+
+    Raises
+    ------
+    UserError   if the pictures are too small for the network
+    """
+    return min(recipe.batch_size, len(dataset.train)) * _work(recipe, dataset)
+
+
+def _work(recipe: Recipe, dataset: Dataset) -> int:
+    """Multiply-adds of a forward pass of one picture."""
+    check_size(recipe, dataset.image_size)
     plain = recipe.replace(seed=0, weights="none", epochs=1, val_every=1)
-    work = pictures * multiply_adds(plain, len(dataset.classes), dataset.image_size)
-    return 1 if work < most else every
+    return multiply_adds(plain, len(dataset.classes), dataset.image_size)
 
 
 @contextmanager

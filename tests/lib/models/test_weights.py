@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from lib.errors import UserError
 from lib.models import resnet18, weights
-from lib.training import backbones, loop
+from lib.training import backbones, steps
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 from tests.lib.conftest import CPU, recipe_from
@@ -22,7 +22,7 @@ def test_imagenet_comes_from_torchs_cache_with_its_own_normalisation(
     digest = hashlib.sha256(resnet_file.read_bytes()).hexdigest()
     monkeypatch.setattr(weights, "IMAGENET_SHA256", digest)
     recipe = Recipe(model="resnet18", weights="imagenet")
-    model = loop.begin(recipe, tiny, RunStore(), CPU, "fp32").model
+    model = steps.begin(recipe, tiny, RunStore(), CPU).model
     assert model.mean.flatten().tolist() == pytest.approx(weights.IMAGENET_MEAN)
     expected = torch.load(resnet_file, weights_only=True)["conv1.weight"]
     assert torch.equal(model.body.conv1.weight, expected)
@@ -82,7 +82,7 @@ def test_a_file_never_runs_code(tiny, tmp_path, name, protocol, zipped):
         _use_new_zipfile_serialization=zipped,
     )
     with pytest.raises(UserError, match=f"{name}: not a file of weights") as raised:
-        loop.begin(recipe_from(file), tiny, RunStore(), CPU, "fp32")
+        steps.begin(recipe_from(file), tiny, RunStore(), CPU)
     assert "\n" not in str(raised.value)
     assert not made.exists()
 
@@ -194,7 +194,7 @@ def test_a_file_that_is_cut_off_is_refused_in_one_line(tmp_path, kind):
 def test_a_file_that_does_not_fit_is_refused_in_one_line(tiny, tmp_path, write, name, words):
     write(tmp_path / name)
     with pytest.raises(UserError, match=words) as raised:
-        loop.begin(recipe_from(tmp_path / name), tiny, RunStore(), CPU, "fp32")
+        steps.begin(recipe_from(tmp_path / name), tiny, RunStore(), CPU)
     assert "\n" not in str(raised.value)
 
 

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from lib.errors import UserError
-from lib.training import loop
+from lib.training import loop, steps
 from lib.training.loop import fit
 from lib.training.runs import RunStore
 from tests.lib.conftest import CPU, recipe_from
 
 
 def test_a_file_of_weights_is_what_the_backbone_starts_from(tiny, resnet_file):
-    state = loop.begin(recipe_from(resnet_file), tiny, RunStore(), CPU, "fp32")
+    state = steps.begin(recipe_from(resnet_file), tiny, RunStore(), CPU)
     expected = torch.load(resnet_file, weights_only=True)["layer3.1.conv2.weight"]
     assert torch.equal(state.model.body.layer3[1].conv2.weight, expected)
 
@@ -20,7 +20,7 @@ def test_weights_that_changed_under_a_recipe_are_refused(tiny, tmp_path, resnet_
     recipe = recipe_from(path)
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(UserError, match="have changed"):
-        loop.begin(recipe, tiny, RunStore(), CPU, "fp32")
+        steps.begin(recipe, tiny, RunStore(), CPU)
 
 
 @pytest.mark.parametrize("strategy", ["head", "all"])

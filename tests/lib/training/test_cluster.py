@@ -5,9 +5,11 @@ import torch
 
 from lib.data.dataset import load
 from lib.errors import UserError
-from lib.training import sweep
+from lib.files import read_json
+from lib.training import precision, sweep
 from lib.training.augment import POLICIES
 from lib.training.loop import fit
+from lib.training.precision import KEPT, choice
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
@@ -36,6 +38,15 @@ def test_the_ablation_gives_the_same_runs_and_figures_as_here(tmp_path, events, 
     everyone = sorted(run.run_id for run in here)
     assert told["run"] == told["finished"] == everyone
     assert told["epoch"] == sorted(2 * everyone)
+
+
+def test_a_worker_measures_what_auto_stands_for(tiny, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "SMALL", 0)
+    monkeypatch.setattr(precision, "time_steps", lambda *_: pytest.fail("measured here"))
+    recipes = [quick.replace(precision="auto", epochs=1, seed=seed) for seed in (0, 1)]
+    runs = sweep.train(recipes, tiny, RunStore(tmp_path), "cpu")
+    [[figures]] = [list(networks.values()) for networks in read_json(tmp_path / KEPT).values()]
+    assert [run.recipe.precision for run in runs] == [choice(figures)] * 2
 
 
 def test_a_killed_worker_costs_no_run_and_no_saved_epoch(tiny, quick, tmp_path, events, killer):

@@ -8,23 +8,23 @@ from lib.training.hardware import (
     autocast,
     environment,
     peak_memory_mib,
+    precisions_of,
     processor,
-    resolve_precision,
 )
 from tests.imports import PROJECT
 
 
-def test_precision_follows_the_hardware(monkeypatch):
+def test_precisions_are_those_that_the_hardware_has(monkeypatch):
     cuda = torch.device("cuda")
-    for capability, expected in {(9, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}.items():
+    for capability, lower in {(9, 0): ["bf16"], (7, 5): ["fp16"], (6, 1): []}.items():
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
-        assert resolve_precision("auto", cuda) == expected
-    assert resolve_precision("fp16", cuda) == "fp16"
-    for amx in (True, False):
+        assert precisions_of(cuda) == ["fp32", *lower]
+    for name, lower in {"amx_bf16": ["bf16"], "avx512_bf16": ["bf16"], "avx2": []}.items():
         monkeypatch.setattr(
-            torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False
+            torch.cpu, "get_capabilities", lambda name=name: {name: True}, raising=False
         )
-        assert resolve_precision("auto", torch.device("cpu")) == ("bf16" if amx else "fp32")
+        assert precisions_of(torch.device("cpu")) == ["fp32", *lower]
+    assert precisions_of(torch.device("mps")) == ["fp32"]
 
 
 def test_a_forward_pass_computes_at_its_precision():

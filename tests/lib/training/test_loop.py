@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from lib.errors import UserError
-from lib.training import loop
+from lib.training import loop, steps
 from lib.training.augment import POLICIES
 from lib.training.loop import fit
+from lib.training.network import build
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
@@ -101,7 +102,9 @@ def test_a_stopped_run_resumes_and_ends_as_if_it_had_not_stopped(
 def test_a_checkpoint_leaves_out_what_is_frozen_and_a_head_still_resumes(
     tiny, tmp_path, monkeypatch
 ):
-    recipe = Recipe(model="resnet18", strategy="head", epochs=3, batch_size=32, lr=0.1)
+    recipe = Recipe(
+        model="resnet18", strategy="head", epochs=3, batch_size=32, lr=0.1, precision="fp32"
+    )
     whole = fit(recipe, tiny, RunStore(tmp_path / "whole"), "cpu")
 
     def stop(event, **facts):
@@ -292,11 +295,11 @@ class Opens:
 @pytest.mark.parametrize("kind", ["code", "empty", "text", "cut off", "another's", "keys"])
 def test_a_checkpoint_that_will_not_do_is_one_line_and_runs_no_code(tiny, quick, tmp_path, kind):
     checkpoint = RunStore(tmp_path / "runs").run(quick, tiny).path / "checkpoint.pt"
-    state = loop.begin(quick, tiny, RunStore(), torch.device("cpu"), "fp32")
+    state = steps.begin(quick, tiny, RunStore(), torch.device("cpu"))
     if kind == "code":
         torch.save(state.state_dict() | {"history": Opens(tmp_path / "made")}, checkpoint)
     elif kind == "another's":
-        other = loop.begin(quick.replace(width=16), tiny, RunStore(), torch.device("cpu"), "fp32")
+        other = steps.begin(quick.replace(width=16), tiny, RunStore(), torch.device("cpu"))
         torch.save(other.state_dict(), checkpoint)
     elif kind == "keys":
         torch.save({"model": {}}, checkpoint)
@@ -346,15 +349,15 @@ def test_the_last_epoch_is_always_validated(every, epochs):
 
 def test_an_epochs_loss_and_accuracy_are_means_over_pictures(tiny, quick):
     recipe = quick.replace(augmentation="none", label_smoothing=0.0)
-    state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
+    state = steps.begin(recipe, tiny, RunStore(), torch.device("cpu"))
     pixels, labels = tiny.train.images / 255, tiny.train.labels
     targets = F.one_hot(labels, 3).float()
     batches = [(pixels[:60], targets[:60]), (pixels[60:], targets[60:])]
     with torch.no_grad():
         state.model.train()
         losses = [F.cross_entropy(state.model(x), y) for x, y in batches]
-    state = loop.begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32")
-    figures = loop.train_steps(state, state.model, batches, [0.0, 0.0], recipe, "fp32")
+    state = steps.begin(recipe, tiny, RunStore(), torch.device("cpu"))
+    figures = steps.train_steps(state, state.model, batches, [0.0, 0.0], recipe)
     expected = (60 * losses[0] + 36 * losses[1]) / 96
     assert math.isclose(figures["train_loss"], expected, rel_tol=1e-4)
 
@@ -433,9 +436,9 @@ def test_every_augmentation_trains_with_a_picture_left_over(tiny, tmp_path, poli
 def test_no_other_number_of_pictures_changes_its_batches(tiny, pictures, batch_size):
     dataset = first_pictures(tiny, pictures)
     recipe = Recipe(width=4, batch_size=batch_size)
-    model = loop.build(recipe, 3, tiny.mean, tiny.std)
+    model = build(recipe, 3, tiny.mean, tiny.std)
     expected = math.ceil(len(dataset.train) / batch_size)
-    assert loop.steps_per_epoch(recipe, dataset, model) == expected
+    assert steps.steps_per_epoch(recipe, dataset, model) == expected
 
 
 @pytest.mark.parametrize(

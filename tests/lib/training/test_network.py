@@ -1,9 +1,9 @@
 import torch
 
 from lib.training import network
-from lib.training.loop import begin
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
+from lib.training.steps import begin
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -21,5 +21,5 @@ def test_the_seed_decides_the_weights_and_nothing_else_is_touched():
 
 def test_without_whitening_the_first_convolution_trains(tiny):
     recipe = Recipe(width=4, whitening=False, epochs=1)
-    model = begin(recipe, tiny, RunStore(), torch.device("cpu"), "fp32").model
+    model = begin(recipe, tiny, RunStore(), torch.device("cpu")).model
     assert all(parameter.requires_grad for parameter in model.body.whitening.parameters())

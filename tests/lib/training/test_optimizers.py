@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from lib.training import network, optimizers
-from lib.training.loop import begin
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
+from lib.training.steps import begin
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -25,7 +25,7 @@ def test_the_learning_rate_warms_up_then_follows_half_a_cosine():
 
 
 def test_norms_and_biases_do_not_decay_and_whitening_does_not_train(tiny, quick):
-    state = begin(quick.replace(optimizer="sgd"), tiny, RunStore(), torch.device("cpu"), "fp32")
+    state = begin(quick.replace(optimizer="sgd"), tiny, RunStore(), torch.device("cpu"))
     groups = state.optimizers[0].param_groups
     for group in groups:
         weights = {parameter.ndim > 1 for parameter in group["params"]}

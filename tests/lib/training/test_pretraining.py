@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lib.training import loop
+from lib.training import loop, steps
 from lib.training.pretraining import each_from, pretrained, rotated, starting_from
 from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
@@ -32,7 +32,7 @@ def test_rotation_trains_a_backbone_once_and_names_its_run(tiny, tmp_path, monke
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
     assert pretrained("rotation", tiny, store, PRETRAINING) == (name,)
     recipe = Recipe(model="resnet18", weights=name, strategy="head")
-    model = loop.begin(recipe, tiny, store, CPU, "fp32").model
+    model = steps.begin(recipe, tiny, store, CPU).model
     learned = run.load_model().body.layer1[0].conv1.weight
     assert torch.equal(model.body.layer1[0].conv1.weight, learned)
 

@@ -13,7 +13,7 @@ from lib.inference.bundle import ONNX, WEIGHTS
 from lib.inference.export import export
 from lib.models import weights
 from lib.models.strategies import STRATEGIES
-from lib.training import loop
+from lib.training import loop, steps
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
 from lib.training.runs import Run, RunStore
@@ -61,7 +61,7 @@ def test_what_is_stored_and_what_is_named_make_the_network_that_was_trained(
     assert all(torch.equal(loaded[name], expected[name]) for name in expected)
     stored = load_file(run.path / WEIGHTS)
     learned = {name for name, p in trained[0].model.named_parameters() if p.requires_grad}
-    start = loop.begin(recipe, tiny, RunStore(tmp_path), CPU, "fp32").model.state_dict()
+    start = steps.begin(recipe, tiny, RunStore(tmp_path), CPU).model.state_dict()
     changed = {name for name in start if not torch.equal(start[name], expected[name])}
     assert learned | changed <= stored.keys()
     if strategy == "all":

@@ -68,7 +68,7 @@ FIGURES = {
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_still_trains_to_the_figures_of_its_version(tiny, tmp_path, name):
-    run = fit(Recipe(**RECIPES[name]), tiny, RunStore(tmp_path), "cpu")
+    run = fit(Recipe(**RECIPES[name], precision="fp32"), tiny, RunStore(tmp_path), "cpu")
     found = run.history["train_loss"].iloc[-1], run.summary["test_loss"]
     assert found == pytest.approx(FIGURES[name], rel=0.01)
 
@@ -97,11 +97,20 @@ DECIDE = {  # what a run's result depends on, besides its recipe and its picture
     "lib.training.loop",
     "lib.training.network",
     "lib.training.optimizers",
+    "lib.training.precision",
     "lib.training.randaugment",
     "lib.training.recipe",
+    "lib.training.steps",
     "lib.training.threads",
 }
-DO_NOT = {"lib.errors", "lib.files", "lib.intervals", "lib.progress", "lib.training.runs"}
+DO_NOT = {
+    "lib.errors",
+    "lib.files",
+    "lib.intervals",
+    "lib.progress",
+    "lib.training.runs",
+    "lib.training.timing",
+}
 
 
 def test_every_module_that_training_uses_is_known_to_decide_or_not():
