@@ -27,7 +27,8 @@ from lib.inference.bundle import CARD, FACTS, ONNX, SCHEMA_VERSION, WEIGHTS, Bun
 from lib.intervals import accuracy_interval
 from lib.models import parts, weights
 from lib.models.parts import predict
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 
 TOLERANCE = 1e-4  # of ONNX against PyTorch: in probabilities, and in logits relative to the largest
 RECORD_TOLERANCE = 0.02  # in probabilities, which on a GPU come of shorter floats

@@ -15,5 +15,6 @@ next_steps.py        what follows from each day
 artifacts.py         day 5: the selected model, and what its bundle takes
 card_facts.py        day 5: the figures of the model card
 model_card.py        day 5: the card, from model_card.md.jinja and references.bib
+records.py           its runs as reference runs
 home.py              the home page: the study in one view
 """

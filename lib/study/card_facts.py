@@ -19,7 +19,8 @@ from lib.study.calibration_words import fit_words, reference_words
 from lib.study.ranking import recipe_of
 from lib.study.robustness import Robustness
 from lib.study.selection import accuracy_over_seeds
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 
 SEVERITIES = (1, 3, 5)  # of corruption, that the card tables
 SURE = 0.9  # calibrated confidence from which an error counts as confident

@@ -29,7 +29,8 @@ from lib.pages.picture_sheets import Caption, captions
 from lib.pages.wording import count, per_cent
 from lib.study.ranking import best_of, recipes
 from lib.study.selection import setting_of
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 
 EXPLAINED = 200  # random test pictures on which deletion and insertion are measured
 RANDOMISED = 50  # and those that are explained again whenever weights were randomised

@@ -45,7 +45,8 @@ from lib.models.parts import Classifier, predict
 from lib.pages import links
 from lib.study.diagnostics import confusion_of
 from lib.study.selection import setting_of
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 
 FOLDER = "gallery"  # in the study's folder
 DIGITS = 4  # of a probability

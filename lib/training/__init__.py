@@ -11,6 +11,7 @@ precision.py     what the precision `auto` stands for
 steps.py         a run's steps, and the state that they change
 loop.py          `fit`: the training loop
 runs.py          what a run leaves on disk, and how it is found again
+predictions.py   a run's predictions, in full and as a reference run has them
 pretraining.py   self-supervised pretraining by rotation prediction
 threads.py       how many threads a run computes with
 sweep.py         many recipes: here or on Ray

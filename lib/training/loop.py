@@ -25,12 +25,14 @@ from lib.files import locked, replacing, write_json, write_text
 from lib.intervals import accuracy_interval
 from lib.models.parts import count_parameters
 from lib.models.weights import reason
+from lib.training import predictions
 from lib.training.batches import FrozenBatches, Source, batches_for
 from lib.training.hardware import best_device, check_compiler, environment, peak_memory_mib
 from lib.training.optimizers import learning_rates
 from lib.training.precision import settled
+from lib.training.predictions import Predictions
 from lib.training.recipe import Recipe
-from lib.training.runs import MEASURED, Run, RunStore, validation_rank
+from lib.training.runs import MEASURED, PREDICTIONS, Run, RunStore, validation_rank
 from lib.training.steps import State, begin, steps_per_epoch, train_steps
 from lib.training.threads import computing_with, threads_for
 
@@ -188,15 +190,15 @@ def finish(run: Run, state: State, source: Source, recipe: Recipe, dataset: Data
     write_text(run.path / "history.csv", history.to_csv(index=False, lineterminator="\n"))
     run.save_weights(state.model)
 
-    arrays: dict[str, np.ndarray] = {}
-    for name, split in (("val", dataset.val), ("test", dataset.test)):
-        arrays[f"{name}_ids"] = np.array(split.ids)
-        arrays[f"{name}_labels"] = split.labels.cpu().numpy()
-        arrays[f"{name}_logits"] = source.logits(split.images)
-    with replacing(run.path / "predictions.npz") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    said = {
+        name: Predictions(
+            np.array(split.ids), split.labels.cpu().numpy(), source.logits(split.images)
+        )
+        for name, split in (("val", dataset.val), ("test", dataset.test))
+    }
+    predictions.save(run.path / PREDICTIONS, said)
 
-    test_loss, test_accuracy = loss_and_accuracy(arrays["test_logits"], dataset.test.labels)
+    test_loss, test_accuracy = loss_and_accuracy(said["test"].logits, dataset.test.labels)
     interval = accuracy_interval(round(test_accuracy * len(dataset.test)), len(dataset.test))
     trainable, parameters = count_parameters(state.model)
     summary = {
@@ -218,6 +220,6 @@ def finish(run: Run, state: State, source: Source, recipe: Recipe, dataset: Data
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if recipe.test_flip and dataset.flip:
-        both = arrays["test_logits"] + source.logits(dataset.test.images.flip(3))
+        both = said["test"].logits + source.logits(dataset.test.images.flip(3))
         summary["test_accuracy_flip"] = loss_and_accuracy(both, dataset.test.labels)[1]
     write_json(run.path / "summary.json", summary)

@@ -8,7 +8,7 @@ A run is the folder `runs/<run_id>/`:
 | `environment.json` | the machine and the versions |
 | `history.csv` | one row per validation |
 | `model.safetensors` | the weights of the epoch that was best on val; see `Run.save_weights` |
-| `predictions.npz` | ids, labels and logits of val and test, by those weights |
+| `predictions.npz` | of val and test, by those weights: see `lib.training.predictions` |
 | `checkpoint.pt` | the state after one of the last validations, while the run is unfinished |
 | `summary.json` | the figures; written last, so a run that has it is finished |
 | `attacks.csv` | accuracy under attack, once it has been measured: the table of
@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -46,31 +45,23 @@ from lib.errors import UserError
 from lib.files import read_json, replacing, write_json, write_text
 from lib.models import weights
 from lib.models.parts import Classifier
-from lib.training import backbones
+from lib.training import backbones, predictions
 from lib.training.network import build
+from lib.training.predictions import Predictions
 from lib.training.recipe import Recipe
 
 VERSION = 1  # raised when the same recipe on the same dataset comes to train to another result
-WEIGHTS = "model.safetensors"
+WEIGHTS, PREDICTIONS = "model.safetensors", "predictions.npz"
 MEASURED = ATTACKS, CORRUPTIONS = "attacks.csv", "corruptions.csv"  # after training
 RECORD = (  # what a reference run must have; its weights may be missing
     "recipe.json",
     "dataset.json",
     "environment.json",
     "history.csv",
-    "predictions.npz",
+    PREDICTIONS,
     "summary.json",
 )
 UNREADABLE = OSError, ValueError, KeyError, EOFError, csv.Error, BadZipFile, zlib.error
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of a split: ids (N,), labels int64 (N,), logits float32 (N, classes)."""
-
-    ids: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -196,17 +187,9 @@ class Run:
         return None
 
     def predictions(self, split: str) -> Predictions:
-        """The best weights' predictions of the pictures of `split`, which is val or test.
-
-        Logits may be stored in half precision.
-        """
-        with self._reading("predictions.npz") as file, np.load(file) as arrays:
-            ids, labels, logits = (
-                arrays[f"{split}_{name}"] for name in ("ids", "labels", "logits")
-            )
-            if not len(ids) == len(labels) == len(logits):
-                raise ValueError(f"ids, labels and logits of {split} differ in number")
-            return Predictions(ids, labels, logits.astype(np.float32, copy=False))
+        """The best weights' predictions of the pictures of `split`, which is val or test."""
+        with self._reading(PREDICTIONS) as file:
+            return predictions.read(file, split)
 
     def save_weights(self, model: Classifier) -> None:
         """Store the network's weights.

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.training.predictions import Predictions
 from lib.training.recipe import Recipe
-from lib.training.runs import Predictions
 
 
 class Store:

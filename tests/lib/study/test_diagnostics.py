@@ -8,7 +8,8 @@ from lib.pages.display import figure
 from lib.study import diagnostics, selection
 from lib.study.ranking import best_of
 from lib.training.loop import fit
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 from tests.lib.study.made_up import MadeUp, right
 
 

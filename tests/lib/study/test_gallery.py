@@ -10,7 +10,8 @@ from lib.diagnosis.robustness import PICTURED
 from lib.pages import links
 from lib.study import diagnostics, gallery
 from lib.study.gallery import choose
-from lib.training.runs import Predictions, Run
+from lib.training.predictions import Predictions
+from lib.training.runs import Run
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from scipy import stats
 from lib.data.dataset import Split
 from lib.study import evidence, next_steps
 from lib.study.diagnostics import Subject, calibrated
-from lib.training.runs import Predictions
+from lib.training.predictions import Predictions
 from tests.lib.study.outcomes import RISING, SETTLED, answers, corruptions, history, outcomes
 
 

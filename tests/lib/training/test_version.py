@@ -108,6 +108,7 @@ DO_NOT = {
     "lib.files",
     "lib.intervals",
     "lib.progress",
+    "lib.training.predictions",
     "lib.training.runs",
     "lib.training.timing",
 }

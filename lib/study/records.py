@@ -1,0 +1,49 @@
+"""A study's runs as reference runs: records that stand in for training, small enough to commit."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.files import replacing_folder
+from lib.study.selection import best_by, naming
+from lib.training import predictions
+from lib.training.runs import MEASURED, PREDICTIONS, RECORD, WEIGHTS, Run
+
+
+def keep(runs: Sequence[Run], folder: Path, most: int) -> list[Path]:
+    """Write a record of each run to `folder/<run_id>/`, and say where they are.
+
+    Weights are kept of the run that is the best of its setting, where their file is small: days 4
+    and 5 need the networks of those.
+
+    Parameters
+    ----------
+    most : int   bytes that a file of weights may have
+
+    Raises
+    ------
+    UserError   if a run's record is damaged, or the folder cannot be written
+    """
+    best = {run.run_id for run in best_by(runs, naming(runs)).values()}
+    kept = []
+    for run in runs:
+        weights = run.path / WEIGHTS
+        wanted = run.run_id in best and weights.exists() and weights.stat().st_size <= most
+        kept.append(_keep(run, folder / run.run_id, with_weights=wanted))
+    return kept
+
+
+def _keep(run: Run, record: Path, *, with_weights: bool) -> Path:
+    said = {split: run.predictions(split) for split in predictions.SPLITS}
+    with replacing_folder(record) as new:
+        for name in RECORD:
+            if name != PREDICTIONS:
+                shutil.copyfile(run.path / name, new / name)
+        for name in MEASURED:
+            for place in (run.path, run.writable):  # what was measured here comes last
+                if (place / name).exists():
+                    shutil.copyfile(place / name, new / name)
+        if with_weights:
+            shutil.copyfile(run.path / WEIGHTS, new / WEIGHTS)
+        predictions.save_smaller(new / PREDICTIONS, record.parent, said)
+    return record

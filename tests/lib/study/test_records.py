@@ -1,0 +1,77 @@
+"""A study's runs as small records that stand in for training."""
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.study.records import keep
+from lib.training import loop
+from lib.training.loop import fit
+from lib.training.predictions import halved
+from lib.training.runs import RunStore
+
+
+@pytest.fixture
+def kept(several, tmp_path):
+    _, runs = several
+    runs[0].save_attacks(runs[0].history)
+    return runs, keep(runs, tmp_path / "results" / "group", 200_000)
+
+
+def test_a_kept_run_is_found_and_not_trained_again(several, kept, tiny, tmp_path, monkeypatch):
+    runs, _ = kept
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained again"))
+    here = RunStore(tmp_path / "runs")
+    for run in runs:
+        found = fit(run.recipe, tiny, here, "cpu")
+        assert found.is_reference
+        assert found.summary == run.summary
+        for split in ("val", "test"):
+            kept_there, whole = found.predictions(split), run.predictions(split)
+            assert kept_there.ids.tolist() == whole.ids.tolist()
+            assert kept_there.labels.tolist() == whole.labels.tolist()
+            np.testing.assert_allclose(kept_there.logits, whole.logits, rtol=1e-3, atol=1e-3)
+            assert kept_there.logits.argmax(1).tolist() == whole.logits.argmax(1).tolist()
+    assert found.attacks is None
+    assert here.get(runs[0].run_id).attacks.equals(runs[0].attacks)
+
+
+def test_small_weights_of_the_best_of_each_setting_are_kept(kept, tmp_path):
+    runs, records = kept
+    with_weights = {path.name for path in records if (path / "model.safetensors").exists()}
+    best = [max(runs[i : i + 2], key=lambda run: run.summary["val_accuracy"]) for i in (0, 2)]
+    assert len(with_weights) == 2  # those of the ResNet-18 take 45 MB
+    for run in best:  # equal accuracies are told apart by their losses
+        assert {r.run_id for r in runs if r.recipe.augmentation == run.recipe.augmentation} & (
+            with_weights
+        )
+
+
+def test_ids_are_stored_once_and_no_checkpoint_is(kept, tmp_path):
+    _, records = kept
+    assert len(list((tmp_path / "results" / "group").glob("ids-*.npz"))) == 1
+    names = {file.name for record in records for file in record.iterdir()}
+    assert names - {"attacks.csv", "model.safetensors"} == {
+        "recipe.json",
+        "dataset.json",
+        "environment.json",
+        "history.csv",
+        "predictions.npz",
+        "summary.json",
+    }
+
+
+def test_without_the_file_of_ids_it_is_one_line(kept, tmp_path):
+    runs, _ = kept
+    [shared] = (tmp_path / "results" / "group").glob("ids-*.npz")
+    shared.unlink()
+    with pytest.raises(UserError, match=r"predictions\.npz: cannot be read") as raised:
+        RunStore(tmp_path / "runs").get(runs[0].run_id).predictions("test")
+    assert "\n" not in str(raised.value)
+
+
+def test_half_precision_keeps_the_largest_logit():
+    logits = np.float32([[1.0, 10.0001, 10.0002], [3.0, 2.0, 1.0], [-8.0001, -8.0, -9.0]])
+    assert halved(logits).argmax(1).tolist() == [2, 0, 1]
+    assert halved(logits).dtype == np.float16
+    assert logits.astype(np.float16)[0].argmax() == 1  # it would not by itself
