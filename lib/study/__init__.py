@@ -4,6 +4,7 @@ study.py             a study on disk: its pages, and the runs that they use
 parameters.py        what each notebook's parameters may be
 ranking.py           which recipe is the best, and which of its runs stands for it
 selection.py         which runs are compared: found, grouped, named, tabled
+scratch.py           day 2: a second network, wider and for longer
 transfer.py          day 3: what each fine-tuning strategy takes and reaches
 labels.py            day 3: how many labels each way of training needs
 diagnostics.py       day 4: mistakes, heatmaps and calibration of the best models

@@ -109,6 +109,9 @@ LIMITS = {
     "precision": of_recipe("precision"),
     "weight_decay": of_recipe("weight_decay"),
     "width": of_recipe("width"),
+    "early_size": of_recipe("early_size"),
+    "second_width": Limits(int, 1, 1024, "no second network"),
+    "second_epochs": of_recipe("epochs"),
     "map_views": of_recipe("map_views"),
     "target_accuracy": Limits(float, 0.01, 1, "one that follows from the best strategy"),
 }

@@ -20,7 +20,7 @@ from lib.models.parts import Classifier, evaluating, predict
 from lib.models.strategies import divided
 from lib.training.augment import augment
 from lib.training.head_fit import fit_head
-from lib.training.recipe import Recipe
+from lib.training.recipe import EARLY, Recipe
 
 VIEWED = 512  # pictures at a time through the frozen part
 MOST_MEMORY = 8 << 30  # bytes of stored maps
@@ -62,11 +62,14 @@ class PictureBatches:
         self.network: nn.Module = model
         self.train, self.val = to_device(dataset.train, device), to_device(dataset.val, device)
         self.policy = recipe.augmentation
+        self.early_size, self.early_epochs = recipe.early_size, EARLY * recipe.epochs
         self.classes, self.flip = len(dataset.classes), dataset.flip
 
     def epoch(self, number: int, steps: int, generator: torch.Generator) -> Batches:
+        early = self.early_size > 0 and number <= self.early_epochs
         for chosen in shuffled(len(self.train), steps, generator):
-            yield self.augmented(chosen, generator)
+            pixels, targets = self.augmented(chosen, generator)
+            yield resized(pixels, self.early_size) if early else pixels, targets
 
     def augmented(self, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Pixels float32 (N, 3, H, W) and targets (N, classes) of the chosen pictures."""
@@ -191,6 +194,13 @@ def frozen_and_rest(model: Classifier) -> tuple[Classifier, nn.Module]:
         model.interpolation,
     )
     return frozen.to(model.mean.device), nn.Sequential(*others, model.head)
+
+
+def resized(pixels: Tensor, side: int) -> Tensor:
+    """The same pictures (N, 3, side, side), channels last, every pixel of theirs weighed in."""
+    return F.interpolate(pixels, (side, side), mode="bilinear", antialias=True).contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def shuffled(pictures: int, steps: int, generator: torch.Generator) -> tuple[Tensor, ...]:

@@ -50,6 +50,7 @@ def check_size(recipe: Recipe, image_size: int) -> None:
     side = recipe.image_size or image_size
     if recipe.whitening:
         side = min(side, image_size)
+    side = min(side, recipe.early_size or side)
     if recipe.model == "small_cnn" and side < SMALLEST:
         raise UserError(
             f"image_size is {side}, too small for a small_cnn, which takes pictures of {SMALLEST} "

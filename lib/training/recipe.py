@@ -24,10 +24,19 @@ from lib.training.augment import Policy
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 NETWORKS = ("small_cnn", "resnet18", "efficientnet_lite0")
 # the fields that small_cnn alone reads, and those that all others read
-OF_SMALL = ("width", "whitening", "identity", "logit_scale", "optimizer", "muon_lr")
+OF_SMALL = (
+    "width",
+    "whitening",
+    "identity",
+    "logit_scale",
+    "early_size",
+    "optimizer",
+    "muon_lr",
+)
 OF_OTHERS = ("weights", "strategy", "views", "map_views", "head_fit")
 # fields that earlier records lack, and what was done without them
-LATER = {"head_fit": "sgd", "map_views": 0, "val_every": 1}
+LATER = {"early_size": 0, "head_fit": "sgd", "map_views": 0, "val_every": 1}
+EARLY = 0.5  # of the epochs: those whose pictures have the `early_size`
 VALIDATING = 0.1  # of the time that a run trains: what validation may take, roughly
 PASSES = 3  # a picture takes as many times as long in training as in validation
 EARLIER_LAST_STAGE = "layer4"  # what `last_stage` is called in earlier records
@@ -67,6 +76,9 @@ class Recipe:
     whitening: bool = True
     identity: bool = True
     logit_scale: Annotated[float, within(1e-6, 1e6)] = 1 / 9
+    # side in pixels of the pictures in the first half of the epochs, in which smaller ones teach
+    # nearly as much for less (Tan & Le, "EfficientNetV2", 2021); 0: as in the second half
+    early_size: Annotated[int, within(0, 1024)] = 0
 
     # of all others: where the backbone comes from (see lib.training.backbones), and which part
     # trains. Under `head` the frozen backbone is run once over `views` augmented views of each
@@ -116,6 +128,11 @@ class Recipe:
                     f"recipe: {name} = {value!r} is a choice of {owner}; leave it out, or set "
                     f"{remedy}"
                 )
+        if self.early_size and self.image_size:
+            raise UserError(
+                f"recipe: early_size = {self.early_size} is for pictures that the network takes as "
+                "they are; set image_size = 0, or leave it out"
+            )
         if self.map_views and self.strategy not in ("last_block", "last_stage"):
             raise UserError(
                 f"recipe: map_views = {self.map_views} needs strategy = 'last_block' or "

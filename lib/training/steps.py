@@ -86,7 +86,8 @@ def steps_per_epoch(recipe: Recipe, dataset: Dataset, model: Classifier) -> int:
     """
     pictures = len(dataset.train)
     steps = math.ceil(pictures / recipe.batch_size)
-    if steps > 1 and pictures < 2 * steps and needs_two(model, dataset.image_size):
+    side = recipe.early_size or dataset.image_size
+    if steps > 1 and pictures < 2 * steps and needs_two(model, min(side, dataset.image_size)):
         return pictures // 2
     return steps
 

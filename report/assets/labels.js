@@ -12,6 +12,7 @@
     whitening: "whitening",
     identity: "identity initialisation",
     logit_scale: "logit scale",
+    early_size: "early picture size (px)",
     weights: "initial weights",
     strategy: "fine-tuned layers",
     image_size: "input size (px)",

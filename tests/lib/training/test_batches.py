@@ -37,6 +37,20 @@ def test_an_epoch_meets_every_picture_once(tiny, source_of):
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, given.tolist()))
 
 
+def test_early_pictures_are_the_same_ones_resized(tiny, source_of):
+    recipe = Recipe(width=4, augmentation="none", epochs=5, early_size=4)
+    source = source_of(recipe, tiny)
+    for epoch, side in ((1, 4), (2, 4), (3, 8), (5, 8)):
+        [(pixels, _)] = source.epoch(epoch, 1, torch.Generator().manual_seed(0))
+        assert pixels.shape == (96, 3, side, side)
+        assert pixels.is_contiguous(memory_format=torch.channels_last)
+        if side == 8:
+            averaged = torch.nn.functional.avg_pool2d(pixels, 2)
+        else:
+            early = pixels
+    torch.testing.assert_close(early.mean((2, 3)), averaged.mean((2, 3)), rtol=0.1, atol=0.02)
+
+
 def test_cached_features_are_those_of_a_forward_pass(tiny, source_of):
     model = built(HEAD, tiny)
     source = source_of(HEAD, tiny, model)

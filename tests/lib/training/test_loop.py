@@ -443,7 +443,13 @@ def test_no_other_number_of_pictures_changes_its_batches(tiny, pictures, batch_s
 
 @pytest.mark.parametrize(
     ("side", "choices"),
-    [(1, {}), (8, {"image_size": 1}), (1, {"image_size": 16}), (1, {"whitening": False})],
+    [
+        (1, {}),
+        (8, {"image_size": 1}),
+        (1, {"image_size": 16}),
+        (1, {"whitening": False}),
+        (8, {"early_size": 1}),
+    ],
 )
 def test_pictures_too_small_for_a_small_cnn_are_one_line(tiny, tmp_path, side, choices):
     recipe = Recipe(width=4, epochs=1, batch_size=2, **choices)

@@ -101,6 +101,15 @@ def test_maps_are_stored_of_partly_frozen_networks_alone(strategy):
         Recipe(model="resnet18", strategy=strategy, map_views=2)
 
 
+def test_early_pictures_are_of_networks_that_take_pictures_as_they_are():
+    assert Recipe(early_size=24).digest() != Recipe().digest()
+    with pytest.raises(UserError, match=r"early_size = 24 is for .* set image_size = 0") as raised:
+        Recipe(early_size=24, image_size=64)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(UserError, match="early_size = 24 is a choice of small_cnn"):
+        Recipe(model="resnet18", early_size=24)
+
+
 @pytest.mark.parametrize(
     ("pictures", "every"), [(10, 120), (1000, 7), (5000, 2), (40_000, 1), (100_000, 1)]
 )
@@ -114,7 +123,7 @@ def test_validation_takes_a_tenth_of_the_time_or_less(pictures, every):
 def test_earlier_records_keep_their_names():
     earlier = {**Recipe(model="resnet18", strategy="last_stage").to_dict(), "strategy": "layer4"}
     for field in LATER:
-        earlier.pop(field)
+        earlier.pop(field, None)
     read = Recipe.from_dict(earlier)
     assert read.strategy == "last_stage"
     text = json.dumps(earlier, sort_keys=True)

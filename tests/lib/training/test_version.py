@@ -29,6 +29,7 @@ RECIPES = {
     "Cutout": {**SMALL, "augmentation": "cutout"},
     "MixUp": {**SMALL, "augmentation": "mixup"},
     "CutMix": {**SMALL, "augmentation": "cutmix"},
+    "early pictures": {**SMALL, "early_size": 4},
     "no regularisation": {
         **SMALL,
         "label_smoothing": 0.0,
@@ -56,6 +57,7 @@ FIGURES = {
     "Cutout": (1.06721, 1.07958),
     "MixUp": (1.08753, 1.05861),
     "CutMix": (1.08114, 1.09438),
+    "early pictures": (1.07343, 1.06031),
     "no regularisation": (1.06353, 1.09459),
     "ResNet-18": (0.4886, 0.86829),
     "ResNet-18, head only": (1.37556, 0.31721),
