@@ -8,6 +8,7 @@ scratch.py           day 2: a second network, wider and for longer
 transfer.py          day 3: what each fine-tuning strategy takes and reaches
 labels.py            day 3: how many labels each way of training needs
 diagnostics.py       day 4: mistakes, heatmaps and calibration of the best models
+measured.py          accuracy under attack and corruption, stored with its run
 robustness.py        days 4 and 5: those models under attack and corruption
 calibration_words.py sentences on a model's calibration, of days 4, 5 and the card
 gallery.py           day 4: the pictures of the gallery page

@@ -4,22 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import torch
-from torch import nn
 
 from lib.data.dataset import Dataset, Split
 from lib.diagnosis.attacks import fgsm
 from lib.diagnosis.calibration import softmax
-from lib.diagnosis.corruption_accuracy import UnderCorruption, under_corruption
+from lib.diagnosis.corruption_accuracy import UnderCorruption
 from lib.diagnosis.robustness import (
     PICTURED,
     QUOTED,
-    SEED,
     STANDARD_SIDE,
-    STEPS,
     TABLED,
     accuracy_at,
-    accuracy_under_attacks,
     why_quoted,
 )
 from lib.models.parts import predict
@@ -27,8 +22,8 @@ from lib.pages.display import Fragment
 from lib.pages.picture_sheets import perturbations
 from lib.pages.wording import count, per_cent
 from lib.study.diagnostics import Subject
+from lib.study.measured import attacks, corruptions
 from lib.study.selection import ablation
-from lib.training.hardware import best_device
 from lib.training.runs import Run
 
 # What accuracy under corruption is compared with: RobustBench's "Standard", a WRN-28-10 trained
@@ -38,18 +33,6 @@ CIFAR10 = {
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
 }
-
-
-def attacks(subject: Subject, pictures: Split) -> pd.DataFrame:
-    """FGSM and PGD at every epsilon of `STEPS`, stored with the run: see `Run.attacks`."""
-    measured = _attacked(subject.model, pictures)
-    subject.run.save_attacks(measured)
-    return measured
-
-
-def _attacked(model: nn.Module, pictures: Split) -> pd.DataFrame:
-    generator = torch.Generator().manual_seed(SEED)
-    return accuracy_under_attacks(model, pictures.images, pictures.labels, STEPS, generator)
 
 
 def attack_sentence(measured: pd.DataFrame, image_size: int) -> str:
@@ -88,17 +71,12 @@ def adversarial_sheet(subject: Subject, pictures: int = 6) -> Fragment:
     return perturbations(images, attacked, lines, title=title)
 
 
-def corruptions(subject: Subject, pictures: Split) -> UnderCorruption:
-    """All corruptions and severities; the table is stored with the run: see `Run.corruptions`."""
-    measured = _corrupted(subject.model, pictures)
-    subject.run.save_corruptions(measured.table)
-    return measured
-
-
-def _corrupted(model: nn.Module, pictures: Split) -> UnderCorruption:
-    generator = torch.Generator().manual_seed(SEED)
-    [measured] = under_corruption([model], pictures.images, pictures.labels, generator)
-    return measured
+def by_kind(subjects: Iterable[Subject], pictures: Split) -> dict[str, UnderCorruption]:
+    """All corruptions and severities, on the same corrupted pictures, by the kind of the model."""
+    asked = list(subjects)
+    measured = corruptions([subject.run for subject in asked], pictures)
+    pairs = zip(asked, measured, strict=True)
+    return {subject.kind: under for subject, under in pairs if under is not None}
 
 
 def corruption_sentence(measured: UnderCorruption, dataset: Dataset) -> str:
@@ -130,16 +108,10 @@ def corruption_by_augmentation(
     table : augmentation, seed, corruption, severity, accuracy, low, high, n
     """
     compared = ablation(runs)
-    measured = under_corruption(
-        [run.load_model() for run in compared],
-        test.images,
-        test.labels,
-        torch.Generator().manual_seed(SEED),
-        severities=severities,
-    )
     tables = [
-        of.table.assign(augmentation=run.recipe.augmentation, seed=run.recipe.seed)
-        for run, of in zip(compared, measured, strict=True)
+        under.table.assign(augmentation=run.recipe.augmentation, seed=run.recipe.seed)
+        for run, under in zip(compared, corruptions(compared, test, severities), strict=True)
+        if under is not None
     ]
     columns = ["augmentation", "seed", "corruption", "accuracy"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
@@ -149,33 +121,19 @@ def corruption_by_augmentation(
 class Robustness:
     """Accuracy under attack and corruption, on the first test pictures."""
 
-    attacks: pd.DataFrame  # the rows of epsilon 0 and of `TABLED`: see `Run.attacks`
-    corruptions: pd.DataFrame  # see `Run.corruptions`
+    attacks: pd.DataFrame  # the rows of epsilon 0 and of `TABLED`
+    corruptions: pd.DataFrame  # `UnderCorruption.table`
 
 
 def measure_robustness(run: Run, dataset: Dataset, pictures: int = 200) -> Robustness:
     """FGSM, PGD and the common corruptions on the first so many test pictures; 0 takes all.
 
-    What day 4 has measured on as many pictures is taken from the run (`Run.attacks`,
-    `Run.corruptions`); otherwise it is measured as there, with the same draws, and stored where the
-    run has nothing yet: day 4 does not diagnose every model that may be the best.
+    What day 4 has measured on as many is not measured again, and what it has measured on others
+    stays stored; day 4 does not diagnose every model that may be the best.
     """
     test = dataset.test.first(pictures)
-    attacks, corruptions = (_of_so_many(t, len(test)) for t in (run.attacks, run.corruptions))
-    if attacks is None or corruptions is None:
-        model = run.load_model(best_device())
-        if attacks is None:
-            attacks = _attacked(model, test)
-            if run.attacks is None:
-                run.save_attacks(attacks)
-        if corruptions is None:
-            corruptions = _corrupted(model, test).table
-            if run.corruptions is None:
-                run.save_corruptions(corruptions)
-    attacks = attacks[attacks["epsilon_255"].round(3).isin((0, *TABLED))]
-    return Robustness(attacks, corruptions)
-
-
-def _of_so_many(table: pd.DataFrame | None, pictures: int) -> pd.DataFrame | None:
-    """The table, if there is one and it was measured on so many pictures."""
-    return table if table is not None and (table["n"] == pictures).all() else None
+    attacked = attacks(run, test, replace=False)
+    [under] = corruptions([run], test, replace=False)
+    assert under is not None  # day 5 selects among runs that have weights
+    rows = attacked["epsilon_255"].round(3).isin((0, *TABLED))
+    return Robustness(attacked[rows], under.table)

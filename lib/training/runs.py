@@ -13,8 +13,8 @@ A run is the folder `runs/<run_id>/`:
 | `summary.json` | the figures; written last, so a run that has it is finished |
 | `attacks.csv` | accuracy under attack, once it has been measured: the table of
   `lib.diagnosis.robustness.accuracy_under_attacks`, in records of earlier code without its counts |
-| `corruptions.csv` | accuracy under corruption, once it has been measured: the table of
-  `lib.diagnosis.corruption_accuracy.UnderCorruption` |
+| `corruptions.npz` | which test pictures it classifies correctly under corruption, once that has
+  been measured: see `lib.study.measured` |
 
 A run's id is a hash of the recipe, the dataset's fingerprint and `VERSION`: the same choices on the
 same pictures are the same run, whatever the code that trains looks like.
@@ -52,7 +52,7 @@ from lib.training.recipe import Recipe
 
 VERSION = 1  # raised when the same recipe on the same dataset comes to train to another result
 WEIGHTS, PREDICTIONS = "model.safetensors", "predictions.npz"
-MEASURED = ATTACKS, CORRUPTIONS = "attacks.csv", "corruptions.csv"  # after training
+MEASURED = ATTACKS, CORRUPTIONS = "attacks.csv", "corruptions.npz"  # after training
 RECORD = (  # what a reference run must have; its weights may be missing
     "recipe.json",
     "dataset.json",
@@ -164,27 +164,17 @@ class Run:
     @property
     def attacks(self) -> pd.DataFrame | None:
         """Accuracy under attack, if it has been measured; `save_attacks` stores it."""
-        return self._measured(ATTACKS)
+        file = self.measured(ATTACKS)
+        return None if file is None else pd.read_csv(file)
 
     def save_attacks(self, table: pd.DataFrame) -> None:
         """Store the table of `lib.diagnosis.robustness.accuracy_under_attacks` with the run."""
         write_text(self.writable / ATTACKS, table.to_csv(index=False))
 
-    @property
-    def corruptions(self) -> pd.DataFrame | None:
-        """Accuracy under corruption, if it has been measured; `save_corruptions` stores it."""
-        return self._measured(CORRUPTIONS)
-
-    def save_corruptions(self, table: pd.DataFrame) -> None:
-        """Store a table of `lib.diagnosis.corruption_accuracy` with the run."""
-        write_text(self.writable / CORRUPTIONS, table.to_csv(index=False))
-
-    def _measured(self, name: str) -> pd.DataFrame | None:
-        """A table that was measured after training: here, or else where the run was trained."""
-        for folder in (self.writable, self.path):
-            if (folder / name).exists():
-                return pd.read_csv(folder / name)
-        return None
+    def measured(self, name: str) -> Path | None:
+        """The file of what was measured after training: here, or else where it was trained."""
+        files = (folder / name for folder in (self.writable, self.path))
+        return next((file for file in files if file.exists()), None)
 
     def predictions(self, split: str) -> Predictions:
         """The best weights' predictions of the pictures of `split`, which is val or test."""

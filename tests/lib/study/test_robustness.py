@@ -8,14 +8,14 @@ import torch
 
 from lib.diagnosis.corruption_accuracy import UnderCorruption, under_corruption
 from lib.diagnosis.masking import gradient_masking_check
-from lib.study import robustness
+from lib.study import measured, robustness
 from lib.study.diagnostics import Subject
-from lib.training.runs import Run
+from lib.training.runs import MEASURED, Run
 
 
 def test_attacks_begin_at_the_clean_accuracy(several, tiny):
     run = several[1][0]
-    table = robustness.attacks(Subject(run, tiny), tiny.test)
+    table = measured.attacks(run, tiny.test)
     clean = table[table["epsilon"] == 0]["accuracy"]
     assert set(clean.round(6)) == {round(run.summary["test_accuracy"], 6)}
     assert set(table["attack"]) == {"fgsm", "pgd"}
@@ -43,10 +43,24 @@ def test_corruptions_are_compared_across_augmentations_and_all_their_seeds(sever
 
 
 def test_accuracy_under_corruption_is_stored_with_the_run(several, tiny):
-    subject = Subject(several[1][0], tiny)
-    measured = robustness.corruptions(subject, tiny.test)
-    pd.testing.assert_frame_equal(subject.run.corruptions, measured.table)
-    assert len(measured.table) == 15 * 5
+    run = several[1][0]
+    [under] = measured.corruptions([run], tiny.test)
+    assert under.correct.shape == (15, 5, len(tiny.test))
+    (run.path / "model.safetensors").rename(run.path / "away")
+    try:
+        [again] = measured.corruptions([run], tiny.test)
+        assert again.names == under.names
+        assert again.severities == under.severities
+        np.testing.assert_array_equal(again.correct, under.correct)
+        [at_three] = measured.corruptions([run], tiny.test, severities=(3,))
+        np.testing.assert_array_equal(at_three.correct, under.correct[:, [2]])
+        assert measured.corruptions([run], tiny.test.first(9)) == [None]
+        (run.path / "corruptions.npz").write_bytes(b"PK damaged")
+        assert measured.corruptions([run], tiny.test) == [None]
+    finally:
+        (run.path / "away").rename(run.path / "model.safetensors")
+    [anew] = measured.corruptions([run], tiny.test)
+    np.testing.assert_array_equal(anew.correct, under.correct)
 
 
 def under(share=0.8, pictures=500):
@@ -105,57 +119,37 @@ def test_the_attack_of_the_standard_is_told_with_where_it_comes_from(side, words
     assert "fools none of 900 test pictures" in same
 
 
-def test_attacks_that_day_4_has_measured_are_not_measured_again(store, run, tiny, measured):
-    subject = Subject(store.get("turned"), tiny)
-    table = robustness.attacks(subject, tiny.test)
-    subject.run.save_attacks(table.assign(accuracy=table["accuracy"] / 2))  # recognised again
-    found = robustness.measure_robustness(subject.run, tiny, pictures=0)
+def test_attacks_that_day_4_has_measured_are_not_measured_again(store, tiny):
+    run = store.get("turned")
+    table = measured.attacks(run, tiny.test)
+    pd.testing.assert_frame_equal(measured.attacks(run, tiny.test), table)
+    halved = table.assign(accuracy=table["accuracy"] / 2)  # recognised again
+    run.save_attacks(halved.assign(version=measured.VERSION))
+    found = robustness.measure_robustness(run, tiny, pictures=0)
     assert found.attacks["accuracy"].max() <= 0.5
-    fewer = robustness.measure_robustness(subject.run, tiny, pictures=9)  # one sample size per card
+    for other in (halved, halved.assign(version=0)):  # of earlier code
+        run.save_attacks(other)
+        pd.testing.assert_frame_equal(measured.attacks(run, tiny.test), table)
+    fewer = robustness.measure_robustness(run, tiny, pictures=9)  # one sample size per card
     assert set(fewer.attacks["n"]) == set(fewer.corruptions["n"]) == {9}
-    subject.run.save_attacks(table)
-    found = robustness.measure_robustness(subject.run, tiny, pictures=0)
-    columns = ["attack", "epsilon", "accuracy"]
-    fgsm = [table.query("attack == 'fgsm'")[columns] for table in (found.attacks, measured.attacks)]
-    np.testing.assert_array_equal(*fgsm)
 
 
 def test_the_card_and_day_4_have_one_figure_for_one_quantity(store, tiny):
-    pictures = 9
-    subject = Subject(store.get("turned"), tiny)
-    for file in ("attacks.csv", "corruptions.csv"):
+    subject, test = Subject(store.get("turned"), tiny), tiny.test.first(9)
+    for file in ("attacks.csv", "corruptions.npz"):
         (subject.run.path / file).unlink(missing_ok=True)
-    before = robustness.measure_robustness(subject.run, tiny, pictures)
-    test = tiny.test.first(pictures)
-    shown = robustness.attacks(subject, test), robustness.corruptions(subject, test).table
-    after = robustness.measure_robustness(subject.run, tiny, pictures)
-    for of_card, of_day in (
-        (before.corruptions, shown[1]),
-        (after.corruptions, shown[1]),
-        (before.attacks, shown[0][shown[0]["epsilon_255"].round(3).isin((0, 1, 4, 8))]),
-        (after.attacks, before.attacks),
-    ):
-        pd.testing.assert_frame_equal(
-            of_card.reset_index(drop=True), of_day.reset_index(drop=True), check_exact=False
-        )
-    halved = shown[1].assign(accuracy=shown[1]["accuracy"] / 2)  # recognised again
-    subject.run.save_corruptions(halved)
-    assert (
-        robustness.measure_robustness(subject.run, tiny, pictures).corruptions["accuracy"].max()
-        <= 0.5
-    )
-    other = robustness.measure_robustness(subject.run, tiny, 12)
-    assert set(other.corruptions["n"]) == set(other.attacks["n"]) == {12}
+    of_card = robustness.measure_robustness(subject.run, tiny, 9)
+    [under] = robustness.by_kind([subject], test).values()
+    pd.testing.assert_frame_equal(of_card.corruptions, under.table)
+    shown = measured.attacks(subject.run, test)
+    shown = shown[shown["epsilon_255"].round(3).isin((0, 1, 4, 8))]
+    pd.testing.assert_frame_equal(of_card.attacks, shown)
 
 
 def test_attacks_of_an_earlier_record_are_read(store, tiny):
-    run = store.get("turned")
-    table = robustness.attacks(Subject(run, tiny), tiny.test)
+    table = measured.attacks(store.get("turned"), tiny.test)
     earlier = table.drop(columns=["fgsm_not_pgd", "pgd_not_fgsm", "noise_not_pgd"])
-    run.save_attacks(earlier)
-    found = robustness.measure_robustness(run, tiny, 0)
-    assert len(found.attacks) == 2 * 4
-    assert "Measure the attacks again" in gradient_masking_check(run.attacks)
+    assert "Measure the attacks again" in gradient_masking_check(earlier)
 
 
 def test_robustness_is_measured_on_the_first_pictures_and_the_same_each_time(run, tiny, tmp_path):
@@ -170,6 +164,7 @@ def test_what_the_card_measures_first_is_found_by_the_home_page(run, tiny, tmp_p
     bare = Run(shutil.copytree(run.path, tmp_path / run.run_id))
     assert bare.attacks is None
     robustness.measure_robustness(bare, tiny, 9)
-    assert set(bare.attacks["n"]) == set(bare.corruptions["n"]) == {9}
+    stored = [bare.measured(name).read_bytes() for name in MEASURED]
+    assert set(bare.attacks["n"]) == {9}
     robustness.measure_robustness(bare, tiny, 5)  # on other pictures: what is stored stays
-    assert set(bare.attacks["n"]) == set(bare.corruptions["n"]) == {9}
+    assert [bare.measured(name).read_bytes() for name in MEASURED] == stored

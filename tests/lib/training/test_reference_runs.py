@@ -87,11 +87,9 @@ def test_what_is_measured_later_is_stored_with_the_runs(run, store, record, tmp_
     pd.testing.assert_frame_equal(store.get(run.run_id).attacks, table)
     assert contents(record) == before
     assert store.get(run.run_id).path == record  # the attacks alone are no run
-    found.save_corruptions(table)
-    pd.testing.assert_frame_equal(store.get(run.run_id).corruptions, table)
-    assert contents(record) == before
-    stored = sorted(path.name for path in (store.root / run.run_id).iterdir())
-    assert stored == ["attacks.csv", "corruptions.csv"]
+    (found.writable / "corruptions.npz").write_bytes(b"bits")
+    assert found.measured("corruptions.npz") == store.root / run.run_id / "corruptions.npz"
+    assert found.measured("else.csv") is None
 
 
 def test_recorded_attacks_are_found_until_they_are_measured_here(run, store, record):
@@ -107,13 +105,13 @@ def test_training_here_forgets_what_was_measured_of_the_reference_run(
     run, tiny, quick, store, record, training
 ):
     store.get(run.run_id).save_attacks(pd.DataFrame({"accuracy": [0.5]}))
-    store.get(run.run_id).save_corruptions(pd.DataFrame({"accuracy": [0.5]}))
+    (store.root / run.run_id / "corruptions.npz").write_bytes(b"bits")
     shutil.rmtree(record)
     again = fit(quick, tiny, store, "cpu")
     assert training == [quick]
     assert not again.is_reference
     assert again.attacks is None
-    assert again.corruptions is None
+    assert again.measured("corruptions.npz") is None
 
 
 @pytest.mark.parametrize("missing", RECORD)

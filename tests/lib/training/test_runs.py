@@ -79,15 +79,6 @@ def test_the_better_loss_decides_between_equal_accuracies():
     assert max(ranked, key=validation_rank) == ranked[2]
 
 
-def test_corruptions_are_stored_with_the_run(run, tmp_path):
-    copy = type(run)(shutil.copytree(run.path, tmp_path / run.run_id))
-    assert copy.corruptions is None
-    table = pd.DataFrame({"corruption": ["fog"], "severity": [1], "accuracy": [0.5]})
-    copy.save_corruptions(table)
-    pd.testing.assert_frame_equal(copy.corruptions, table)
-    assert copy.attacks is None
-
-
 def test_attacks_are_stored_with_the_run(run, tmp_path):
     copy = runs.Run(shutil.copytree(run.path, tmp_path / run.run_id))
     assert copy.attacks is None
