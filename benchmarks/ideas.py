@@ -32,6 +32,10 @@ initialisation pay under SGD; Muon gets there without them. Faster biases pay wh
 short, and are nothing on 20,000 pictures (-0.1, n = 3). Label smoothing makes no significant
 difference.
 
+Pictures of 24 instead of 32 px in the first half of the epochs save a fifth of the time. In one run
+each of 8 epochs of 45,000, with airbench94_muon's settings at width 32, they came to 89.9 instead
+of 90.1 %, and with flips to 91.0 instead of 90.9 %: less than seeds differ.
+
 Two more ideas were measured in the same way and left out. Alternating flips (a picture that one
 epoch mirrors the next one does not; all rows above had them) against flips by chance: 0.2 (-0.3 to
 0.6) and, on 20,000 with n = 10, 0.2 (-0.0 to 0.4). Lookahead: -0.9 (-1.4 to -0.3), after 12 epochs
@@ -61,6 +65,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # what it is held against, 
     "no crops, no flips": (RECIPE, {"augmentation": "none"}),
     "no label smoothing": (RECIPE, {"label_smoothing": 0.0}),
     "biases at 16 times the rate": (RECIPE, {"bias_lr": 16.0}),
+    "smaller pictures at first": (RECIPE, {"early_size": 24}),
     SGD: (RECIPE, {"optimizer": "sgd"}),
     "SGD, biases at 16 times the rate": (SGD, {"bias_lr": 16.0}),
     "SGD, first convolution trains": (SGD, {"whitening": False}),
