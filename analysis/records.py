@@ -11,7 +11,7 @@ from pathlib import Path
 from analysis import notebooks
 from lib.errors import UserError, command, nearest
 from lib.study import study
-from lib.study.records import keep
+from lib.study.records import keep, keep_bundle
 from lib.training.runs import WEIGHTS, RunStore
 
 
@@ -29,18 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         type=float,
         default=3,
         metavar="MIB",
-        help="the largest file of weights that is kept, of the best run of each setting "
-        "(default: %(default)s)",
+        help="the largest file of weights that is kept, of the best run of each setting and of the "
+        "study's bundle (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     chosen = named(options.study)
     store = RunStore(notebooks.ROOT / "runs")
     runs = [store.get(run_id) for run_id in sorted(chosen.trained)]
     folder = options.into or notebooks.ROOT / "results" / chosen.address
-    kept = keep(runs, folder, round(options.weights * 2**20))
+    most = round(options.weights * 2**20)
+    kept = keep(runs, folder, most)
+    packed = keep_bundle(notebooks.ROOT / "models" / chosen.address, folder / "bundle", most)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     weights = sum((record / WEIGHTS).exists() for record in kept)
-    print(f"{folder}: {len(kept)} records, {weights} with weights; {size / 2**20:.1f} MiB in all")
+    what = f"{len(kept)} records, {weights} with weights{', and the bundle' if packed else ''}"
+    print(f"{folder}: {what}; {size / 2**20:.1f} MiB in all")
 
 
 def named(name: str) -> study.Study:

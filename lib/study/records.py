@@ -47,3 +47,14 @@ def _keep(run: Run, record: Path, *, with_weights: bool) -> Path:
             shutil.copyfile(run.path / WEIGHTS, new / WEIGHTS)
         predictions.save_smaller(new / PREDICTIONS, record.parent, said)
     return record
+
+
+def keep_bundle(bundle: Path, target: Path, most: int) -> bool:
+    """Copy a study's bundle, if there is one and none of its files is larger than `most` bytes."""
+    files = [path for path in bundle.glob("*") if path.is_file()]
+    if not files or any(file.stat().st_size > most for file in files):
+        return False
+    with replacing_folder(target) as new:
+        for file in files:
+            shutil.copyfile(file, new / file.name)
+    return True

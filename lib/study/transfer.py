@@ -7,7 +7,7 @@ each one's own best would call the worst strategy as fast as the best.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import pandas as pd
@@ -260,18 +260,23 @@ def evidence_sentence(table: pd.DataFrame) -> str:
     )
 
 
-def on_other_backbones(names: str, head: Recipe) -> list[Recipe]:
+def on_other_backbones(names: str, head: Recipe, rotation: Callable[[], str]) -> list[Recipe]:
     """The recipe of a head on other backbones, each with the weights that its publisher trained.
 
     Parameters
     ----------
-    names : str   of networks, such as `efficientnet_lite0, timm:convnext_tiny`
+    names : str           of networks, such as `efficientnet_lite0, timm:convnext_tiny`; `rotation`
+                          is a ResNet-18 that learned on these pictures, at their own size
+    rotation : function   pretrains that one, and says what its weights are called
     """
-    networks = [name.strip() for name in names.split(",") if name.strip()]
-    return [
-        head.replace(model=name, weights="timm" if name.startswith(PREFIX) else "imagenet")
-        for name in networks
-    ]
+
+    def on(name: str) -> Recipe:
+        if name == "rotation":
+            return head.replace(model="resnet18", weights=rotation(), image_size=0)
+        weights = "timm" if name.startswith(PREFIX) else "imagenet"
+        return head.replace(model=name, weights=weights)
+
+    return [on(name.strip()) for name in names.split(",") if name.strip()]
 
 
 def backbone_table(heads: Iterable[Run]) -> pd.DataFrame:

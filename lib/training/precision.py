@@ -26,6 +26,7 @@ from lib.training.threads import computing_with, threads_for, work_of_a_step
 from lib.training.timing import time_steps
 
 KEPT = "precisions.json"  # in the store: by machine, then by network and size
+CLUSTER = "a cluster"  # in place of a machine's name
 GAIN = 1.2  # how many times as fast as fp32 a lower precision must be
 BATCH = 128  # pictures of a step that is measured, at most
 STEPS = 5  # of which the fastest counts
@@ -45,7 +46,8 @@ def settled(
 
     Parameters
     ----------
-    measure : function   default: `pictures_per_second` on `device`
+    measure : function   default: `pictures_per_second` on `device`; the figures of another one are
+                         those of a cluster, and kept apart
 
     Returns
     -------
@@ -63,7 +65,8 @@ def settled(
     }
     if not ids:
         return list(jobs)
-    done, kept = store.finished_among(ids), _Kept(store.root / KEPT, device)
+    done = store.finished_among(ids)
+    kept = _Kept(store.root / KEPT, CLUSTER if measure else machine(device))
     measure = measure or partial(pictures_per_second, device=device)
 
     def precision_of(recipe: Recipe, dataset: Dataset) -> Precision:
@@ -117,20 +120,24 @@ def _candidates(recipe: Recipe, first: Precision = "auto") -> list[Recipe]:
     return [recipe.replace(seed=seed, precision=name) for seed in seeds for name in precisions]
 
 
+def machine(device: torch.device) -> str:
+    """What the time of a step depends on beside the network, in words."""
+    facts = environment(device)
+    return f"{facts['device']}, {facts['threads']} threads, torch {facts['torch']}"
+
+
 class _Kept:
-    """The figures of this machine's steps, in a file of the store."""
+    """The figures of one machine's steps, in a file of the store."""
 
     CONTENT = TypeAdapter(dict[str, dict[str, Figures]])
 
-    def __init__(self, file: Path, device: torch.device):
-        self.file = file
-        facts = environment(device)
-        self.machine = f"{facts['device']}, {facts['threads']} threads, torch {facts['torch']}"
+    def __init__(self, file: Path, machine: str):
+        self.file, self.machine = file, machine
 
     def choice(self, recipe: Recipe, dataset: Dataset) -> Precision | None:
         """What the figures say, if there are any."""
-        figures = self._read().get(self.machine, {}).get(_setting(recipe, dataset))
-        return choice(figures) if figures else None
+        figures = self._read().get(self.machine, {}).get(_setting(recipe, dataset), {})
+        return choice(figures) if "fp32" in figures else None
 
     def measured(self, recipe: Recipe, dataset: Dataset, measure: Measure) -> Precision:
         """What the figures say, which are measured now unless another process has just done so."""
@@ -151,7 +158,7 @@ class _Kept:
 
 
 def _setting(recipe: Recipe, dataset: Dataset) -> str:
-    """The network and the size: all that a step's time depends on, in words."""
+    """The network and the size, in words."""
     small = recipe.model == "small_cnn"
     side = recipe.image_size or dataset.image_size
     batch = min(recipe.batch_size, BATCH, len(dataset.train))

@@ -16,6 +16,7 @@ from lib.data.folders import short_hash
 from lib.files import replacing
 
 SPLITS = "val", "test"
+STEP = 1 / 128  # between logits of a smaller file; exact up to 16
 SHARED = "ids"  # the array of a smaller file that has the digest of its ids
 
 
@@ -83,10 +84,14 @@ def read(file: Path, split: str) -> Predictions:
 
 
 def halved(logits: NDArray[np.float32]) -> NDArray[np.float16]:
-    """The logits (N, classes) in half precision, of which the same one is the largest."""
-    found, best = logits.astype(np.float16), logits.argmax(1)
+    """The logits (N, classes) in multiples of `STEP`, of which the same one is the largest.
+
+    Half precision alone takes a third more space, in digits that no page shows.
+    """
+    found, best = (np.round(logits / STEP) * STEP).astype(np.float16), logits.argmax(1)
     (rows,) = np.nonzero(found.argmax(1) != best)  # where two have become equal
-    found[rows, best[rows]] = np.nextafter(found[rows].max(1), np.float16(np.inf))
+    largest = found[rows].max(1)
+    found[rows, best[rows]] = np.maximum(largest + np.float16(STEP), np.nextafter(largest, np.inf))
     return found
 
 

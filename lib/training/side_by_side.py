@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import torch
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from lib import progress
@@ -59,26 +60,28 @@ def train(jobs: Iterable[tuple[Recipe, Dataset]], store: RunStore) -> dict[str, 
     array = cache(torch.Tensor.numpy)  # one of each tensor, though many datasets share it
     events = os.environ.get(progress.VARIABLE, "")
     shared = store.root.absolute(), store.reference.absolute(), events, os.getpid()
-    done = Parallel(
+    parallel = Parallel(
         n_jobs=workers,
         batch_size=1,
         return_as="generator_unordered",
         mmap_mode="c",  # nothing writes, but PyTorch warns of an array that is read-only
         idle_worker_timeout=IDLE,
-    )(
+    )
+    tasks = (
         delayed(_train)(recipe, dataset.converted(array), *shared)
         for recipe, dataset, _ in small.values()
     )
     try:
-        for _ in done:
+        for _ in parallel(tasks):
             pass
     except BrokenProcessPool as error:
         raise UserError(
             f"{store.root}: a process that trained a run was killed, perhaps for lack of memory; "
             "the same command resumes from the last checkpoint"
         ) from error
-    finally:
-        done.close()  # which ends the workers after an error or Ctrl-C
+    except BaseException:  # Ctrl-C, too, also while runs are handed out
+        get_reusable_executor(reuse=True).shutdown(kill_workers=True)
+        raise
     return {run_id: run for run_id, (_, _, run) in small.items()}
 
 

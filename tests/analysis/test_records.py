@@ -24,7 +24,7 @@ def test_a_study_that_was_kept_is_made_again_without_training(small_study, capsy
     capsys.readouterr()
     records.main(["demo"])
     said = capsys.readouterr().out
-    assert "results/demo: 2 records, 1 with weights; 0.1 MiB in all" in said
+    assert "results/demo: 2 records, 1 with weights; 0.0 MiB in all" in said
     (small_study / "runs").rename(small_study / "gone")
     command.main(["--force"])
     executed = (small_study / "report" / "studies" / "demo" / "day1_first.ipynb").read_text()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.study.records import keep
+from lib.inference.predictor import Predictor
+from lib.study.records import keep, keep_bundle
 from lib.training import loop
 from lib.training.loop import fit
 from lib.training.predictions import halved
@@ -30,7 +31,7 @@ def test_a_kept_run_is_found_and_not_trained_again(several, kept, tiny, tmp_path
             kept_there, whole = found.predictions(split), run.predictions(split)
             assert kept_there.ids.tolist() == whole.ids.tolist()
             assert kept_there.labels.tolist() == whole.labels.tolist()
-            np.testing.assert_allclose(kept_there.logits, whole.logits, rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose(kept_there.logits, whole.logits, rtol=1e-3, atol=1 / 64)
             assert kept_there.logits.argmax(1).tolist() == whole.logits.argmax(1).tolist()
     assert found.attacks is None
     assert here.get(runs[0].run_id).attacks.equals(runs[0].attacks)
@@ -70,8 +71,20 @@ def test_without_the_file_of_ids_it_is_one_line(kept, tmp_path):
     assert "\n" not in str(raised.value)
 
 
+def test_a_small_bundle_is_kept_whole_and_a_large_one_not_at_all(bundle, tmp_path):
+    largest = max(path.stat().st_size for path in bundle.path.iterdir())
+    assert not keep_bundle(bundle.path, tmp_path / "kept", largest - 1)
+    assert not keep_bundle(tmp_path / "none", tmp_path / "kept", largest)
+    assert not (tmp_path / "kept").exists()
+    assert keep_bundle(bundle.path, tmp_path / "kept", largest)
+    assert Predictor.load(tmp_path / "kept").classes == Predictor.load(bundle.path).classes
+
+
 def test_half_precision_keeps_the_largest_logit():
-    logits = np.float32([[1.0, 10.0001, 10.0002], [3.0, 2.0, 1.0], [-8.0001, -8.0, -9.0]])
-    assert halved(logits).argmax(1).tolist() == [2, 0, 1]
+    logits = np.float32(
+        [[1, 10.0001, 10.0002], [3, 2, 1], [-8.0001, -8, -9], [2000.1, 2000.2, 0], [-0.001, 0, -1]]
+    )
+    assert halved(logits).argmax(1).tolist() == [2, 0, 1, 1, 1]
     assert halved(logits).dtype == np.float16
-    assert logits.astype(np.float16)[0].argmax() == 1  # it would not by itself
+    np.testing.assert_allclose(halved(logits), logits, rtol=1e-3, atol=1 / 64)
+    assert np.round(logits[0] * 128).argmax() == 1  # it would not by itself

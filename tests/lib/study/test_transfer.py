@@ -228,13 +228,20 @@ HEAD = Recipe(model="resnet18", strategy="head", augmentation="none", head_fit="
 
 
 def test_other_backbones_have_the_weights_of_their_publishers():
-    recipes = transfer.on_other_backbones("efficientnet_lite0, timm:convnext_tiny", HEAD)
+    never = pytest.fail
+    recipes = transfer.on_other_backbones("efficientnet_lite0, timm:convnext_tiny", HEAD, never)
     assert [(recipe.model, recipe.weights) for recipe in recipes] == [
         ("efficientnet_lite0", "imagenet"),
         ("timm:convnext_tiny", "timm"),
     ]
     assert all(recipe.head_fit == "lbfgs" for recipe in recipes)
-    assert transfer.on_other_backbones("", HEAD) == []
+    assert transfer.on_other_backbones("", HEAD, never) == []
+
+
+def test_rotation_is_another_backbone_for_pictures_of_their_own_size():
+    head = HEAD.replace(model="efficientnet_lite0", weights="imagenet", image_size=128)
+    [recipe] = transfer.on_other_backbones("rotation", head, lambda: "run:0123456789ab")
+    assert recipe == HEAD.replace(model="resnet18", weights="run:0123456789ab", image_size=0)
 
 
 def test_heads_on_several_backbones_are_compared_on_the_same_pictures(tiny, tmp_path):

@@ -58,8 +58,7 @@ def test_a_measurement_is_made_once_for_a_network_and_a_size(tiny, auto, tmp_pat
     settled([(auto.replace(**other), tiny) for other in others], store, CPU, figures)
     assert len(figures.asked) == 5
     kept = json.loads((tmp_path / KEPT).read_text())
-    [(machine, networks)] = kept.items()
-    assert torch.__version__ in machine
+    networks = kept["a cluster"]
     assert networks["small_cnn, width 8, muon, 8 px, batches of 16"] == {"fp32": 100, "bf16": 200}
 
 
@@ -114,10 +113,13 @@ def test_what_was_measured_here_comes_before_other_runs(tiny, auto, tmp_path, fi
 
 def test_a_damaged_file_is_measured_anew(tiny, auto, tmp_path, figures):
     store = RunStore(tmp_path)
-    for content in ("", "[]", '{"machine": {"network": {"bf8": "fast"}}}'):
-        (tmp_path / KEPT).write_text(content)
-        assert taken(settled([(auto, tiny)], store, CPU, figures)) == ["bf16"]
-    assert len(figures.asked) == 3
+    network = '"small_cnn, width 8, muon, 8 px, batches of 16"'
+    for figure in ('"bf8": 9', '"fp32": "fast"', '"bf16": 9'):
+        content = f'{{"a cluster": {{{network}: {{{figure}}}}}}}'
+        for text in ("", "[]", content):
+            (tmp_path / KEPT).write_text(text)
+            assert taken(settled([(auto, tiny)], store, CPU, figures)) == ["bf16"]
+    assert len(figures.asked) == 9
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,8 @@ def test_fit_names_the_precision_of_a_run(tiny, auto, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "pictures_per_second", lambda *_, **__: {"fp32": 1, "bf16": 2})
     store = RunStore(tmp_path)
     run = fit(auto, tiny, store, "cpu")
+    [machine] = json.loads((tmp_path / KEPT).read_text())
+    assert torch.__version__ in machine
     assert run.recipe == auto.replace(precision="bf16")
     assert run.summary["precision"] == "bf16"
     few = replace(tiny, fingerprint="others")

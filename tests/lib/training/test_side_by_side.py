@@ -31,6 +31,26 @@ train(recipes, load("digits", 8, train_limit=300), RunStore("{folder}"), "cpu")
 """
 
 
+# before the runs are handed out, so that Ctrl-C comes while they are
+INTERRUPTED = """
+import time
+from pathlib import Path
+from joblib import Parallel
+
+handed_out = Parallel.__call__
+
+
+def interrupted(self, jobs):
+    interrupted.done = handed_out(self, jobs)
+    while len(list(Path("{folder}").glob("*/checkpoint.pt"))) < 2:
+        time.sleep(0.1)
+    raise KeyboardInterrupt
+
+
+Parallel.__call__ = interrupted
+"""
+
+
 @pytest.fixture(autouse=True)
 def two_cores():
     """Torch computes with two threads, as on a machine of two cores."""
@@ -42,6 +62,24 @@ def two_cores():
 def no_workers_left():
     yield
     get_reusable_executor().shutdown(kill_workers=True)
+
+
+def test_nothing_goes_on_when_runs_were_being_handed_out(tmp_path):
+    with calling((INTERRUPTED + SWEEP).format(folder=tmp_path / "runs")) as caller:
+        until(lambda: len(list(tmp_path.glob("runs/*/checkpoint.pt"))) == 2)
+        assert caller.wait(PATIENCE) not in (None, 0)
+    assert len(list(tmp_path.glob("runs/*/checkpoint.pt"))) == 2
+
+
+def calling(program):
+    """A process that runs the program, in a group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def until(fulfilled):
@@ -117,12 +155,7 @@ def test_a_killed_worker_is_one_line_and_costs_no_saved_epoch(tiny, quick, tmp_p
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_goes_on_when_the_caller_ends(tmp_path, how):
-    command = [sys.executable, "-c", SWEEP.format(folder=tmp_path / "runs")]
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(
-        command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "2"}, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as caller:  # fmt: skip
+    with calling(SWEEP.format(folder=tmp_path / "runs")) as caller:
         until(lambda: len(list(tmp_path.glob("runs/*/checkpoint.pt"))) == 2)
         started = psutil.Process(caller.pid).children(recursive=True)
         if how == signal.SIGINT:
