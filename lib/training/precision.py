@@ -88,20 +88,23 @@ def settled(
 
 
 def pictures_per_second(recipe: Recipe, dataset: Dataset, device: torch.device) -> Figures:
-    """How many pictures a second the recipe's steps train, in each precision that `device` has."""
+    """How many pictures a second steps of all layers train, in each precision that `device` has.
+
+    Strategies that train fewer layers take the same precision, since they are compared.
+    """
     few = replace(
         dataset,
         train=dataset.train.first(min(recipe.batch_size, BATCH)),
         val=dataset.val.first(1),
         test=dataset.test.first(1),
     )
-    plain = recipe.replace(weights="none", map_views=min(recipe.map_views, 1))
-    threads = threads_for(recipe, dataset, device)
+    whole = recipe.replace(weights="none", strategy="all", map_views=0, head_fit="sgd")
+    threads = threads_for(whole, dataset, device)
     with computing_with(threads), TemporaryDirectory() as folder:
         store = RunStore(folder)
         figures = {}
         for precision in precisions_of(device):
-            changed = plain.replace(precision=precision)
+            changed = whole.replace(precision=precision)
             pictures, seconds = time_steps(changed, few, store, STEPS, device)
             figures[precision] = pictures / min(seconds)
         return figures
@@ -159,8 +162,7 @@ class _Kept:
 
 def _setting(recipe: Recipe, dataset: Dataset) -> str:
     """The network and the size, in words."""
-    small = recipe.model == "small_cnn"
+    width = f" of width {recipe.width}" if recipe.model == "small_cnn" else ""
     side = recipe.image_size or dataset.image_size
     batch = min(recipe.batch_size, BATCH, len(dataset.train))
-    parts = f"width {recipe.width}, {recipe.optimizer}" if small else recipe.strategy
-    return f"{recipe.model}, {parts}, {side} px, batches of {batch}"
+    return f"{recipe.model}{width}, {side} px, batches of {batch}"

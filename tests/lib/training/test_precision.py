@@ -54,12 +54,20 @@ def test_a_measurement_is_made_once_for_a_network_and_a_size(tiny, auto, tmp_pat
     assert taken(settled(seeds, store, CPU, figures)) == ["bf16"] * 3
     assert taken(settled(seeds, RunStore(tmp_path), CPU, figures)) == ["bf16"] * 3
     assert len(figures.asked) == 1
-    others = [{"width": 12}, {"batch_size": 8}, {"image_size": 12}, {"optimizer": "sgd"}]
+    others = [{"width": 12}, {"batch_size": 8}, {"image_size": 12}]
     settled([(auto.replace(**other), tiny) for other in others], store, CPU, figures)
-    assert len(figures.asked) == 5
+    assert len(figures.asked) == 4
     kept = json.loads((tmp_path / KEPT).read_text())
     networks = kept["a cluster"]
-    assert networks["small_cnn, width 8, muon, 8 px, batches of 16"] == {"fp32": 100, "bf16": 200}
+    assert networks["small_cnn of width 8, 8 px, batches of 16"] == {"fp32": 100, "bf16": 200}
+
+
+def test_strategies_that_are_compared_take_one_precision(tiny, tmp_path, figures):
+    base = Recipe(model="resnet18", image_size=16, batch_size=16)
+    changes = [{}, {"strategy": "last_stage", "map_views": 2}, {"strategy": "last_block"}]
+    jobs = [(base.replace(**change), tiny) for change in changes]
+    assert taken(settled(jobs, RunStore(tmp_path), CPU, figures)) == ["bf16"] * 3
+    assert len(figures.asked) == 1
 
 
 def test_a_precision_that_was_asked_for_stays(tiny, auto, tmp_path, figures):
@@ -113,7 +121,7 @@ def test_what_was_measured_here_comes_before_other_runs(tiny, auto, tmp_path, fi
 
 def test_a_damaged_file_is_measured_anew(tiny, auto, tmp_path, figures):
     store = RunStore(tmp_path)
-    network = '"small_cnn, width 8, muon, 8 px, batches of 16"'
+    network = '"small_cnn of width 8, 8 px, batches of 16"'
     for figure in ('"bf8": 9', '"fp32": "fast"', '"bf16": 9'):
         content = f'{{"a cluster": {{{network}: {{{figure}}}}}}}'
         for text in ("", "[]", content):
@@ -128,6 +136,7 @@ def test_a_damaged_file_is_measured_anew(tiny, auto, tmp_path, figures):
         Recipe(width=8, batch_size=16),
         Recipe(model="resnet18", strategy="last_stage", map_views=2, batch_size=16),
         Recipe(model="resnet18", weights="run:abc", batch_size=500),
+        Recipe(model="resnet18", strategy="head", views=0, augmentation="none"),
     ],
 )
 def test_steps_are_timed_in_each_precision(tiny, recipe, monkeypatch):
