@@ -1088,8 +1088,18 @@ def day1(check: Comparison, page: Page, records: Records) -> None:
 
 
 def day2(check: Comparison, page: Page, records: Records) -> None:
-    runs = records.of(page.record["trained"])
+    trained = records.of(page.record["trained"])
+    runs = [run for run in trained if not run.recipe["test_flip"]]
+    second = [run for run in trained if run.recipe["test_flip"]]
     best = chosen(runs)
+    if second and "test_accuracy_flip" in second[0].summary:
+        check.at(page.name, "second network")
+        text = page.sentence("^The second network has a test accuracy of")
+        alone, _, flipped = text.partition("; with")
+        accuracies = [run.correct().mean() for run in second]
+        check.interval("alone", alone, over_seeds(accuracies))
+        both = [run.summary["test_accuracy_flip"] for run in second]
+        check.interval("with mirror images", flipped, over_seeds(both))
     check.at(page.name, "test accuracy")
     text = page.sentence(r"^Test accuracy: .* as the mean of")
     found = re.match(rf"Test accuracy: (.+?\)) as the mean of ({NUMBER}) seeds?; (.+?\)) for", text)
