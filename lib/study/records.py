@@ -1,7 +1,7 @@
 """A study's runs as reference runs: records that stand in for training, small enough to commit."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from lib.files import replacing_folder
@@ -10,7 +10,7 @@ from lib.training import predictions
 from lib.training.runs import MEASURED, PREDICTIONS, RECORD, WEIGHTS, Run
 
 
-def keep(runs: Sequence[Run], folder: Path, most: int) -> list[Path]:
+def keep(runs: Sequence[Run], folder: Path, most: int, compared: Set[str]) -> list[Path]:
     """Write a record of each run to `folder/<run_id>/`, and say where they are.
 
     Weights are kept of the run that is the best of its setting, where their file is small: days 4
@@ -18,13 +18,15 @@ def keep(runs: Sequence[Run], folder: Path, most: int) -> list[Path]:
 
     Parameters
     ----------
-    most : int   bytes that a file of weights may have
+    most : int       bytes that a file of weights may have
+    compared : set   ids of the runs among which days 4 and 5 choose
 
     Raises
     ------
     UserError   if a run's record is damaged, or the folder cannot be written
     """
-    best = {run.run_id for run in best_by(runs, naming(runs)).values()}
+    chosen_from = [run for run in runs if run.run_id in compared]
+    best = {run.run_id for run in best_by(chosen_from, naming(chosen_from)).values()}
     kept = []
     for run in runs:
         weights = run.path / WEIGHTS

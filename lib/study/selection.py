@@ -50,19 +50,26 @@ def runs_on(store: RunStore, dataset: Dataset, study: str = "") -> list[Run]:
 
 
 def with_weights(runs: Sequence[Run]) -> list[Run]:
-    """The runs whose networks can be loaded, in their order; reference runs may lack weights.
+    """The runs of recipes whose network can be loaded, in their order.
+
+    Reference runs may lack weights. It is enough that the run has them which stands for its recipe:
+    the others count by their predictions. Where that one lacks them, runs that have them remain.
 
     Raises
     ------
     UserError   if there are none
     """
-    kept = [run for run in runs if run.has_weights]
-    if not kept:
+    names = set()
+    for group in recipes(runs):
+        whole = group[0].has_weights
+        kept = group if whole else [run for run in group if run.has_weights]
+        names |= {run.run_id for run in kept}
+    if not names:
         raise UserError(
             f"none of {count(len(runs), 'run')} has weights, for example {runs[0].path}; remove "
             "that folder and run days 1 to 3 to train the run here"
         )
-    return kept
+    return [run for run in runs if run.run_id in names]
 
 
 def left_out(runs: Iterable[Run], kept: Iterable[Run]) -> Fragment | None:

@@ -16,7 +16,8 @@ from lib.training.runs import RunStore
 def kept(several, tmp_path):
     _, runs = several
     runs[0].save_attacks(runs[0].history)
-    return runs, keep(runs, tmp_path / "results" / "group", 200_000)
+    everyone = {run.run_id for run in runs}
+    return runs, keep(runs, tmp_path / "results" / "group", 200_000, everyone)
 
 
 def test_a_kept_run_is_found_and_not_trained_again(several, kept, tiny, tmp_path, monkeypatch):
@@ -46,6 +47,13 @@ def test_small_weights_of_the_best_of_each_setting_are_kept(kept, tmp_path):
         assert {r.run_id for r in runs if r.recipe.augmentation == run.recipe.augmentation} & (
             with_weights
         )
+
+
+def test_weights_are_kept_of_runs_that_are_compared_alone(several, tmp_path):
+    runs = several[1]
+    records = keep(runs, tmp_path, 200_000, {runs[1].run_id})
+    with_weights = [path.name for path in records if (path / "model.safetensors").exists()]
+    assert with_weights == [runs[1].run_id]
 
 
 def test_ids_are_stored_once_and_no_checkpoint_is(kept, tmp_path):

@@ -8,7 +8,7 @@ from lib.data.dataset import load
 from lib.errors import UserError
 from lib.intervals import Range, recipe_accuracy
 from lib.study import selection
-from lib.study.ranking import best_of
+from lib.study.ranking import best_of, recipes
 from lib.study.selection import histories, results
 from lib.training.loop import fit
 from lib.training.recipe import Recipe
@@ -51,7 +51,14 @@ def test_runs_without_weights_are_left_out_and_named(several, tmp_path):
     assert selection.with_weights(found) == found
     assert selection.left_out(found, found) is None
 
-    best = best_of(found)
+    ranked = recipes(found)
+    pair = next(group for group in ranked if len(group) == 2)
+    (pair[1].path / "model.safetensors").unlink()  # of the seed that does not stand for its recipe
+    assert selection.with_weights(found) == found
+    assert recipes(selection.with_weights(found)) == ranked
+
+    best = pair[0]
+    shutil.copyfile(best.path / "model.safetensors", pair[1].path / "model.safetensors")
     (best.path / "model.safetensors").unlink()
     kept = selection.with_weights(found)
     assert kept == [run for run in found if run != best]
