@@ -13,8 +13,8 @@ from lib.training.runs import MEASURED, PREDICTIONS, RECORD, WEIGHTS, Run
 def keep(runs: Sequence[Run], folder: Path, most: int, compared: Set[str]) -> list[Path]:
     """Write a record of each run to `folder/<run_id>/`, and say where they are.
 
-    Weights are kept of the run that is the best of its setting, where their file is small: days 4
-    and 5 need the networks of those.
+    Weights are kept of the run that is the best of its setting, and of the run that its backbone
+    comes from, where their file is small: days 4 and 5 need the networks of those.
 
     Parameters
     ----------
@@ -26,11 +26,13 @@ def keep(runs: Sequence[Run], folder: Path, most: int, compared: Set[str]) -> li
     UserError   if a run's record is damaged, or the folder cannot be written
     """
     chosen_from = [run for run in runs if run.run_id in compared]
-    best = {run.run_id for run in best_by(chosen_from, naming(chosen_from)).values()}
+    best = {run.run_id: run for run in best_by(chosen_from, naming(chosen_from)).values()}
+    sources = {run.recipe.weights.removeprefix("run:") for run in best.values()}
     kept = []
     for run in runs:
         weights = run.path / WEIGHTS
-        wanted = run.run_id in best and weights.exists() and weights.stat().st_size <= most
+        needed = run.run_id in best or run.run_id in sources
+        wanted = needed and weights.exists() and weights.stat().st_size <= most
         kept.append(_keep(run, folder / run.run_id, with_weights=wanted))
     return kept
 

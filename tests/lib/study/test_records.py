@@ -9,6 +9,8 @@ from lib.study.records import keep, keep_bundle
 from lib.training import loop
 from lib.training.loop import fit
 from lib.training.predictions import halved
+from lib.training.pretraining import pretrained
+from lib.training.recipe import Recipe
 from lib.training.runs import RunStore
 
 
@@ -96,3 +98,13 @@ def test_half_precision_keeps_the_largest_logit():
     assert halved(logits).dtype == np.float16
     np.testing.assert_allclose(halved(logits), logits, rtol=1e-3, atol=1 / 64)
     assert np.round(logits[0] * 128).argmax() == 1  # it would not by itself
+
+
+def test_the_network_that_a_head_was_trained_on_is_kept_with_it(tiny, tmp_path):
+    store = RunStore(tmp_path / "runs")
+    base = Recipe(model="resnet18", epochs=1, batch_size=32, lr=0.01)
+    [weights] = pretrained("rotation", tiny, store, base)
+    head = fit(base.replace(strategy="head", weights=weights), tiny, store, "cpu")
+    source = store.get(weights.removeprefix("run:"))
+    keep([head, source], tmp_path / "results", 10**8, {head.run_id})
+    assert RunStore(tmp_path / "elsewhere", tmp_path / "results").get(head.run_id).has_weights
