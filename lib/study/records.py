@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Sequence, Set
 from pathlib import Path
 
-from lib.files import replacing_folder
+from lib.files import replacing, replacing_folder
 from lib.study.selection import best_by, naming
 from lib.training import predictions
-from lib.training.runs import MEASURED, PREDICTIONS, RECORD, WEIGHTS, Run
+from lib.training.runs import MEASURED, PREDICTIONS, RECORD, WEIGHTS, Run, RunStore
 
 
 def keep(runs: Sequence[Run], folder: Path, most: int, compared: Set[str]) -> list[Path]:
@@ -25,30 +25,30 @@ def keep(runs: Sequence[Run], folder: Path, most: int, compared: Set[str]) -> li
     ------
     UserError   if a run's record is damaged, or the folder cannot be written
     """
-    chosen_from = [run for run in runs if run.run_id in compared]
-    best = {run.run_id: run for run in best_by(chosen_from, naming(chosen_from)).values()}
-    sources = {run.recipe.weights.removeprefix("run:") for run in best.values()}
-    kept = []
-    for run in runs:
+    records = [_keep(run, folder / run.run_id) for run in runs]
+    # chosen by what is kept, as days 4 and 5 will choose
+    store = RunStore(folder / "runs", reference=folder)
+    chosen_from = [store.get(run.run_id) for run in runs if run.run_id in compared]
+    best = best_by(chosen_from, naming(chosen_from)).values()
+    sources = {run.recipe.weights.removeprefix("run:") for run in best}
+    needed = {run.run_id for run in best} | sources
+    for run, record in zip(runs, records, strict=True):
         weights = run.path / WEIGHTS
-        needed = run.run_id in best or run.run_id in sources
-        wanted = needed and weights.exists() and weights.stat().st_size <= most
-        kept.append(_keep(run, folder / run.run_id, with_weights=wanted))
-    return kept
+        if run.run_id in needed and weights.exists() and weights.stat().st_size <= most:
+            with replacing(record / WEIGHTS) as file:
+                file.write(weights.read_bytes())
+    return records
 
 
-def _keep(run: Run, record: Path, *, with_weights: bool) -> Path:
+def _keep(run: Run, record: Path) -> Path:
     said = {split: run.predictions(split) for split in predictions.SPLITS}
     with replacing_folder(record) as new:
         for name in RECORD:
             if name != PREDICTIONS:
                 shutil.copyfile(run.path / name, new / name)
         for name in MEASURED:
-            for place in (run.path, run.writable):  # what was measured here comes last
-                if (place / name).exists():
-                    shutil.copyfile(place / name, new / name)
-        if with_weights:
-            shutil.copyfile(run.path / WEIGHTS, new / WEIGHTS)
+            if file := run.measured(name):
+                shutil.copyfile(file, new / name)
         predictions.save_smaller(new / PREDICTIONS, record.parent, said)
     return record
 
