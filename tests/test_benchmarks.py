@@ -68,6 +68,13 @@ def test_time_to_accuracy_tells_a_reached_target_from_another(printed, monkeypat
     assert lines[-1].split()[0] == "airbench94_muon"
 
 
+def test_airbench94_muon_begins_with_small_logits():
+    """They are divided by the number of features; with larger ones it diverges on CIFAR-10."""
+    torch.manual_seed(0)
+    model = _airbench94_muon.network(10, (0.5,) * 3, (0.25,) * 3)
+    assert model(torch.rand(64, 3, 32, 32)).abs().max() < 1
+
+
 def test_airbench94_muon_learns(tiny, monkeypatch):
     monkeypatch.setattr(_airbench94_muon, "BATCH", 32)
     figures = _airbench94_muon.Airbench94Muon(8, "fp32").train(tiny, seed=3)
