@@ -17,7 +17,7 @@ from lib.data.dataset import Dataset
 from lib.models.parts import Classifier, predict
 from lib.training.augment import augment
 from lib.training.batches import shuffled
-from lib.training.hardware import best_device, precisions_of
+from lib.training.hardware import best_device, lowest_precision
 from lib.training.loop import loss_and_accuracy
 from lib.training.optimizers import learning_rates
 from lib.training.recipe import Precision, Recipe
@@ -45,7 +45,7 @@ class Airbench94:
     def train(self, dataset: Dataset, epochs: int, seed: int) -> tuple[float, float]:
         """Seconds of training, and test accuracy."""
         device = best_device()
-        precision = precisions_of(device)[-1] if self.precision == "auto" else self.precision
+        precision = lowest_precision(self.precision, device)
         recipe = SETTINGS.replace(epochs=epochs, seed=seed, precision=precision)
         started = time.perf_counter()
         state = begin(recipe, dataset, RunStore(), device)

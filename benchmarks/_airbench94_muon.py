@@ -20,7 +20,7 @@ from lib.data.dataset import Dataset
 from lib.models.parts import Classifier, predict
 from lib.models.small_cnn import Scale, whiten
 from lib.training.augment import random_crop
-from lib.training.hardware import autocast, best_device, precisions_of
+from lib.training.hardware import autocast, best_device, lowest_precision
 from lib.training.loop import loss_and_accuracy
 from lib.training.optimizers import Muon
 from lib.training.recipe import Precision
@@ -43,7 +43,7 @@ class Airbench94Muon:
     def train(self, dataset: Dataset, seed: int) -> dict[str, float]:
         """Seconds of training, and accuracies on validation and test."""
         device = best_device()
-        precision = precisions_of(device)[-1] if self.precision == "auto" else self.precision
+        precision = lowest_precision(self.precision, device)
         torch.manual_seed(seed)
         started = time.perf_counter()
         model = network(len(dataset.classes), dataset.mean, dataset.std)

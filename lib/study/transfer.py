@@ -13,6 +13,7 @@ from contextlib import suppress
 import pandas as pd
 from torch import nn
 
+from lib.data.dataset import Dataset
 from lib.errors import UserError
 from lib.intervals import paired_accuracies
 from lib.models.parts import Classifier, count_parameters
@@ -30,8 +31,9 @@ from lib.study.selection import (
     results,
 )
 from lib.training.network import build
+from lib.training.pretraining import pretrained
 from lib.training.recipe import Recipe
-from lib.training.runs import Run
+from lib.training.runs import Run, RunStore
 
 STAGE = re.compile(r"(?:layer|s)(\d+)|(?:blocks|stages)_(\d+)")  # a part's name, of these kinds
 BELOW_BEST = 0.02  # of accuracy: how far the target is below the best strategy
@@ -277,6 +279,12 @@ def on_other_backbones(names: str, head: Recipe, rotation: Callable[[], str]) ->
         return head.replace(model=name, weights=weights)
 
     return [on(name.strip()) for name in names.split(",") if name.strip()]
+
+
+def by_rotation(unlabelled: Dataset, store: RunStore, pretraining: Recipe) -> str:
+    """What a ResNet-18's weights are called that learned these pictures' turns, at their size."""
+    small = pretraining.replace(model="resnet18", image_size=0)
+    return pretrained("rotation", unlabelled, store, small)[0]
 
 
 def backbone_table(heads: Iterable[Run]) -> pd.DataFrame:

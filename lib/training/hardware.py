@@ -40,6 +40,11 @@ def precisions_of(device: torch.device) -> list[Precision]:
     return ["fp32", lower] if lower else ["fp32"]
 
 
+def lowest_precision(choice: Precision, device: torch.device) -> Precision:
+    """The choice, or the lowest precision of the device in place of `auto`, without measuring."""
+    return precisions_of(device)[-1] if choice == "auto" else choice
+
+
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The context in which a forward pass computes at a precision."""
     return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
